@@ -1,0 +1,1 @@
+"""What travels: ids, records, messages, topics, envelope, codec. No I/O, no clock."""

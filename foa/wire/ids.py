@@ -1,0 +1,80 @@
+"""Names of things on the wire, and the hash that spreads them over partitions.
+
+Every id is plain text that fits a topic: an agent is ``org/unit/agent``, everything else is one segment.
+"""
+
+import re
+from hashlib import blake2b, sha256
+from typing import Final
+
+import msgspec
+
+from foa.errors import WireError
+
+PARTITIONS: Final = 64
+MAX_SEGMENT: Final = 64
+
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
+
+AgentId = str
+TaskId = str
+NodeId = str
+Digest = str
+
+
+class Epoch(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """A number that grows with every change of ownership; ordered by ``(n, node)``, the lower one is ignored."""
+
+    n: int
+    node: str
+
+
+class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """The ``v`` of a capability vector: ``(epoch, counter)``; a higher one replaces a lower one."""
+
+    epoch: int
+    counter: int
+
+
+NO_EPOCH: Final = Epoch(0, "")
+
+
+def is_segment(text: str) -> bool:
+    """Tell whether `text` may stand as one level of a topic."""
+    return _SEGMENT.match(text) is not None
+
+
+def segment(text: str, what: str) -> str:
+    """Return `text` if it may stand as one level of a topic; WireError("id") names `what` otherwise."""
+    if _SEGMENT.match(text) is None:
+        raise WireError("id", f"{what} {text[:80]!r} must be 1 to {MAX_SEGMENT} characters of A-Z a-z 0-9 _ . -")
+    return text
+
+
+def agent_id(text: str) -> AgentId:
+    """Return `text` if it is ``org/unit/agent``; WireError("id") otherwise."""
+    parts = text.split("/")
+    if len(parts) != 3 or not all(map(is_segment, parts)):  # noqa: PLR2004 - org, unit, agent
+        raise WireError("id", f"agent {text[:200]!r} must be org/unit/agent, each of A-Z a-z 0-9 _ . -")
+    return text
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether `text` is a SHA-256 digest in lower-case hex."""
+    return _DIGEST.match(text) is not None
+
+
+def digest_of(body: bytes) -> Digest:
+    """Return the content address of `body`: its SHA-256 in hex."""
+    return sha256(body).hexdigest()
+
+
+def stable_hash(text: str) -> int:
+    """Return 64 bits of BLAKE2b of `text`: the same on every machine and in every run."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def partition_of(identity: str, partitions: int = PARTITIONS) -> int:
+    """Return the partition, ``0 <= p < partitions``, to which a task or agent belongs for good."""
+    return stable_hash(identity) % partitions
