@@ -126,3 +126,20 @@ class Options(msgspec.Struct, frozen=True):
     connect_timeout_s: float = 5.0
     backoff_min_s: float = 0.05
     backoff_max_s: float = 5.0
+
+
+class Handle(Protocol):
+    """A timer that can be called off."""
+
+    def cancel(self) -> None:
+        """Call it off; no effect once it fired."""
+
+
+class Clock(Protocol):
+    """Time as the shells see it: an asyncio loop has this shape, and so has the virtual one of tests."""
+
+    def time(self) -> float:
+        """Return monotonic seconds."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        """Call `callback` at `when`."""
