@@ -1,0 +1,1 @@
+"""Capability vectors: the profile they come from, their parts, and which of two is newer."""

@@ -1,0 +1,53 @@
+"""Bytes to messages and back: msgpack, typed, capped. The one door through which a stranger's bytes come."""
+
+from typing import Final, get_args
+
+import msgspec
+
+from foa.errors import WireError
+from foa.wire.messages import AnyMessage, Message
+
+MAX_PAYLOAD: Final = 256 * 1024
+MAX_JSON: Final = 256 * 1024
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final[msgspec.msgpack.Decoder[AnyMessage]] = msgspec.msgpack.Decoder(AnyMessage)
+_tag: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
+
+MESSAGES: Final[tuple[type[Message], ...]] = get_args(AnyMessage)
+TAGS: Final = {str(kind.__struct_config__.tag): kind for kind in MESSAGES}
+_NAMES: Final = frozenset(tag.rpartition(".")[0] for tag in TAGS)
+
+
+def encode(message: Message) -> bytes:
+    """Return `message` as msgpack."""
+    return _encoder.encode(message)
+
+
+def decode(payload: bytes) -> AnyMessage:
+    """Return the message in `payload`.
+
+    Raises WireError whose reason is ``size`` (over `MAX_PAYLOAD`), ``version`` (a kind we know in a version
+    we do not), ``kind`` (unknown) or ``shape`` (not msgpack, or a field missing, mistyped or over its cap).
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise WireError("size", f"{len(payload)} bytes, at most {MAX_PAYLOAD} are read")
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _explain(payload, error) from error
+
+
+def _explain(payload: bytes, error: Exception) -> WireError:
+    """Tell an unknown kind and an unknown version from a broken body."""
+    try:
+        tag = msgspec.msgpack.decode(_tag.decode(payload)["kind"], type=str)
+    except (msgspec.DecodeError, KeyError, RecursionError, UnicodeDecodeError):
+        return WireError("shape", str(error)[:400])
+    if tag in TAGS:
+        return WireError("shape", f"{tag}: {error}"[:400])
+    name = tag.rpartition(".")[0]
+    if name in _NAMES:
+        known = ", ".join(sorted(known for known in TAGS if known.startswith(name + ".")))
+        return WireError("version", f"{tag[:64]!r} is not spoken here, {known} is")
+    return WireError("kind", f"{tag[:64]!r} is no message of the federation")

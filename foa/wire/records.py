@@ -1,0 +1,261 @@
+"""The parts that messages are made of: values, skills, plans, tasks, decisions. All frozen, all capped.
+
+Sizes are capped by the types themselves, so that a decoded record is already bounded. Money is USD, times
+are milliseconds unless a name says otherwise, vectors are L2-normalised little-endian float16.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from foa.wire.ids import AgentId, Digest, Epoch, TaskId, Version
+
+MAX_TEXT: Final = 65_536
+MAX_SUBTASKS: Final = 1_024
+MAX_EDGES: Final = 8_192
+MAX_VALUES: Final = 256
+MAX_SKILLS: Final = 128
+MAX_TEAM: Final = 16
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Short = Annotated[str, Meta(max_length=512)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Count = Annotated[int, Meta(ge=0)]
+Amount = Annotated[float, Meta(ge=0.0)]
+Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_SKILLS)]
+
+Effects = Literal["none", "idempotent", "once"]
+Prefer = Literal["balanced", "cost", "quality", "latency"]
+Phase = Literal["waiting", "ready", "running", "done", "failed", "cancelled"]
+Status = Literal["done", "failed", "cancelled", "expired"]
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """A body kept elsewhere: its digest is its address on ``blob/{digest}``."""
+
+    digest: Digest
+    size: Count
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One typed value, inline in ``body`` or by ``ref``; exactly one of the two is set.
+
+    ``type`` is a media type (``text/csv``) or a name two agents agreed on (``outliers``); ``media`` says
+    how the body is written.
+    """
+
+    type: Annotated[str, Meta(min_length=1, max_length=128)]
+    media: Annotated[str, Meta(min_length=1, max_length=128)] = "application/json"
+    body: bytes | None = None
+    ref: Ref | None = None
+
+
+class Given(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A named value and where it came from: a subtask's id, or "" for what the submitter gave."""
+
+    name: Name
+    value: Value
+    source: Annotated[str, Meta(max_length=64)] = ""
+    agent: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Port(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One declared input or output of an agent."""
+
+    name: Name
+    type: Annotated[str, Meta(min_length=1, max_length=128)]
+    optional: bool = False
+
+
+class Resources(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The ``r`` of a capability vector: what an agent declares to cost and to bear."""
+
+    price_call: Amount = 0.0
+    price_1k: Amount = 0.0
+    latency_ms: Amount = 0.0
+    p95_ms: Amount = 0.0
+    concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    context_tokens: Count = 0
+    memory_mb: Count = 0
+    throughput: Amount = 0.0
+
+
+class Query(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whom a subtask looks for. ``vector`` is float16, of ``model``; without it the index embeds ``text``.
+
+    ``policies`` is p_task, which the agent must hold; ``skills`` it must all have; ``produces`` are types it
+    must declare as outputs; ``budget`` is what one call may cost at most (None: no bound).
+    """
+
+    text: Text
+    vector: bytes = b""
+    model: Short = ""
+    skills: Names = ()
+    policies: Names = ()
+    produces: Names = ()
+    offered: Names = ()
+    budget: Amount | None = None
+    exclude: Annotated[tuple[AgentId, ...], Meta(max_length=256)] = ()
+
+
+class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One agent that an index node found: similarities in [-1, 1], and all that gates and scores need."""
+
+    agent: AgentId
+    version: Version
+    cosine: float
+    spec: float = 0.0
+    skills: Names = ()
+    holds: Names = ()
+    requires: Names = ()
+    inputs: Annotated[tuple[Port, ...], Meta(max_length=64)] = ()
+    outputs: Annotated[tuple[Port, ...], Meta(max_length=64)] = ()
+    resources: Resources = Resources()
+    effects: Effects = "idempotent"
+    refines: bool = False
+    name: Short = ""
+
+
+class Subtask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A vertex of a plan. ``team`` 0 lets the matcher decide; ``consent`` allows re-award of ``effects = once``."""
+
+    id: Name
+    text: Text
+    skills: Names = ()
+    policies: Names = ()
+    produces: Names = ()
+    team: Annotated[int, Meta(ge=0, le=MAX_TEAM)] = 0
+    weight: Amount = 1.0
+    consent: bool = False
+
+
+Edge = tuple[Name, Name]
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Subtasks and the edges between them (from, to): an acyclic graph, checked by `foa.core.dag`."""
+
+    subtasks: Annotated[tuple[Subtask, ...], Meta(max_length=MAX_SUBTASKS)]
+    edges: Annotated[tuple[Edge, ...], Meta(max_length=MAX_EDGES)] = ()
+    origin: Annotated[tuple[Short, ...], Meta(max_length=16)] = ()
+
+
+class Task(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is asked. ``deadline_ms`` is what remained when it was sent; ``hops`` the agents it came through."""
+
+    id: TaskId
+    text: Text
+    inputs: Annotated[tuple[Given, ...], Meta(max_length=MAX_VALUES)] = ()
+    plan: Plan | None = None
+    deadline_ms: Annotated[int, Meta(ge=1, le=7 * 86_400_000)] = 300_000
+    retention_s: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 3_600
+    budget: Amount | None = None
+    skills: Names = ()
+    policies: Names = ()
+    submitter: Annotated[str, Meta(max_length=200)] = ""
+    prefer: Prefer = "balanced"
+    team: Annotated[int, Meta(ge=0, le=MAX_TEAM)] = 0
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 3
+    hops: Annotated[tuple[AgentId, ...], Meta(max_length=16)] = ()
+
+
+class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One agent as a decision saw it: the gate that refused it, or every part of its score."""
+
+    agent: AgentId
+    score: float = 0.0
+    cosine: float = 0.0
+    spec: float = 0.0
+    fit: float = 0.0
+    cost: float = 0.0
+    price: Amount = 0.0
+    refused: Short = ""
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a subtask went where it went; written when it was decided, never computed again."""
+
+    subtask: Name
+    attempt: Count
+    chosen: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)]
+    candidates: Annotated[tuple[Candidate, ...], Meta(max_length=64)] = ()
+    covered: Count = 0
+    reason: Short = ""
+
+
+class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One member of a subtask's team: the award it holds, and what came of it.
+
+    ``started`` is set by the agent's first sign of work: from then on ``effects = once`` is not re-awarded.
+    """
+
+    agent: AgentId
+    award: Name
+    attempt: Count
+    phase: Phase = "running"
+    effects: Effects = "idempotent"
+    started: bool = False
+    price: Amount = 0.0
+    outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
+    reason: Short = ""
+    rounds: Count = 0
+
+
+class Work(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A subtask while it runs: its team, who failed it, what it yielded."""
+
+    id: Name
+    phase: Phase = "waiting"
+    attempt: Count = 0
+    seats: Annotated[tuple[Seat, ...], Meta(max_length=MAX_TEAM)] = ()
+    failed: Annotated[tuple[AgentId, ...], Meta(max_length=64)] = ()
+    outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
+    reason: Short = ""
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that happened to a task, for watchers: ``at_ms`` since acceptance."""
+
+    kind: Name
+    at_ms: Count
+    subtask: Annotated[str, Meta(max_length=64)] = ""
+    agent: Annotated[str, Meta(max_length=200)] = ""
+    text: Short = ""
+    cost: Amount = 0.0
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Provenance of one subtask's contribution to an answer."""
+
+    subtask: Name
+    agents: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)]
+    inputs: Annotated[tuple[Name, ...], Meta(max_length=MAX_VALUES)] = ()
+    attempt: Count = 1
+    rounds: Count = 0
+    agreed: bool = True
+    cost: Amount = 0.0
+    ms: Count = 0
+
+
+class Team(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The cluster an award belongs to: its members and how long they may refine."""
+
+    id: Name
+    members: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)]
+    rounds: Annotated[int, Meta(ge=0, le=8)] = 3
+    round_ms: Annotated[int, Meta(ge=1)] = 5_000
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one piece of work took."""
+
+    ms: Count = 0
+    cost: Amount = 0.0
+
+
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A partition and the epoch it is held under."""
+
+    partition: Annotated[int, Meta(ge=0, le=4095)]
+    epoch: Epoch
