@@ -43,7 +43,10 @@ class Offline(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A message arrived. ``retained``: it was stored, sent because we subscribed. ``size`` is its bytes."""
+    """A message arrived. ``retained``: it was stored, sent because we subscribed.
+
+    What is JSON on the wire (cards, the door) arrives as a `Blob` of its bytes, still to be parsed.
+    """
 
     topic: Topic
     message: AnyMessage
@@ -51,7 +54,6 @@ class Received(NamedTuple):
     retained: bool = False
     reply_to: str = ""
     correlation: bytes = b""
-    size: int = 0
 
 
 class Cleared(NamedTuple):
@@ -101,10 +103,13 @@ Event = Started | Online | Offline | Received | Cleared | Told | Elapsed | Retur
 
 
 class Publish(NamedTuple):
-    """Send `message` to `topic`; None empties a retained topic. ``token`` asks for `Delivered`."""
+    """Send `message` to `topic`; None empties a retained topic, bytes go as they are (cards are JSON).
+
+    ``token`` asks for `Delivered`.
+    """
 
     topic: str
-    message: AnyMessage | None
+    message: AnyMessage | bytes | None
     envelope: Envelope = EMPTY
     qos: int = 1
     retain: bool = False

@@ -138,6 +138,10 @@ class State(Message, frozen=True, tag="state.1"):
     work: Annotated[tuple[Work, ...], Meta(max_length=1024)] = ()
     decisions: Annotated[tuple[Decision, ...], Meta(max_length=4096)] = ()
     phase: Phase = "waiting"
+    reply_to: Short = ""
+    correlation: Annotated[bytes, Meta(max_length=64)] = b""
+    trace: Short = ""
+    ms: Count = 0
 
 
 class Events(Message, frozen=True, tag="events.1"):
@@ -186,28 +190,6 @@ class Award(Message, frozen=True, tag="award.1"):
     team: Team | None = None
     hops: Annotated[tuple[AgentId, ...], Meta(max_length=16)] = ()
     agent: AgentId = ""
-
-
-class Invite(Message, frozen=True, tag="invite.1"):
-    """Asks a planner for a plan of a task; answered by `Propose` or `Declined` with the same award id."""
-
-    award: Name
-    task: TaskId
-    partition: Count
-    epoch: Epoch
-    text: Text
-    inputs: Annotated[tuple[Port, ...], Meta(max_length=256)] = ()
-    left_ms: Annotated[int, Meta(ge=1)] = 5_000
-
-
-class Propose(Message, frozen=True, tag="propose.1"):
-    """A planner's proposal; edges by subtask id."""
-
-    award: Name
-    task: TaskId
-    agent: AgentId
-    subtasks: Annotated[tuple[Subtask, ...], Meta(max_length=256)]
-    edges: Annotated[tuple[tuple[Name, Name], ...], Meta(max_length=4096)] = ()
 
 
 class Taken(Message, frozen=True, tag="taken.1"):
@@ -361,8 +343,6 @@ AnyMessage = (
     | Events
     | Result
     | Award
-    | Invite
-    | Propose
     | Taken
     | Declined
     | Progress

@@ -1,0 +1,1 @@
+"""Who serves what: rendezvous, gates, scores, decisions, and the merging of lists."""
