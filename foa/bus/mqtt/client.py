@@ -1,0 +1,152 @@
+"""The asyncio client: a thin shell that moves bytes between a socket and the client machine.
+
+Nodes make one `MqttBus` each. There is no task, future or lock per message: `data_received` runs the
+machine and the listener, and one write per loop turn carries all that was queued in it.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final, cast
+
+from foa.bus.mqtt.output import Connected, Ended
+from foa.bus.mqtt.shell import Shell
+from foa.bus.port import Listener, Options
+from foa.errors import BusError, Refused
+
+FLUSH_S: Final = 1.0  # how long `close` waits for acknowledgements, and a closing socket for its peer
+WRITE_BUFFER: Final = 1 << 20  # bytes in the socket's buffer above which publications wait in the outbox
+_POLL_S: Final = 0.005
+
+
+class _Link(asyncio.Protocol):
+    """One connection; once its bus has let go of it, it reports nothing more."""
+
+    def __init__(self, bus: "MqttBus") -> None:
+        self.bus: MqttBus | None = bus
+        self.transport: asyncio.Transport | None = None
+        self.closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # asyncio turns Nagle's algorithm off itself
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        if self.bus is None:
+            self.transport.abort()
+        else:
+            self.bus._opened()  # noqa: SLF001 - one unit with its bus
+
+    def data_received(self, data: bytes) -> None:
+        if self.bus is not None:
+            self.bus._arrived(data)  # noqa: SLF001
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+        if self.bus is not None:
+            self.bus._lost(f"connection lost: {exc}" if exc else "the broker closed the connection")  # noqa: SLF001
+
+    def pause_writing(self) -> None:
+        if self.bus is not None:
+            self.bus._choked(full=True)  # noqa: SLF001
+
+    def resume_writing(self) -> None:
+        if self.bus is not None:
+            self.bus._choked(full=False)  # noqa: SLF001
+
+
+class MqttBus(Shell):
+    """A `port.Bus` over TCP."""
+
+    def __init__(self, options: Options, listener: Listener, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Raises BusError if `options` cannot be written as a CONNECT."""
+        self._loop = loop or asyncio.get_running_loop()
+        super().__init__(options, listener, self._loop, random.Random())
+        self._link: _Link | None = None
+        self._dialing: asyncio.Task[None] | None = None
+        self._first: asyncio.Future[None] | None = None
+        self._last_reason = "not tried yet"
+
+    async def open(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the deadline is part of the error
+        """Connect, and return once the broker said yes; reconnecting is the bus's own business from then on.
+
+        Raises Refused if the broker says no for good, BusError if `timeout` seconds pass without a yes.
+        """
+        if self._first is not None:
+            raise BusError("open is called once per bus")
+        self._first = self._loop.create_future()
+        self._start()
+        try:
+            await asyncio.wait_for(self._first, timeout)
+        except TimeoutError as error:
+            await self.close()
+            where = f"{self.options.host}:{self.options.port}"
+            raise BusError(f"cannot reach a broker at {where}: {self._last_reason}") from error
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def close(self, *, will: bool = False) -> None:
+        """Wait at most `FLUSH_S` for what is queued, say goodbye, and hang up; idempotent."""
+        deadline = self._loop.time() + FLUSH_S
+        while self._transport_up and not self._over and self.backlog and self._loop.time() < deadline:
+            await asyncio.sleep(_POLL_S)
+        link = self._link
+        if not self._over:
+            self._session.stop(will=will)
+            self._turn()
+        if link is not None and link.transport is not None and not link.closed.is_set():
+            try:
+                await asyncio.wait_for(link.closed.wait(), FLUSH_S)
+            except TimeoutError:
+                link.transport.abort()
+
+    def abort(self) -> None:
+        """Drop the socket without a word, as a crash or a cut cable would; the bus then reconnects."""
+        if self._link is not None and self._link.transport is not None:
+            self._link.transport.abort()
+
+    def _dial(self) -> None:
+        self._link = _Link(self)
+        self._dialing = self._loop.create_task(self._connect(self._link))
+
+    async def _connect(self, link: _Link) -> None:
+        try:
+            await self._loop.create_connection(lambda: link, self.options.host, self.options.port)
+        except OSError as error:
+            if link.bus is not None:
+                self._lost(str(error))
+
+    def _write(self, data: bytes) -> None:
+        assert self._link is not None
+        assert self._link.transport is not None
+        self._link.transport.write(data)
+
+    def _hang_up(self) -> None:
+        link, self._link = self._link, None
+        if link is None:
+            return
+        link.bus = None
+        if link.transport is not None:
+            link.transport.close()
+            self._loop.call_later(FLUSH_S, link.transport.abort)  # a dead peer would keep the buffer for ever
+        elif self._dialing is not None:
+            self._dialing.cancel()
+
+    def _soon(self, callback: Callable[[], None]) -> None:
+        self._loop.call_soon(callback)
+
+    def _choked(self, *, full: bool) -> None:
+        if full:
+            self._session.pause()
+        else:
+            self._session.resume(self._clock.time())
+
+    def _on_connected(self, event: Connected) -> None:
+        if self._first is not None and not self._first.done():
+            self._first.set_result(None)
+        super()._on_connected(event)
+
+    def _on_ended(self, event: Ended) -> None:
+        self._last_reason = event.reason
+        super()._on_ended(event)
+        if event.final and self._first is not None and not self._first.done():
+            self._first.set_exception(Refused(event.reason))

@@ -1,0 +1,241 @@
+"""The border to the codec: the only module that builds or reads MQTT packets from bytes.
+
+Client and broker machines call it. It frames the stream (a packet may arrive in many pieces, or many in
+one), turns whatever a peer did wrong into a `Fault` value, and builds PUBLISH so that one encoding serves
+every receiver of a fan-out: only the packet identifier between `Template.head` and `Template.tail` differs.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+import mqtt5
+
+from foa.errors import BusError
+from foa.wire.envelope import Frame
+
+Packet = mqtt5.Packet
+PublishPacket = mqtt5.PublishPacket
+
+QOS: Final = (mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE)
+MAX_TOPIC_BYTES: Final = 65_535
+PUBLISH: Final = 0x30
+DUP: Final = 0x08
+PINGREQ: Final = mqtt5.PingReqPacket().write()
+PINGRESP: Final = mqtt5.PingRespPacket().write()
+
+MALFORMED: Final = 0x81
+PROTOCOL_ERROR: Final = 0x82
+PACKET_TOO_LARGE: Final = 0x95
+
+_VARINT_BYTES: Final = 4
+_NO_PIECES: Final = b""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What a peer did wrong: the DISCONNECT reason code, and a sentence for people."""
+
+    code: int
+    detail: str
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A PUBLISH without its packet identifier, which belongs between `head` and `tail` if QoS is 1."""
+
+    head: bytes
+    tail: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes the packet takes on the wire."""
+        return len(self.head) + len(self.tail) + 2
+
+
+class Reader:
+    """Cuts a stream into packets. Holds at most one incomplete packet of at most ``limit`` bytes."""
+
+    __slots__ = ("_have", "_need", "_pieces", "limit")
+
+    def __init__(self, limit: int) -> None:
+        """Refuse packets of more than `limit` bytes."""
+        self.limit = limit
+        self._pieces: list[bytes] = []
+        self._have = 0
+        self._need = 0
+
+    def feed(self, data: bytes) -> tuple[list[Packet], Fault | None]:
+        """Return the packets that `data` completes, then what was wrong after them, if anything."""
+        if self._pieces:
+            # Pieces are joined once the packet is whole: a peer that sends byte by byte costs no copying.
+            self._pieces.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return [], None
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> tuple[list[Packet], Fault | None]:
+        view, at, end = memoryview(data), 0, len(data)
+        packets: list[Packet] = []
+        try:
+            while at < end:
+                packet, size = mqtt5.read(view[at:])
+                if size > self.limit:
+                    return packets, _too_large(size, self.limit)
+                packets.append(packet)
+                at += size
+        except IndexError:
+            return packets, self._keep(data[at:])
+        except (ValueError, OverflowError) as error:
+            return packets, Fault(MALFORMED, str(error))
+        except _panics() as error:  # not UTF-8 in a string: the codec panics instead of raising
+            return packets, Fault(MALFORMED, f"codec: {error}")
+        return packets, None
+
+    def _keep(self, rest: bytes) -> Fault | None:
+        """Keep the incomplete `rest`, unless its header already tells that it can never be taken."""
+        size = announced_size(rest)
+        if size is None:
+            size = len(rest) + 1
+        elif size > self.limit:
+            return _too_large(size, self.limit)
+        elif size <= len(rest):
+            return Fault(MALFORMED, "a field reaches beyond its packet")
+        self._pieces.append(rest)
+        self._have, self._need = len(rest), size
+        return None
+
+
+def _too_large(size: int, limit: int) -> Fault:
+    return Fault(PACKET_TOO_LARGE, f"a packet of {size} bytes, at most {limit} are taken")
+
+
+def _panics() -> tuple[type[BaseException], ...]:
+    """Return the type in which the codec's Rust reports a panic; it exists once the first one happened."""
+    return tuple(kind for kind in BaseException.__subclasses__() if kind.__module__ == "pyo3_runtime")
+
+
+def announced_size(data: bytes | memoryview) -> int | None:
+    """Return the whole size of the packet that `data` begins with; None while its header is incomplete."""
+    value = 0
+    for index in range(1, min(len(data), 1 + _VARINT_BYTES)):
+        byte = data[index]
+        value |= (byte & 0x7F) << (7 * (index - 1))
+        if byte < 0x80:  # noqa: PLR2004 - the top bit says that another byte follows
+            return 1 + index + value
+    return None
+
+
+def split(data: bytes) -> Iterator[bytes]:
+    """Yield the packets of `data`, which holds only whole ones (our own output), undecoded."""
+    view, at = memoryview(data), 0
+    while at < len(data):
+        size = announced_size(view[at : at + 5])
+        assert size is not None
+        yield data[at : at + size]
+        at += size
+
+
+def topic_span(packet: bytes) -> tuple[int, int]:
+    """Return where the topic of an encoded PUBLISH begins and ends; the packet identifier, if any, follows."""
+    start = 2
+    while packet[start - 1] & 0x80:
+        start += 1
+    length = packet[start] << 8 | packet[start + 1]
+    return start + 2, start + 2 + length
+
+
+def encode(frame: Frame, packet_id: int, *, duplicate: bool = False, expiry_s: int | None = None) -> bytes:
+    """Return the PUBLISH for `frame`. Raises BusError if MQTT cannot carry it."""
+    if not 0 <= frame.qos <= 1:
+        raise BusError(f"frame on {frame.topic!r} has QoS {frame.qos}, this bus carries 0 and 1")
+    try:
+        return mqtt5.PublishPacket(
+            frame.topic,
+            frame.payload,
+            qos=QOS[frame.qos],
+            retain=frame.retain,
+            packet_id=packet_id if frame.qos else None,
+            duplicate=duplicate,
+            message_expiry_interval=expiry_s,
+            content_type=frame.content_type,
+            response_topic=frame.response_topic,
+            correlation_data=frame.correlation,
+            user_properties=list(frame.properties) if frame.properties else None,
+        ).write()
+    except (ValueError, OverflowError, TypeError) as error:
+        raise BusError(f"frame on {frame.topic[:200]!r} cannot be encoded: {error}") from error
+
+
+def frame_of(packet: mqtt5.PublishPacket) -> Frame:
+    """Return what `packet` publishes."""
+    return Frame(
+        packet.topic,
+        packet.payload,
+        packet.qos.value,
+        packet.retain,
+        packet.message_expiry_interval,
+        packet.response_topic,
+        packet.correlation_data,
+        packet.content_type,
+        tuple(packet.user_properties),
+    )
+
+
+def forward(
+    packet: mqtt5.PublishPacket, qos: int, *, retain: bool, expiry_s: int | None, ids: tuple[int, ...]
+) -> Template:
+    """Return `packet` as a broker passes it on, everything but the delivery options unchanged."""
+    data = mqtt5.PublishPacket(
+        packet.topic,
+        packet.payload,
+        qos=QOS[qos],
+        retain=retain,
+        packet_id=0 if qos else None,
+        payload_format_indicator=packet.payload_format_indicator,
+        message_expiry_interval=expiry_s,
+        content_type=packet.content_type,
+        response_topic=packet.response_topic,
+        correlation_data=packet.correlation_data,
+        subscription_ids=list(ids) if ids else None,
+        user_properties=packet.user_properties,
+    ).write()
+    if not qos:
+        return Template(data, _NO_PIECES)
+    _, cut = topic_span(data)
+    return Template(data[:cut], data[cut + 2 :])
+
+
+def puback(packet_id: int, code: int = 0) -> bytes:
+    """Return a PUBACK; written by hand because it is half of all packets."""
+    if code:
+        return bytes((0x40, 3, packet_id >> 8, packet_id & 0xFF, code))
+    return bytes((0x40, 2, packet_id >> 8, packet_id & 0xFF))
+
+
+def marked_duplicate(head: bytes) -> bytes:
+    """Return an encoded PUBLISH, or the head of one, with DUP set."""
+    return bytes((head[0] | DUP,)) + head[1:]
+
+
+def disconnect(code: int, reason: str | None = None) -> bytes:
+    """Return a DISCONNECT."""
+    return mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode(code), reason_str=reason).write()
+
+
+def _names() -> dict[int, str]:
+    """Return the standard's word for every reason code of CONNACK and DISCONNECT."""
+    names: dict[int, str] = {}
+    for kind in (mqtt5.ConnAckReasonCode, mqtt5.DisconnectReasonCode):
+        for name in filter(str.isupper, dir(kind)):
+            names[int(getattr(kind, name))] = name.lower().replace("_", " ")
+    return names
+
+
+_WORDS: Final = _names()
+
+
+def words(code: int) -> str:
+    """Return a reason code for people: ``bad user name or password (0x86)``."""
+    return f"{_WORDS.get(code, 'reason')} (0x{code:02X})"
