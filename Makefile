@@ -13,7 +13,7 @@ JOBS  ?= 2
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
 MAKEFLAGS += --no-print-directory
 SHELL     := bash

@@ -10,10 +10,11 @@ from typing import Final
 import msgspec
 
 from foa.errors import WireError
-from foa.wire.ids import Epoch
+from foa.wire.ids import Epoch, is_segment
 
 MAX_PROPERTIES: Final = 32
 MAX_HOPS: Final = 16
+MAX_DIGITS: Final = 15
 
 _EPOCH: Final = "foa-epoch"
 _ATTEMPT: Final = "foa-attempt"
@@ -100,8 +101,8 @@ def from_properties(properties: tuple[tuple[str, str], ...]) -> Envelope:
     try:
         return Envelope(
             epoch=_epoch(found.get(_EPOCH)),
-            attempt=int(found.get(_ATTEMPT, "0")),
-            deadline_ms=_optional_int(found.get(_DEADLINE)),
+            attempt=_number(found.get(_ATTEMPT, "0")),
+            deadline_ms=_optional_number(found.get(_DEADLINE)),
             budget=_budget(found.get(_BUDGET)),
             hops=_hops(found.get(_HOPS)),
             trace_parent=found.get(_TRACE_PARENT),
@@ -112,15 +113,26 @@ def from_properties(properties: tuple[tuple[str, str], ...]) -> Envelope:
         raise WireError("header", f"a foa-* user property cannot be read: {error}") from error
 
 
+def _number(text: str) -> int:
+    """Read plain ASCII digits; what else `int` takes (signs, spaces, underscores, other scripts) is refused."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+        message = f"{text[:40]!r} is no number of 1 to {MAX_DIGITS} digits"
+        raise ValueError(message)
+    return int(text)
+
+
+def _optional_number(text: str | None) -> int | None:
+    return None if text is None else _number(text)
+
+
 def _epoch(text: str | None) -> Epoch | None:
     if text is None:
         return None
     number, _, node = text.partition(":")
-    return Epoch(int(number), node)
-
-
-def _optional_int(text: str | None) -> int | None:
-    return None if text is None else int(text)
+    if not is_segment(node):
+        message = f"foa-epoch is {text[:80]!r}, it must be a number, a colon and a node"
+        raise ValueError(message)
+    return Epoch(_number(number), node)
 
 
 def _budget(text: str | None) -> float | None:
@@ -128,7 +140,7 @@ def _budget(text: str | None) -> float | None:
         return None
     value = float(text)
     if not 0.0 <= value < float("inf"):
-        message = f"foa-budget is {text}, it must be a finite amount of USD, 0 or more"
+        message = f"foa-budget is {text[:40]!r}, it must be a finite amount of USD, 0 or more"
         raise ValueError(message)
     return value
 
@@ -137,5 +149,8 @@ def _hops(text: str | None) -> tuple[str, ...]:
     hops = tuple(text.split(",")) if text else ()
     if len(hops) > MAX_HOPS:
         message = f"foa-hops names {len(hops)} agents, at most {MAX_HOPS} are allowed"
+        raise ValueError(message)
+    if not all(is_segment(level) for hop in hops for level in hop.split("/")):
+        message = f"foa-hops {text!r:.200} must be agents, separated by commas"
         raise ValueError(message)
     return hops

@@ -5,9 +5,10 @@ Every id is plain text that fits a topic: an agent is ``org/unit/agent``, everyt
 
 import re
 from hashlib import blake2b, sha256
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from foa.errors import WireError
 
@@ -17,24 +18,30 @@ MAX_SEGMENT: Final = 64
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 
-AgentId = str
-TaskId = str
-NodeId = str
-Digest = str
+# Ids in a body become levels of a topic, so a decoded one is already fit for that: a peer cannot slip in a
+# wildcard. The end is written (?![\s\S]) because $ admits a final newline here and \Z is no JSON Schema.
+_PLAIN: Final = "[A-Za-z0-9_.-]{1,64}"
+_END: Final = r"(?![\s\S])"
+
+Segment = Annotated[str, Meta(pattern=f"^{_PLAIN}{_END}")]
+AgentId = Annotated[str, Meta(pattern=f"^{_PLAIN}/{_PLAIN}/{_PLAIN}{_END}")]
+TaskId = Segment
+NodeId = Segment
+Digest = Annotated[str, Meta(pattern=f"^[0-9a-f]{{64}}{_END}")]
 
 
 class Epoch(msgspec.Struct, frozen=True, order=True, array_like=True):
     """A number that grows with every change of ownership; ordered by ``(n, node)``, the lower one is ignored."""
 
-    n: int
-    node: str
+    n: Annotated[int, Meta(ge=0, le=2**53)]
+    node: Annotated[str, Meta(max_length=64)]
 
 
 class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
     """The ``v`` of a capability vector: ``(epoch, counter)``; a higher one replaces a lower one."""
 
-    epoch: int
-    counter: int
+    epoch: Annotated[int, Meta(ge=0, le=2**53)]
+    counter: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 NO_EPOCH: Final = Epoch(0, "")

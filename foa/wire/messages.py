@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from foa.wire.ids import AgentId, Digest, Epoch, NodeId, TaskId, Version
+from foa.wire.ids import AgentId, Digest, Epoch, NodeId, Segment, TaskId, Version
 from foa.wire.records import (
     Amount,
     Count,
     Decision,
     Effects,
+    Finite,
     Given,
     Hit,
     Name,
@@ -217,7 +218,7 @@ class Progress(Message, frozen=True, tag="progress.1"):
     award: Name
     task: TaskId
     agent: AgentId
-    fraction: float = 0.0
+    fraction: Finite = 0.0
     text: Short = ""
     round: Count = 0
 
@@ -271,7 +272,7 @@ class Draft(Message, frozen=True, tag="draft.1"):
 
     award: Name
     task: TaskId
-    cluster: Name
+    cluster: Segment
     agent: AgentId
     round: Count
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)]

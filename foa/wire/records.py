@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from foa.wire.ids import AgentId, Digest, Epoch, TaskId, Version
+from foa.wire.ids import AgentId, Digest, Epoch, Segment, TaskId, Version
 
 MAX_TEXT: Final = 65_536
 MAX_SUBTASKS: Final = 1_024
@@ -22,7 +22,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Short = Annotated[str, Meta(max_length=512)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Count = Annotated[int, Meta(ge=0)]
-Amount = Annotated[float, Meta(ge=0.0)]
+Amount = Annotated[float, Meta(ge=0.0, le=1e15)]
+Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_SKILLS)]
 
 Effects = Literal["none", "idempotent", "once"]
@@ -49,6 +50,12 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     media: Annotated[str, Meta(min_length=1, max_length=128)] = "application/json"
     body: bytes | None = None
     ref: Ref | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError (in a decoder: its error) unless exactly one of body and ref is set."""
+        if (self.body is None) is (self.ref is None):
+            message = "a value has a body or a ref, never both, never neither"
+            raise ValueError(message)
 
 
 class Given(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,8 +111,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
 
     agent: AgentId
     version: Version
-    cosine: float
-    spec: float = 0.0
+    cosine: Finite
+    spec: Finite = 0.0
     skills: Names = ()
     holds: Names = ()
     requires: Names = ()
@@ -164,11 +171,11 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """One agent as a decision saw it: the gate that refused it, or every part of its score."""
 
     agent: AgentId
-    score: float = 0.0
-    cosine: float = 0.0
-    spec: float = 0.0
-    fit: float = 0.0
-    cost: float = 0.0
+    score: Finite = 0.0
+    cosine: Finite = 0.0
+    spec: Finite = 0.0
+    fit: Finite = 0.0
+    cost: Finite = 0.0
     price: Amount = 0.0
     refused: Short = ""
 
@@ -241,7 +248,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 class Team(msgspec.Struct, frozen=True, omit_defaults=True):
     """The cluster an award belongs to: its members and how long they may refine."""
 
-    id: Name
+    id: Segment
     members: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)]
     rounds: Annotated[int, Meta(ge=0, le=8)] = 3
     round_ms: Annotated[int, Meta(ge=1)] = 5_000
