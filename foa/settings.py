@@ -1,0 +1,334 @@
+"""Every knob in one frozen record, grouped per room; pure: the CLI reads files and environment, this decides.
+
+Each field says its meaning in its annotation, so that ``foa config show`` prints key, value, source and
+meaning from here alone. Layers are plain mappings, nested (TOML) or dotted (flags); later ones win, and
+`resolve` tells which layer each value came from. A wrong key or value is a ConfigError of one line that
+names the key, the value, where it stands, and the mend. Nodes hand each machine its own few parameters.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, field
+
+from foa.errors import ConfigError
+
+
+def _doc(text: str, **caps: Any) -> Meta:
+    return Meta(description=text, **caps)
+
+
+_URL: Final = r"^(mqtts?|tcp|ssl)://(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+)(:[0-9]{1,5})?/?\Z"
+_ROOT: Final = r"^\$?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?\Z"
+_SEGMENT: Final = r"^[A-Za-z0-9_.-]{1,64}\Z"
+_SECRETS: Final = frozenset({"broker.password"})
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """How a process reaches its broker."""
+
+    url: Annotated[str, _doc("the broker: mqtt://host[:port], or mqtts:// for TLS", pattern=_URL)] = (
+        "mqtt://127.0.0.1:1883"
+    )
+    username: Annotated[str, _doc("account at the broker; empty: anonymous")] = ""
+    password: Annotated[str, _doc("password of that account; never shown")] = ""
+    ca_file: Annotated[
+        str, _doc("PEM file of the authority that signed the broker's certificate; empty: the system's")
+    ] = ""
+    cert_file: Annotated[str, _doc("PEM file of this process's client certificate; empty: none")] = ""
+    key_file: Annotated[str, _doc("PEM file of the key of cert_file")] = ""
+    keep_alive_s: Annotated[int, _doc("a silent connection is pinged, then given up, after this", ge=1, le=3600)] = 10
+    session_expiry_s: Annotated[
+        int, _doc("how long the broker keeps our session while we are away", ge=0, le=2**31)
+    ] = 3600
+    receive_maximum: Annotated[int, _doc("frames taken but not yet acknowledged, at most", ge=1, le=65_535)] = 1024
+    max_queued: Annotated[int, _doc("frames waiting to be sent, at most", ge=1, le=1_000_000)] = 10_000
+    packet_limit: Annotated[int, _doc("largest packet we take, in bytes", ge=65_536, le=1 << 28)] = 1 << 20
+    connect_timeout_s: Annotated[float, _doc("how long one attempt to connect may take", gt=0, le=300)] = 5.0
+    backoff_min_s: Annotated[float, _doc("first pause between attempts to connect", gt=0, le=300)] = 0.05
+    backoff_max_s: Annotated[float, _doc("longest pause between attempts to connect", gt=0, le=3600)] = 5.0
+
+    def __repr__(self) -> str:
+        """Show where and as whom, never the password."""
+        return f"Broker(url={self.url!r}, username={self.username!r}, password={'…' if self.password else ''!r})"
+
+
+class Wire(msgspec.Struct, frozen=True):
+    """What all processes of one federation must agree on."""
+
+    root: Annotated[
+        str, _doc("topic root, one or two levels; the same for all ($a2a/v1 where allowed)", pattern=_ROOT)
+    ] = "foa/v1"
+    partitions: Annotated[int, _doc("hash buckets of the federation; the same for all, for good", ge=1, le=4096)] = 64
+    inline_limit: Annotated[int, _doc("bodies above this travel as blobs, in bytes", ge=256, le=131_072)] = 16_384
+    chunk: Annotated[int, _doc("blobs above this travel in chunks of it, in bytes", ge=4096, le=196_608)] = 131_072
+    retention_s: Annotated[int, _doc("how long results outlive their deadline", ge=1, le=604_800)] = 3600
+
+
+class Node(msgspec.Struct, frozen=True):
+    """Who this process is, and where it keeps what must survive it."""
+
+    org: Annotated[str, _doc("first level of agent identities", pattern=_SEGMENT)] = "local"
+    unit: Annotated[str, _doc("second level of agent identities", pattern=_SEGMENT)] = "nodes"
+    name: Annotated[
+        str,
+        _doc(
+            "this process's name, unique in the federation; empty: made once and kept",
+            pattern=r"^[A-Za-z0-9_.-]{0,64}\Z",
+        ),
+    ] = ""
+    state_dir: Annotated[str, _doc("directory of journals and caches", min_length=1)] = ".foa"
+
+
+class Coordinator(msgspec.Struct, frozen=True):
+    """How tasks are owned, planned and awarded."""
+
+    refresh_s: Annotated[
+        float, _doc("presence is said again this often, and held dead after three of it", gt=0, le=3600)
+    ] = 10.0
+    claim_ms: Annotated[int, _doc("how long a claim on a partition may take to be read back", ge=1, le=60_000)] = 500
+    accept_ms: Annotated[int, _doc("an award not taken within this goes to the next agent", ge=1, le=600_000)] = 1500
+    lease_ms: Annotated[
+        int, _doc("an award without a sign of progress within this is taken back", ge=100, le=3_600_000)
+    ] = 10_000
+    grace_ms: Annotated[
+        int, _doc("how much longer than the agent the owner waits at the end of a lease", ge=0, le=60_000)
+    ] = 1000
+    attempts: Annotated[int, _doc("awards of one subtask before it is dead-lettered", ge=1, le=20)] = 3
+    planners: Annotated[int, _doc("planners asked for a proposal; 0: never split a task", ge=0, le=16)] = 4
+    plan_timeout_ms: Annotated[int, _doc("how long proposals are waited for", ge=1, le=600_000)] = 2000
+    event_ms: Annotated[int, _doc("events for watchers are gathered for this long", ge=0, le=60_000)] = 100
+    max_tasks: Annotated[int, _doc("tasks in flight in one coordinator; more are refused", ge=1, le=1_000_000)] = 10_000
+
+
+class Index(msgspec.Struct, frozen=True):
+    """How capability vectors are held and searched."""
+
+    replicas: Annotated[int, _doc("index nodes that hold each partition", ge=1, le=8)] = 2
+    settle_ms: Annotated[int, _doc("how long presence must be quiet before partitions move", ge=0, le=60_000)] = 500
+    ask_ms: Annotated[
+        int, _doc("a shard that has not answered within this is left out, and the answer says so", ge=1, le=60_000)
+    ] = 1000
+    crossover: Annotated[
+        int, _doc("vectors in a shard above which HNSW replaces exact search", ge=0, le=100_000_000)
+    ] = 10_000
+    model: Annotated[str, _doc("embedding model; hash: no model, words alone", min_length=1, max_length=512)] = (
+        "all-MiniLM-L6-v2"
+    )
+    batch: Annotated[int, _doc("texts embedded at once", ge=1, le=1024)] = 32
+    cache: Annotated[str, _doc("file of computed embeddings below node.state_dir; empty: none")] = "embeddings.sqlite"
+
+
+class Matching(msgspec.Struct, frozen=True):
+    """How an agent is chosen for a subtask; the gates of policy and skills are not settings."""
+
+    shortfall: Annotated[float, _doc("λ of exp(-λ·shortfall): weight of resources an agent lacks", ge=0, le=100)] = 1.0
+    cost: Annotated[float, _doc("μ of exp(-μ·cost/budget): weight of price", ge=0, le=100)] = 0.5
+    retrieve: Annotated[int, _doc("agents each query to the index asks for", ge=1, le=1000)] = 16
+    screen: Annotated[int, _doc("L: best scores among which learning may choose", ge=1, le=64)] = 8
+    floor: Annotated[float, _doc("score below which an agent is no candidate", ge=0, le=1)] = 0.05
+    explore: Annotated[
+        float, _doc("α of LinUCB: weight of what is not yet known; 0: the score alone decides", ge=0, le=10)
+    ] = 0.2
+    ridge: Annotated[float, _doc("λ of LinUCB's prior", gt=0, le=1000)] = 1.0
+    drift_s: Annotated[float, _doc("τ: evidence this much older weighs 1/e", gt=0, le=1e9)] = 604_800.0
+    team_ratio: Annotated[
+        float, _doc("a second agent joins where its score is at least this share of the best", ge=0, le=1)
+    ] = 0.9
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """How agents on one subtask refine each other's drafts."""
+
+    size: Annotated[int, _doc("members of a cluster, at most", ge=1, le=16)] = 4
+    cut: Annotated[float, _doc("distance at which clustering stops", ge=0, le=2)] = 0.2
+    rounds: Annotated[int, _doc("rounds of critique after the drafts, at most", ge=0, le=8)] = 3
+    round_ms: Annotated[int, _doc("how long one round may take", ge=1, le=600_000)] = 5000
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """How an agent process works off its awards."""
+
+    queue: Annotated[
+        int, _doc("awards taken that wait for a free slot; more are declined as busy", ge=0, le=10_000)
+    ] = 16
+    renew_ms: Annotated[int, _doc("a running handler's lease is renewed this often", ge=10, le=600_000)] = 3000
+    repeat_ms: Annotated[
+        int, _doc("a result not yet settled is said again after this, then ever more rarely", ge=10, le=600_000)
+    ] = 2000
+    drain_s: Annotated[
+        float, _doc("how long running handlers may finish when the process is asked to end", ge=0, le=3600)
+    ] = 10.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a process keeps or takes at most; the wire's own caps stand in its types."""
+
+    inbox: Annotated[int, _doc("events waiting for one machine", ge=1, le=1_000_000)] = 10_000
+    machines: Annotated[int, _doc("machines in one node", ge=1, le=10_000_000)] = 100_000
+    agents: Annotated[int, _doc("agents known to one index node", ge=1, le=100_000_000)] = 1_000_000
+    sender_rate: Annotated[
+        float, _doc("messages a second from one sender before the rest is refused", gt=0, le=1e6)
+    ] = 1000.0
+    dead_rate: Annotated[
+        float, _doc("dead letters a second one process publishes; the rest is only counted", ge=0, le=1e6)
+    ] = 10.0
+
+
+class Log(msgspec.Struct, frozen=True):
+    """What a process says about itself."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], _doc("least level that is written")] = "info"
+    json: Annotated[bool, _doc("one JSON object a line instead of text for people")] = False
+
+
+class Http(msgspec.Struct, frozen=True):
+    """Metrics and health over HTTP."""
+
+    host: Annotated[str, _doc("address to listen on", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, _doc("port to listen on; 0: off", ge=0, le=65_535)] = 0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All knobs. Change some with `from_mapping`, several layers with `resolve`."""
+
+    broker: Broker = field(default_factory=Broker)
+    wire: Wire = field(default_factory=Wire)
+    node: Node = field(default_factory=Node)
+    coordinator: Coordinator = field(default_factory=Coordinator)
+    index: Index = field(default_factory=Index)
+    matching: Matching = field(default_factory=Matching)
+    cluster: Cluster = field(default_factory=Cluster)
+    agent: Agent = field(default_factory=Agent)
+    limits: Limits = field(default_factory=Limits)
+    log: Log = field(default_factory=Log)
+    http: Http = field(default_factory=Http)
+
+    @staticmethod
+    def from_mapping(mapping: Mapping[str, Any], source: str) -> "Settings":
+        """Return the defaults changed by `mapping`; ConfigError names `source`."""
+        return resolve([(source, mapping)])[0]
+
+
+class Entry(NamedTuple):
+    """One row of ``foa config show``; the value of a secret is hidden."""
+
+    key: str
+    value: Any
+    source: str
+    meaning: str
+
+
+class _Knob(NamedTuple):
+    kind: Any
+    default: Any
+    meaning: str
+
+
+def _knobs() -> dict[str, _Knob]:
+    found = {}
+    for group, kind in get_type_hints(Settings).items():
+        defaults = kind()
+        for name, hint in get_type_hints(kind, include_extras=True).items():
+            found[f"{group}.{name}"] = _Knob(hint, getattr(defaults, name), hint.__metadata__[0].description)
+    return found
+
+
+_KNOBS: Final = _knobs()
+_GROUPS: Final = tuple(get_type_hints(Settings))
+_PREFIX: Final = "FOA_"
+_ALIASES: Final = {"FOA_TOPIC_ROOT": "wire.root"}
+_NOT_OURS: Final = frozenset({"FOA_CONFIG"})  # the CLI's: which file to read
+_VARIABLES: Final = {_PREFIX + key.replace(".", "_").upper(): key for key in _KNOBS} | _ALIASES
+
+
+def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Settings, dict[str, str]]:
+    """Lay `layers` of (source, mapping) over the defaults, later ones winning.
+
+    Returns the settings and, for every dotted key, the source its value came from ("default" if none).
+    Raises ConfigError at the first unknown key or wrong value, also in a layer that a later one hides.
+    """
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(_KNOBS, "default")
+    for source, mapping in layers:
+        for key, value in _flatten(mapping, source):
+            values[key] = _convert(key, value, source)
+            sources[key] = source
+    return _build(values), sources
+
+
+def from_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings among `environ` by dotted key: ``FOA_BROKER_URL`` is ``broker.url``.
+
+    Variables that do not start with FOA_ are left alone; one that does and is none of ours is a ConfigError.
+    """
+    found = {}
+    for variable in sorted(environ):
+        if not variable.startswith(_PREFIX) or variable in _NOT_OURS:
+            continue
+        key = _VARIABLES.get(variable)
+        if key is None:
+            raise ConfigError(f"{variable} in the environment is no setting{_near(variable, list(_VARIABLES))}")
+        found[key] = environ[variable]
+    return found
+
+
+def entries(settings: Settings, sources: Mapping[str, str]) -> Iterator[Entry]:
+    """Yield every setting in the order declared; `sources` as `resolve` returns them."""
+    for key, knob in _KNOBS.items():
+        group, _, name = key.partition(".")
+        value = getattr(getattr(settings, group), name)
+        shown = ("(set)" if value else "") if key in _SECRETS else value
+        yield Entry(key, shown, sources.get(key, "default"), knob.meaning)
+
+
+def _flatten(mapping: Mapping[str, Any], source: str) -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values of a nested or dotted mapping; ConfigError for a key that is none."""
+    for key, value in mapping.items():
+        if key in _GROUPS:
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{key} = {value!r} in {source} must be a table, such as [{key}]")
+            yield from _flatten({f"{key}.{name}": inner for name, inner in value.items()}, source)
+        elif key in _KNOBS:
+            yield key, value
+        else:
+            raise ConfigError(f"{key} in {source} is no setting{_near(key, [*_KNOBS, *_GROUPS])}")
+
+
+def _near(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else "; 'foa config show' lists them all"
+
+
+def _convert(key: str, value: Any, source: str) -> Any:
+    """Return `value` as the type of `key`; text becomes a number or truth value where one is wanted."""
+    knob = _KNOBS[key]
+    try:
+        return msgspec.convert(value, knob.kind, strict=False)
+    except msgspec.ValidationError as error:
+        shown = "(hidden)" if key in _SECRETS else repr(value)
+        raise ConfigError(
+            f"{key} = {shown} in {source}: {_wanted(knob, str(error))} ({knob.meaning}; default {knob.default!r})"
+        ) from None
+
+
+def _wanted(knob: _Knob, error: str) -> str:
+    """Say what would have been right, from the type or in the validator's own words."""
+    choices = get_args(get_args(knob.kind)[0])
+    if choices:
+        return f"must be one of {', '.join(choices)}"
+    if "matching regex" in error:
+        return "is not of the form it must have"
+    return error.partition(" - at ")[0].replace("`", "").replace("Expected", "expected", 1)
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    """Return settings with `values` by dotted key, defaults for the rest."""
+    groups: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
+    for key, value in values.items():
+        group, _, name = key.partition(".")
+        groups[group][name] = value
+    kinds = get_type_hints(Settings)
+    return Settings(**{group: kinds[group](**changed) for group, changed in groups.items()})
