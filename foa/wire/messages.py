@@ -12,6 +12,7 @@ from msgspec import Meta
 from foa.wire.ids import AgentId, Digest, Epoch, NodeId, Segment, TaskId, Version
 from foa.wire.records import (
     Amount,
+    Candidate,
     Count,
     Decision,
     Effects,
@@ -287,12 +288,16 @@ class Ask(Message, frozen=True, tag="ask.1"):
 
 
 class Found(Message, frozen=True, tag="found.1"):
-    """Hits per query, best first, and the partitions they cover; ``vectors`` are those of the queries."""
+    """Hits per query, best first, and the partitions they cover; ``vectors`` are those of the queries.
+
+    All hits passed the gates. ``refused`` are, per query, the nearest few that did not, each with its reason.
+    """
 
     hits: Annotated[tuple[tuple[Hit, ...], ...], Meta(max_length=64)]
     covered: Annotated[tuple[int, ...], Meta(max_length=4096)] = ()
     model: Short = ""
     vectors: Annotated[tuple[bytes, ...], Meta(max_length=64)] = ()
+    refused: Annotated[tuple[tuple[Candidate, ...], ...], Meta(max_length=64)] = ()
 
 
 class Embed(Message, frozen=True, tag="embed.1"):

@@ -1,1 +1,1 @@
-"""Who serves what: rendezvous, gates, scores, decisions, and the merging of lists."""
+"""Who is asked and who gets the work: partitions, gates, scores, choice. Pure; used by the machines."""

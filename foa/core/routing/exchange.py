@@ -1,48 +1,59 @@
-"""What machines of one node say to each other about lookups and ownership (never on the wire).
+"""What machines of one node say to each other about routing, and what they ask of the index service.
 
-`Asked` goes to the machine under ``Key("lookup")``, which answers its sender with an `Answer` of the same
-token. `Holds` and `Lost` go from the ownership machine to every task; `Opened` brings a frame to a task that
-this node did not know yet.
+None of this travels: these are the messages inside `Told`/`Tell` and the arguments of `Request`.
 """
 
 from typing import NamedTuple
 
-from foa.core.effects import Received
-from foa.wire.ids import Epoch
 from foa.wire.messages import Ask, Embed, Found, Vectors
 
 
 class Asked(NamedTuple):
-    """A question to the index, whoever holds it."""
+    """A machine wants agents found, or texts made vectors, by `Key("lookup")`; ``token`` comes back."""
 
     token: str
     ask: Ask | Embed
 
 
 class Answer(NamedTuple):
-    """What came of an `Asked`; ``error`` is empty or one line, and then ``found`` is None."""
+    """The answer to the `Asked` of that token; ``found`` is None iff ``error`` says why."""
 
     token: str
     found: Found | Vectors | None
     error: str = ""
 
 
-class Holds(NamedTuple):
-    """This node owns `partition` from now on, under `epoch`."""
+class Upsert(NamedTuple):
+    """Service "index": keep these float16 vectors under `key`, in place of earlier ones. Returns nothing."""
 
-    partition: int
-    epoch: Epoch
-
-
-class Lost(NamedTuple):
-    """Somebody else owns `partition` from now on."""
-
-    partition: int
+    key: str
+    c: bytes
+    e: bytes
 
 
-class Opened(NamedTuple):
-    """A frame for a task not known here; ``epoch`` is ours if we own its partition, None if we are its heir."""
+class Remove(NamedTuple):
+    """Service "index": forget `keys`; unknown ones are no error. Returns nothing."""
 
-    partition: int
-    epoch: Epoch | None
-    received: Received
+    keys: tuple[str, ...]
+
+
+class Search(NamedTuple):
+    """Service "index": the `k` nearest by ``c`` for one float16 vector, if given only among those keys.
+
+    Returns a tuple of `Near`, falling by cosine, ties by key.
+    """
+
+    vector: bytes
+    k: int
+    among: tuple[str, ...] | None = None
+
+
+class Near(NamedTuple):
+    """One vector found: its exact cosine to ``c`` and to ``e``, both rounded to 6 digits."""
+
+    key: str
+    cosine: float
+    spec: float
+
+
+IndexCall = Upsert | Remove | Search

@@ -1,0 +1,1 @@
+"""Third-party libraries behind our own interfaces: indices, embedders, models, files."""

@@ -1,0 +1,131 @@
+"""From hits to a decision: gate, capacity, score, team. What a coordinator calls and then keeps as a record.
+
+A learner stands between `consider` and `pick`: it may reorder permitted candidates, never add one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from foa.core.routing.gate import Refusal, expected_price, gate
+from foa.core.routing.score import Circumstances, Weights, alpha
+from foa.wire.records import MAX_TEAM, Candidate, Decision, Hit, Query
+
+MAX_CANDIDATES: Final = 64
+"""What a `Decision` may list; the worst refused ones are left out first."""
+
+AUTO_TEAM: Final = 3
+AUTO_TEAM_WITHIN: Final = 0.75
+"""A team formed by itself has at most 3 members, each at least this good compared with the best."""
+
+
+def consider(
+    query: Query,
+    hits: Iterable[Hit],
+    weights: Weights,
+    loads: Mapping[str, int] | None = None,
+    left_ms: float | None = None,
+) -> tuple[Candidate, ...]:
+    """Return every hit as a candidate: permitted ones by falling score, then the refused with their reasons.
+
+    ``loads`` are awards in flight per agent as far as known; an agent without a free slot is refused as busy.
+    The cost bias is measured against the query's budget or, without one, the dearest permitted price (ours).
+    """
+    loads = loads or {}
+    verdicts = [(hit, _verdict(query, hit, loads.get(hit.agent, 0))) for hit in hits]
+    permitted = [hit for hit, refusal in verdicts if refusal is None]
+    share = _share(query, permitted)
+    scored = [
+        alpha(query, hit, weights, Circumstances(loads.get(hit.agent, 0), left_ms, share)) for hit in permitted
+    ]  # fmt: skip
+    good = sorted((c for c in scored if c.score > 0.0), key=lambda c: (-c.score, c.agent))
+    unrelated = [_unrelated(c) for c in scored if c.score <= 0.0]
+    refused = [refuse(hit, refusal) for hit, refusal in verdicts if refusal is not None]
+    return (*good, *sorted(unrelated + refused, key=lambda c: (-c.cosine, c.agent)))[:MAX_CANDIDATES]
+
+
+def refuse(hit: Hit, refusal: Refusal) -> Candidate:
+    """Return `hit` as a refused candidate."""
+    return Candidate(agent=hit.agent, cosine=hit.cosine, spec=hit.spec, refused=str(refusal)[:512])
+
+
+def _verdict(query: Query, hit: Hit, load: int) -> Refusal | None:
+    refusal = gate(query, hit)
+    slots = hit.resources.concurrency
+    if refusal is None and load >= slots:
+        return Refusal("busy", f"works on {load} of at most {slots}")
+    return refusal
+
+
+def _share(query: Query, permitted: Sequence[Hit]) -> float:
+    if query.budget is not None:
+        return query.budget
+    return max((expected_price(query, hit.resources) for hit in permitted), default=0.0)
+
+
+def _unrelated(candidate: Candidate) -> Candidate:
+    return msgspec.structs.replace(
+        candidate,
+        score=0.0,
+        refused=f"unrelated: cosine {candidate.cosine:.3f}, spec {candidate.spec:.3f}; alpha is 0",
+    )
+
+
+def pick(candidates: Sequence[Candidate], hits: Iterable[Hit], team: int = 0) -> tuple[tuple[str, ...], str]:
+    """Return the chosen among `candidates` (best first, as given) and why so many; none if all are refused.
+
+    ``team`` 0 decides by itself: one, unless the best says ``refines`` and others that do, with the same output
+    types, come close. Whoever has ``effects = once`` works alone.
+    """
+    known = {hit.agent: hit for hit in hits}
+    permitted = [c for c in candidates if not c.refused and c.agent in known]
+    if not permitted:
+        return (), "nobody permitted and able was found"
+    best, lead = permitted[0], known[permitted[0].agent]
+    if lead.effects == "once":
+        return (best.agent,), "alone, since its effects must happen once"
+    others = [c for c in permitted[1:] if known[c.agent].effects != "once"]
+    if team > 0:
+        chosen = (best, *others)[: min(team, MAX_TEAM)]
+        return tuple(c.agent for c in chosen), f"{len(chosen)} of a team of {team} that was asked for"
+    if not lead.refines:
+        return (best.agent,), "alone, since its answers do not gain from peers"
+    close = [c for c in others if _is_peer(known[c.agent], lead) and c.score >= AUTO_TEAM_WITHIN * best.score]
+    chosen = (best, *close)[:AUTO_TEAM]
+    reason = f"team of {len(chosen)}, peers that refine and score within {AUTO_TEAM_WITHIN:.0%} of the best"
+    return tuple(c.agent for c in chosen), reason if close else "alone, no peer comes close"
+
+
+def _is_peer(hit: Hit, lead: Hit) -> bool:
+    return hit.refines and {port.type for port in hit.outputs} == {port.type for port in lead.outputs}
+
+
+def decide(
+    query: Query,
+    hits: Sequence[Hit],
+    weights: Weights,
+    *,
+    subtask: str,
+    attempt: int = 1,
+    team: int = 0,
+    loads: Mapping[str, int] | None = None,
+    left_ms: float | None = None,
+    refused: Sequence[Candidate] = (),
+    covered: int = 0,
+) -> Decision:
+    """Return who gets `subtask` and why. ``refused`` and ``covered`` come from the `Found` that had the hits."""
+    candidates = consider(query, hits, weights, loads, left_ms)
+    chosen, reason = pick(candidates, hits, team)
+    seen = {candidate.agent for candidate in candidates}
+    told = tuple(c for c in refused if c.agent not in seen)
+    best = next((c for c in candidates if c.agent in chosen), None)
+    score = f"alpha {best.score:.4f}; " if best else ""
+    return Decision(
+        subtask=subtask,
+        attempt=attempt,
+        chosen=chosen,
+        candidates=(candidates + told)[:MAX_CANDIDATES],
+        covered=covered,
+        reason=f"{score}{reason}"[:512],
+    )

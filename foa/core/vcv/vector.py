@@ -1,0 +1,63 @@
+"""Embeddings as they travel: L2-normalised little-endian float16, 2 bytes per dimension.
+
+Whoever compares two of them has made sure that one model made both: a vector never travels without its
+model's name, and index nodes embed the text again rather than compare across models.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+BYTES_PER_DIM: Final = 2
+TOLERANCE: Final = 0.01
+"""How far from 1 the norm of a stranger's vector may be; float16 rounding alone stays below 0.002."""
+
+_HALF: Final = np.dtype("<f2")
+
+
+def normalised(vectors: npt.ArrayLike) -> Floats:
+    """Return `vectors` (..., dim) as float32 with L2 norm 1 along the last axis; a zero vector stays zero."""
+    array = np.asarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(array, axis=-1, keepdims=True)
+    return np.asarray(array / np.where(norms == 0.0, 1.0, norms), dtype=np.float32)
+
+
+def pack(vector: npt.ArrayLike) -> bytes:
+    """Return one vector (dim,) normalised, as it travels."""
+    return normalised(vector).astype(_HALF).tobytes()
+
+
+def unpack(body: bytes) -> Floats:
+    """Return the float32 vector (dim,) in `body`, normalised again. The length must be even."""
+    return normalised(np.frombuffer(body, dtype=_HALF))
+
+
+def unpack_all(bodies: Iterable[bytes]) -> Floats:
+    """Return equally long vectors as one matrix (n, dim)."""
+    return normalised(np.stack([np.frombuffer(body, dtype=_HALF) for body in bodies]))
+
+
+def is_unit(body: bytes, dim: int) -> bool:
+    """Tell whether `body` is a vector of `dim` finite numbers with norm 1: what a stranger's must be."""
+    if len(body) != dim * BYTES_PER_DIM:
+        return False
+    norm = float(np.linalg.norm(np.frombuffer(body, dtype=_HALF).astype(np.float32)))
+    return abs(norm - 1.0) <= TOLERANCE
+
+
+def cosine(a: bytes, b: bytes) -> float:
+    """Return the cosine, in [-1, 1], of two vectors of one model; ValueError if their lengths differ."""
+    if len(a) != len(b):
+        raise ValueError(f"vectors of {len(a)} and {len(b)} bytes are not of one model")
+    return float(np.clip(unpack(a) @ unpack(b), -1.0, 1.0))
+
+
+def combine(weighted: Iterable[tuple[float, bytes]]) -> bytes:
+    """Return the normalised weighted sum of vectors of one model."""
+    pairs = list(weighted)
+    weights = np.array([weight for weight, _ in pairs], dtype=np.float32)
+    return pack(weights @ unpack_all(body for _, body in pairs))
