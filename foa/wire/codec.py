@@ -5,7 +5,9 @@ from typing import Final, get_args
 import msgspec
 
 from foa.errors import WireError
+from foa.wire import messages as m
 from foa.wire.messages import AnyMessage, Message
+from foa.wire.topics import TopicKind
 
 MAX_PAYLOAD: Final = 256 * 1024
 MAX_JSON: Final = 256 * 1024
@@ -17,6 +19,31 @@ _tag: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 MESSAGES: Final[tuple[type[Message], ...]] = get_args(AnyMessage)
 TAGS: Final = {str(kind.__struct_config__.tag): kind for kind in MESSAGES}
 _NAMES: Final = frozenset(tag.rpartition(".")[0] for tag in TAGS)
+
+# What may stand on which topic; nothing else is heard there. Empty where the body is JSON or none is spoken yet.
+CARRIES: Final[dict[TopicKind, tuple[type[Message], ...]]] = {
+    "discovery": (),
+    "vcv": (m.Vcv,),
+    "presence": (m.Presence,),
+    "own": (m.Own,),
+    "submit": (m.Submit,),
+    "cancel": (m.Cancel,),
+    "state": (m.State,),
+    "event": (m.Events,),
+    "result": (m.Result,),
+    "request": (m.Award, m.Settled, m.Withdrawn),
+    "answer": (m.Taken, m.Declined, m.Progress, m.Done, m.Failed),
+    "reply": (m.Accepted, m.Rejected, m.Result, m.Found, m.Vectors),
+    "ask": (m.Ask,),
+    "embed": (m.Embed,),
+    "channel": (m.Draft,),
+    "blob": (m.Blob,),
+    "evidence": (),
+    "learn": (),
+    "dead": (m.Dead,),
+    "control": (m.Control,),
+    "door": (),
+}
 
 
 def encode(message: Message) -> bytes:

@@ -1,6 +1,7 @@
 """Settings: every knob has a meaning, layers override in order, and each mistake is one line that mends itself."""
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_a_secret_is_never_shown() -> None:
         ({"node.name": "a/b"}, ["node.name = 'a/b'"]),
     ],
 )
-def test_a_mistake_is_one_line_that_names_key_value_source_and_mend(mapping: dict, words: list[str]) -> None:
+def test_a_mistake_is_one_line_that_names_key_value_source_and_mend(mapping: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         Settings.from_mapping(mapping, "foa.toml")
     line = str(caught.value)

@@ -1,0 +1,56 @@
+"""Write schemas/v1 and broker/acl anew from foa.wire; with --check only tell whether they are current."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from foa.wire import acl, schema
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "schemas" / "v1"
+
+
+def wanted() -> dict[Path, bytes]:
+    """Return every generated file and its content."""
+    texts: dict[Path, str | bytes] = {FOLDER / name: text for name, text in schema.generate().items()}
+    texts[ROOT / "broker" / "acl"] = acl.mosquitto()
+    return {path: text if isinstance(text, bytes) else text.encode() for path, text in texts.items()}
+
+
+def stale() -> dict[Path, bytes | None]:
+    """Return what differs from the files on disk; None for a file that should be gone."""
+    files = wanted()
+    changed: dict[Path, bytes | None] = {
+        path: text for path, text in files.items() if not path.is_file() or path.read_bytes() != text
+    }
+    return changed | {path: None for path in FOLDER.rglob("*") if path.is_file() and path not in files}
+
+
+def write(changes: dict[Path, bytes | None]) -> None:
+    """Bring the files on disk up to date."""
+    for path, text in changes.items():
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text)
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not current")
+    check = parser.parse_args().check
+    changes = stale()
+    for path in sorted(changes):
+        print(f"{'stale' if check else 'wrote'} {path.relative_to(ROOT)}")
+    if not check:
+        write(changes)
+        return 0
+    if changes:
+        print("run `make schemas` and commit what it writes")
+    return 1 if changes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
