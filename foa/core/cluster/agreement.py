@@ -1,0 +1,128 @@
+"""When two answers say the same: a comparable form of a member's outputs, and the similarity of two forms.
+
+Used between the rounds of a cluster and to choose its representative. An answer is judged on what it
+claims, not on how it is written: JSON by its items with numbers compared within a tolerance and lists
+without regard to order, text by its words without regard to case and spacing. A JSON object that has the
+key ``answer`` declares that part to be the claim; the rest (method, scores, remarks) may differ freely.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from math import isclose, isfinite
+from typing import Any, Final
+
+import msgspec
+
+from foa.wire.records import Given, Value
+
+CLAIM: Final = "answer"
+TOLERANCE: Final = 1e-3
+"""Numbers that differ by less than this, relatively, are the same claim."""
+
+_WORD: Final = re.compile(r"\w+")
+_SHORT: Final = 256
+_DEEPEST: Final = 64
+
+Path = str
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What a set of outputs claims: ``words`` and ``numbers`` by the path they stand under.
+
+    ``digest`` is equal where the claims are the same to four digits; ``short`` tells an answer of a few
+    words from prose.
+    """
+
+    digest: str
+    short: bool
+    words: Mapping[tuple[Path, str], int]
+    numbers: Mapping[Path, tuple[float, ...]]
+
+
+def form(outputs: Sequence[Given]) -> Form:
+    """Return the comparable form of one member's `outputs`; never raises on what they contain."""
+    words: Counter[tuple[Path, str]] = Counter()
+    numbers: dict[Path, list[float]] = {}
+    for given in outputs:
+        for path, leaf in _leaves(given.name, _claim(given.value), 0):
+            if isinstance(leaf, float):
+                numbers.setdefault(path, []).append(leaf)
+            else:
+                words[path, leaf] += 1
+    size = sum(len(given.value.body or b"") for given in outputs)
+    ordered = {path: tuple(sorted(found)) for path, found in sorted(numbers.items())}
+    return Form(_digest(words, ordered), size <= _SHORT, dict(sorted(words.items())), ordered)
+
+
+def similarity(one: Form, other: Form, *, tolerance: float = TOLERANCE) -> float:
+    """Return the Jaccard similarity in [0, 1] of two forms; 1 if both claim nothing."""
+    if one.digest == other.digest:
+        return 1.0
+    shared = sum(min(count, other.words.get(item, 0)) for item, count in one.words.items())
+    shared += sum(_matches(found, other.numbers.get(path, ()), tolerance) for path, found in one.numbers.items())
+    total = _size(one) + _size(other) - shared
+    return shared / total if total else 1.0
+
+
+def _claim(value: Value) -> Any:
+    """Return the part of `value` on which agreement is judged: parsed JSON, text, or a blob's address."""
+    if value.body is None:
+        return f"ref {value.ref.digest}" if value.ref is not None else None
+    if "json" in value.media:
+        try:
+            parsed = msgspec.json.decode(value.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return value.body.decode(errors="replace")
+        return parsed[CLAIM] if isinstance(parsed, dict) and CLAIM in parsed else parsed
+    return value.body.decode(errors="replace")
+
+
+def _leaves(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, str | float]]:
+    """Yield every item of `value` with the keys that lead to it; a list adds none, so its order is no claim."""
+    if depth > _DEEPEST:
+        yield path, "too deep"
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}/{key}", inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(f"{path}[]", inner, depth + 1)
+    elif isinstance(value, str):
+        for word in _WORD.findall(value.casefold()):
+            yield path, word
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, _number(value)
+    else:
+        yield path, repr(value)
+
+
+def _number(value: float) -> float | str:
+    try:
+        number = float(value)
+    except OverflowError:
+        return str(value)[:_DEEPEST]
+    return number if isfinite(number) else repr(number)
+
+
+def _digest(words: Mapping[tuple[Path, str], int], numbers: Mapping[Path, Iterable[float]]) -> str:
+    canonical = [sorted(words.items()), [(path, [f"{one:.4g}" for one in found]) for path, found in numbers.items()]]
+    return blake2b(msgspec.json.encode(canonical), digest_size=16).hexdigest()
+
+
+def _matches(one: Sequence[float], other: Sequence[float], tolerance: float) -> int:
+    """Count the pairs of two sorted lists that are equal within `tolerance`, each number used once."""
+    count = left = right = 0
+    while left < len(one) and right < len(other):
+        if isclose(one[left], other[right], rel_tol=tolerance, abs_tol=tolerance * tolerance):
+            count, left, right = count + 1, left + 1, right + 1
+        elif one[left] < other[right]:
+            left += 1
+        else:
+            right += 1
+    return count
+
+
+def _size(form: Form) -> int:
+    return sum(form.words.values()) + sum(map(len, form.numbers.values()))
