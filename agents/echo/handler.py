@@ -1,0 +1,6 @@
+"""Echo: the smallest agent there is."""
+
+
+async def run(text: str) -> str:
+    """Return `text`."""
+    return text

@@ -1,0 +1,245 @@
+"""The Python SDK's heart: a decorated function whose type hints are its contract.
+
+::
+
+    @foa.agent("acme/tools/echo", description="Repeats what it is told", skills=["echo"])
+    async def echo(text: str) -> str:
+        return text
+
+Parameters are inputs by name, the return hint is the output; `foa.adapters.values` says what a hint means
+on the bus. A parameter annotated `Assignment` receives the context of the work. A ``str`` parameter named
+``text`` receives text that was given, or else the subtask's own words; one named ``request`` always the
+subtask's own words, unless an input is named so. Read by `foa.adapters.runners`; nothing here runs anything.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, ParamSpec, TypeVar
+
+import msgspec
+
+from foa.adapters.values import TEXT, Hint, Outputs, understand
+from foa.core.vcv.profile import Profile, Skill, Spec
+from foa.errors import ConfigError, WireError
+from foa.wire.ids import agent_id, segment
+from foa.wire.records import Effects, Given, Port, Resources
+
+RESULT: Final = "result"
+ASKED: Final = ("text", "request")
+_REVISE: Final = ("draft", "peers", "task")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _silent(fraction: float, text: str = "") -> None:
+    """Report progress to nobody."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One piece of work: the subtask's words, its inputs (bodies here, not by reference) and its bounds.
+
+    ``key`` is the idempotency key, the same over retries; ``left_ms`` is what remained when the work was
+    handed over; ``budget`` is in USD; ``round`` is 0 for a draft. `progress` says how far the work is
+    (0 to 1); call it as often as you like.
+    """
+
+    text: str
+    task: str = ""
+    subtask: str = ""
+    key: str = ""
+    attempt: int = 1
+    left_ms: int = 300_000
+    budget: float | None = None
+    policies: tuple[str, ...] = ()
+    inputs: dict[str, Given] = field(default_factory=dict)
+    progress: Callable[..., None] = _silent
+    round: int = 0
+
+
+def inputs_of(given: Iterable[Given]) -> dict[str, Given]:
+    """Return values by name for `Assignment.inputs`; a name that comes twice is kept as ``source.name``."""
+    found: dict[str, Given] = {}
+    for each in given:
+        key = each.name if each.name not in found else f"{each.source}.{each.name}"
+        while key in found:
+            key += "'"
+        found[key] = each
+    return found
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One input of a function: its name, its hint, and whether it may be left out."""
+
+    name: str
+    hint: Hint
+    optional: bool
+
+    @property
+    def asked(self) -> bool:
+        """Whether the subtask's own words stand in for a value that was not given."""
+        return self.hint.type == TEXT and self.hint.python is str and self.name in ASKED and not self.hint.many
+
+    @property
+    def port(self) -> Port:
+        """What is declared to the federation."""
+        return Port(self.name, self.hint.type, optional=self.optional or self.asked)
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a function takes and gives. ``context`` names its `Assignment` parameter ("" if it has none).
+
+    ``record`` is its `Outputs` class, or None where there is one output, called "result".
+    """
+
+    parameters: tuple[Parameter, ...]
+    results: dict[str, Hint]
+    context: str = ""
+    record: type[Outputs] | None = None
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """What is declared to the federation."""
+        return tuple(Port(name, hint.type, optional=hint.optional) for name, hint in self.results.items())
+
+
+def signature_of(function: Callable[..., Any]) -> Signature:
+    """Read a function's contract off its hints; ConfigError if they cannot be understood."""
+    name = getattr(function, "__qualname__", repr(function))
+    hints = _hints(function, name)
+    parameters: list[Parameter] = []
+    context = ""
+    for each in inspect.signature(function).parameters.values():
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
+            raise ConfigError(
+                f"{name}: parameter {each.name!r} must have a name of its own, as inputs are given by name"
+            )
+        if hints.get(each.name) is Assignment:
+            context = each.name
+            continue
+        hint = understand(hints.get(each.name, Any))
+        parameters.append(Parameter(each.name, hint, hint.optional or each.default is not each.empty))
+    returned = hints.get("return", Any)
+    if isinstance(returned, type) and issubclass(returned, Outputs):
+        fields = typing.get_type_hints(returned, include_extras=True)
+        return Signature(tuple(parameters), {key: understand(hint) for key, hint in fields.items()}, context, returned)
+    return Signature(tuple(parameters), {RESULT: understand(returned)}, context)
+
+
+def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{name}: a type hint cannot be read: {error}") from error
+
+
+class Handler(Generic[P, R]):
+    """A function with its profile; call it as before, hand it to `foa.run` to put it on the bus."""
+
+    def __init__(self, function: Callable[P, R], profile: Profile, signature: Signature) -> None:
+        self.function = function
+        self.signature = signature
+        self.reviser: Callable[..., Any] | None = None
+        self._profile = profile
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", profile.name)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, without any bus."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def profile(self) -> Profile:
+        """What the federation is told; a handler that can revise refines."""
+        return msgspec.structs.replace(self._profile, refines=self._profile.refines or self.reviser is not None)
+
+    def revise(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Name the function ``(draft, peers, task)`` that answers the drafts of its cluster with a better one."""
+        self.reviser = checked_reviser(function)
+        return function
+
+
+def checked_reviser(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` if it takes (draft, peers) or (draft, peers, task); ConfigError otherwise."""
+    taken = inspect.signature(function).parameters.values()
+    plain = all(each.kind is each.POSITIONAL_OR_KEYWORD for each in taken)
+    if not plain or len(taken) not in (2, 3):
+        raise ConfigError(f"{function.__qualname__}: a revise function takes ({', '.join(_REVISE)})")
+    return function
+
+
+def agent(
+    identity: str,
+    *,
+    description: str = "",
+    name: str = "",
+    version: str = "1.0.0",
+    skills: Iterable[Skill | str] = (),
+    examples: Iterable[str] = (),
+    resources: Resources | None = None,
+    holds: Iterable[str] = (),
+    requires: Iterable[str] = (),
+    effects: Effects = "idempotent",
+    refines: bool = False,
+    spec: Spec | None = None,
+) -> Callable[[Callable[P, R]], Handler[P, R]]:
+    """Declare a function to be the agent `identity` (org/unit/name).
+
+    ``description`` is by default the first paragraph of the function's docstring; ``examples`` are requests
+    it would take, added to the skills given as words. Raises ConfigError if the declaration is not sound.
+    """
+
+    def declare(function: Callable[P, R]) -> Handler[P, R]:
+        signature = signature_of(function)
+        about = description or " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+        profile = Profile(
+            agent=_identity(identity),
+            name=name or _title(identity.rpartition("/")[2]),
+            description=about,
+            version=version,
+            skills=tuple(_skill(each, about, tuple(examples)) for each in skills),
+            inputs=tuple(each.port for each in signature.parameters),
+            outputs=signature.outputs,
+            resources=resources or Resources(),
+            holds=tuple(holds),
+            requires=tuple(requires),
+            effects=effects,
+            refines=refines,
+            spec=spec or Spec(),
+        )
+        return Handler(function, _sound(profile), signature)
+
+    return declare
+
+
+def _identity(text: str) -> str:
+    try:
+        return agent_id(text)
+    except WireError as error:
+        raise ConfigError(f"foa.agent: {error.detail}") from error
+
+
+def _skill(skill: Skill | str, about: str, examples: tuple[str, ...]) -> Skill:
+    if isinstance(skill, Skill):
+        return skill
+    try:
+        return Skill(segment(skill, "skill"), _title(skill), about, examples=examples)
+    except WireError as error:
+        raise ConfigError(f"foa.agent: {error.detail}") from error
+
+
+def _title(word: str) -> str:
+    return word.replace("-", " ").replace("_", " ").capitalize()
+
+
+def _sound(profile: Profile) -> Profile:
+    """Hold a declaration against the caps of the wire, here where its author can still mend it."""
+    if not profile.description:
+        raise ConfigError(f"{profile.agent}: say what it does: description=… or a docstring, agents are found by it")
+    try:
+        return msgspec.convert(msgspec.to_builtins(profile), Profile)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{profile.agent}: {error}") from error

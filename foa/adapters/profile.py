@@ -1,0 +1,371 @@
+"""``profile.toml`` to a `Declared`: the one place where authors' mistakes are explained.
+
+Read by the CLI (``foa check``, ``foa up``) and by agent processes that run a profile. `problems` says every
+mistake of a file at once, a line each with the key, the value and the mend; `load` raises the first.
+pydantic is imported here and nowhere else on the way to an agent.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from foa.adapters.runners.base import Declared, Run
+from foa.core.vcv.profile import Profile, Skill, Spec
+from foa.errors import ConfigError, WireError
+from foa.wire.ids import agent_id, is_segment
+from foa.wire.records import Port, Resources
+
+FILE: Final = "profile.toml"
+MAX_FILE: Final = 256 * 1024
+
+_MEDIA: Final = re.compile(r"(\*|[a-z]+)/(\*|[a-z0-9][a-z0-9.+-]*)\Z")
+_NAMED: Final = re.compile(r"[a-z][a-z0-9-]*\Z")
+_NEAR: Final = {
+    "csv": "text/csv", "text": "text/plain", "txt": "text/plain", "html": "text/html", "json": "application/json",
+    "markdown": "text/markdown", "pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml",
+    "xml": "application/xml", "yaml": "application/yaml", "string": "text/plain", "bytes": "application/octet-stream",
+}  # fmt: skip
+
+
+def _identity(text: str) -> str:
+    try:
+        return agent_id(text)
+    except WireError as error:
+        raise ValueError("must be org/unit/name, each of A-Z a-z 0-9 _ . -, such as acme/data/profiler") from error
+
+
+def _segment(text: str) -> str:
+    if not is_segment(text):
+        raise ValueError("must be 1 to 64 characters of A-Z a-z 0-9 _ . -, such as find-outliers")
+    return text
+
+
+def _port_name(text: str) -> str:
+    if not text.isidentifier() or len(text) > 64:  # noqa: PLR2004 - the wire's cap for names
+        raise ValueError("must be a name such as table: letters, digits and _, at most 64")
+    return text
+
+
+def _type(text: str) -> str:
+    near = difflib.get_close_matches(text.lower(), _NEAR, n=1, cutoff=0.85)
+    if near:
+        raise ValueError(f"is neither a media type nor a name of your own: did you mean {_NEAR[near[0]]}?")
+    if not (_MEDIA.match(text) or _NAMED.match(text)) or len(text) > 128:  # noqa: PLR2004 - the wire's cap for types
+        raise ValueError("use a media type like text/csv or a short name like outliers")
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL such as https://example.org/agent")
+    return text
+
+
+def _place(text: str) -> str:
+    file, _, name = text.rpartition(":")
+    if not file.endswith(".py") or not name.isidentifier():
+        raise ValueError("must be file.py:function, such as handler.py:run")
+    return text
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8192)]
+Word = Annotated[str, AfterValidator(_segment)]
+Words = Annotated[tuple[Word, ...], Field(max_length=128)]
+Lines = Annotated[tuple[Prose, ...], Field(max_length=64)]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=0, le=2**53)]
+Place = Annotated[str, AfterValidator(_place)]
+
+
+class _Table(BaseModel):
+    """One table of the file: unknown keys are mistakes, ``"3"`` is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Skill(_Table):
+    id: Word
+    name: Line | None = None
+    description: Prose
+    tags: Annotated[tuple[Line, ...], Field(max_length=32)] = ()
+    examples: Annotated[tuple[Prose, ...], Field(max_length=64)] = ()
+
+
+class _Port(_Table):
+    name: Annotated[str, AfterValidator(_port_name)]
+    type: Annotated[str, AfterValidator(_type)]
+    optional: bool = False
+
+
+class _Resources(_Table):
+    price_per_call: Money = 0.0
+    price_per_1k_tokens: Money = 0.0
+    latency_ms: Money = 0.0
+    p95_ms: Money = 0.0
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 1
+    context_tokens: Whole = 0
+    memory_mb: Whole = 0
+    throughput: Money = 0.0
+
+
+class _Policies(_Table):
+    holds: Words = ()
+    requires: Words = ()
+
+
+class _Spec(_Table):
+    goals: Lines = ()
+    tools: Lines = ()
+    resources: Lines = ()
+    rules: Lines = ()
+    dos: Lines = ()
+    donts: Lines = ()
+
+
+class _Run(_Table):
+    python: Place | None = None
+    command: Annotated[tuple[Line, ...], Field(min_length=1, max_length=64)] | None = None
+    http: Annotated[str, AfterValidator(_url)] | None = None
+    revise: Place | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 300.0
+    cwd: Line = "."
+    env: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "_Run":
+        kinds = [name for name in ("python", "command", "http") if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            got = " and ".join(kinds) or "none of them"
+            raise ValueError(f"set exactly one of python, command and http, got {got}")
+        if self.revise is not None and self.python is None:
+            raise ValueError("revise goes with python; a command or endpoint is sent the drafts itself")
+        return self
+
+
+class _File(_Table):
+    agent: Annotated[str, AfterValidator(_identity)]
+    name: Line
+    description: Prose
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$")] = "1.0.0"
+    effects: Literal["none", "idempotent", "once"] = "idempotent"
+    refines: bool = False
+    skill: Annotated[tuple[_Skill, ...], Field(min_length=1, max_length=128)]
+    input: Annotated[tuple[_Port, ...], Field(max_length=64)] = ()
+    output: Annotated[tuple[_Port, ...], Field(min_length=1, max_length=64)]
+    resources: _Resources = _Resources()
+    policies: _Policies = _Policies()
+    spec: _Spec = _Spec()
+    run: _Run
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "_File":
+        for key, names in (
+            ("skill ids", [skill.id for skill in self.skill]),
+            ("input names", [port.name for port in self.input]),
+            ("output names", [port.name for port in self.output]),
+        ):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{key} must differ: {twice!r} is there twice")
+        if self.effects == "once" and self.refines:
+            raise ValueError('effects = "once" and refines = true exclude each other: a team would act more than once')
+        return self
+
+
+def path_of(path: Path) -> Path:
+    """Return the profile file that `path` means: a folder's ``profile.toml``."""
+    return path / FILE if path.is_dir() else path
+
+
+def problems(path: Path) -> list[str]:
+    """Return every mistake of a profile file, one line each; an empty list if it is sound."""
+    file = path_of(path)
+    document, problem = _read(file)
+    if document is None:
+        return [problem]
+    try:
+        parsed = _File.model_validate(document)
+    except ValidationError as error:
+        return [f"{file.name}: {line}" for line in _explained(error)]
+    return [f"{file.name}: {line}" for line in _lost_files(file, parsed.run)]
+
+
+def load(path: Path) -> Declared:
+    """Return what a profile file (or the folder of one) declares; ConfigError is its first mistake, the rest counted."""
+    found = problems(path)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise ConfigError(found[0] + more)
+    file = path_of(path).resolve()
+    parsed = _File.model_validate(_read(file)[0])
+    return Declared(_profile(parsed), _run(parsed.run, file), file)
+
+
+def _read(file: Path) -> tuple[dict[str, Any] | None, str]:
+    try:
+        text = file.read_bytes()
+        if len(text) > MAX_FILE:
+            return None, f"{file.name}: {len(text)} bytes, at most {MAX_FILE} are read"
+        return _tuples(tomllib.loads(text.decode())), ""
+    except FileNotFoundError:
+        return None, f"{file}: there is no such file; an agent's folder holds a {FILE}"
+    except OSError as error:
+        return None, f"{file}: cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        return None, f"{file.name}: is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+    except tomllib.TOMLDecodeError as error:
+        return None, f"{file.name}: is not TOML: {error}"
+
+
+def _tuples(value: Any) -> Any:
+    """Make tuples of lists, so that strict validation takes them for what they are."""
+    if isinstance(value, dict):
+        return {key: _tuples(each) for key, each in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _lost_files(file: Path, run: _Run) -> Iterator[str]:
+    for key in ("python", "revise"):
+        place = getattr(run, key)
+        if place is not None and not (file.parent / place.rpartition(":")[0]).is_file():
+            yield f'run.{key}: "{place}": {place.rpartition(":")[0]} does not exist in {file.parent}'
+    if not (file.parent / run.cwd).is_dir():
+        yield f'run.cwd: "{run.cwd}": there is no such folder'
+
+
+def _profile(parsed: _File) -> Profile:
+    price = parsed.resources
+    return Profile(
+        agent=parsed.agent,
+        name=parsed.name,
+        description=parsed.description,
+        version=parsed.version,
+        skills=tuple(Skill(s.id, s.name or s.id, s.description, s.tags, s.examples) for s in parsed.skill),
+        inputs=tuple(Port(port.name, port.type, port.optional) for port in parsed.input),
+        outputs=tuple(Port(port.name, port.type, port.optional) for port in parsed.output),
+        resources=Resources(
+            price_call=price.price_per_call,
+            price_1k=price.price_per_1k_tokens,
+            **price.model_dump(exclude={"price_per_call", "price_per_1k_tokens"}),
+        ),
+        holds=parsed.policies.holds,
+        requires=parsed.policies.requires,
+        effects=parsed.effects,
+        refines=parsed.refines,
+        spec=msgspec.convert(parsed.spec.model_dump(), Spec),
+    )
+
+
+def _run(run: _Run, file: Path) -> Run:
+    return Run(
+        python=run.python or "",
+        command=run.command or (),
+        http=run.http or "",
+        revise=run.revise or "",
+        timeout_s=run.timeout_s,
+        cwd=str((file.parent / run.cwd).resolve()),
+        env=run.env,
+    )
+
+
+# --- explaining ------------------------------------------------------------------------------------------------
+
+
+_MENDS: Final = {
+    "missing": "is missing",
+    "string_type": "must be text in quotes",
+    "bool_type": "must be true or false, without quotes",
+    "bool_parsing": "must be true or false, without quotes",
+    "int_type": "must be a whole number, without quotes",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number, without quotes",
+    "finite_number": "must be a finite number",
+    "tuple_type": 'must be a list, such as ["one", "two"]',
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must be a version such as 1.0.0",
+}
+_TABLES: Final = ("skill", "input", "output")
+_EXAMPLES: Final = {
+    "agent": 'agent = "acme/data/profiler"',
+    "name": 'name = "Profiler"',
+    "description": 'description = "What it does, in the words of those who will ask for it"',
+    "skill": '[[skill]] with id = "…" and description = "…": agents are found by their skills',
+    "output": '[[output]] with name = "result" and type = "text/plain": say what it gives back',
+    "run": '[run] with python = "handler.py:run", command = ["program"] or http = "https://…"',
+    "id": 'id = "find-outliers"',
+    "type": 'type = "text/csv"',
+}
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    for each in error.errors(include_url=False):
+        yield _explain(dict(each))
+
+
+def _explain(each: dict[str, Any]) -> str:
+    kind, where = each["type"], [str(part) for part in each["loc"]]
+    key = ".".join(where)
+    if kind == "extra_forbidden":
+        return f"{key}: is no key of a profile{_did_you_mean(where)}"
+    if kind == "missing":
+        return f"{key}: is missing, add {_EXAMPLES.get(where[-1], where[-1] + ' = …')}"
+    if kind in ("model_type", "dict_type", "tuple_type") and where[0] in _TABLES and len(where) <= 2:  # noqa: PLR2004
+        return f"{where[0]}: is written as a list of tables, [[{where[0]}]]"
+    if kind in ("model_type", "dict_type"):
+        return f"{key}: is written as a table, [{key}]"
+    if kind == "too_short" and where[-1] in _EXAMPLES:
+        return f"{key}: is empty, add {_EXAMPLES[where[-1]]}"
+    shown = "" if isinstance(each["input"], dict | _Table) else f" {_shown(each['input'])}:"
+    return f"{key}:{shown} {_mend(each)}" if key else _mend(each)
+
+
+def _mend(each: dict[str, Any]) -> str:
+    if each["type"] == "value_error":
+        return str(each["ctx"]["error"])
+    if each["type"] == "literal_error":
+        return f"must be one of {each['ctx']['expected']}"
+    message = str(each["msg"])
+    return _MENDS.get(each["type"], message.removeprefix("Input ").replace("should be", "must be").lower())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value[:60]}{"…" if len(value) > 60 else ""}"'  # noqa: PLR2004 - a line stays a line
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{list(value)!r}"[:60] if isinstance(value, tuple) else str(value)[:60]
+
+
+def _did_you_mean(where: list[str]) -> str:
+    """Name the nearest key of the same table; failing that, the table where that key belongs."""
+    wrong, table = where[-1], _table(where[:-1])
+    near = difflib.get_close_matches(wrong, table.model_fields, n=1, cutoff=0.6)
+    if near:
+        return f": did you mean {near[0]}?"
+    for name, model in (
+        ("resources", _Resources),
+        ("policies", _Policies),
+        ("run", _Run),
+        ("spec", _Spec),
+        ("", _File),
+    ):
+        if wrong in model.model_fields and model is not table:
+            return f": it belongs under [{name}]" if name else ": it belongs at the top of the file"
+    return f"; keys here are {', '.join(table.model_fields)}"
+
+
+def _table(where: list[str]) -> type[_Table]:
+    models: dict[str, type[_Table]] = {
+        "skill": _Skill, "input": _Port, "output": _Port, "resources": _Resources, "policies": _Policies,
+        "spec": _Spec, "run": _Run,
+    }  # fmt: skip
+    return models.get(where[0], _File) if where else _File

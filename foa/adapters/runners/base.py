@@ -1,0 +1,106 @@
+"""What every runner is: one agent's own code, behind three coroutines the agent node calls.
+
+``await start()`` once before the agent announces itself (ConfigError if it cannot work), then ``run`` per
+award and ``revise`` per round of a cluster, any number at a time, and ``close()``. Whatever the code does,
+a runner raises only Retry, Decline or AgentFailed; cancelling the coroutine stops the work where it can.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from foa.adapters.handlers import Assignment
+from foa.core.vcv.profile import Profile
+from foa.errors import AgentFailed, Decline
+from foa.wire.records import Given, Port, Value
+
+MAX_ANSWER: Final = 8 * 1024 * 1024
+
+Outcome = tuple[Given, ...]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """How an agent's code is run: exactly one of ``python``, ``command`` and ``http`` is set.
+
+    ``timeout_s`` bounds one call (the award's own time does too); ``cwd`` is absolute; ``env`` names the
+    variables of the environment that it needs; ``revise`` is a second ``file.py:function``.
+    """
+
+    python: str = ""
+    command: tuple[str, ...] = ()
+    http: str = ""
+    revise: str = ""
+    timeout_s: float = 300.0
+    cwd: str = ""
+    env: tuple[str, ...] = ()
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """A profile file that was read: who the agent is, how it runs, where it was declared."""
+
+    profile: Profile
+    run: Run
+    path: Path
+
+
+class Runner(Protocol):
+    """One agent's own code. ``profile`` is what it was declared to be."""
+
+    profile: Profile
+
+    async def start(self) -> None:
+        """Make ready; ConfigError names what is missing."""
+
+    async def run(self, assignment: Assignment) -> Outcome:
+        """Do the work and return its outputs."""
+
+    async def revise(self, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]) -> Outcome | None:
+        """Answer the other members' drafts with a better one; None keeps `draft`."""
+
+    async def close(self) -> None:
+        """Give back what `start` took; work in flight was cancelled before."""
+
+
+def seconds_left(run_s: float, assignment: Assignment) -> float:
+    """Return how long one call may take: the profile's own bound and what the award has left."""
+    return max(0.001, min(run_s, assignment.left_ms / 1000))
+
+
+def too_slow(seconds: float) -> AgentFailed:
+    """Say that the time ran out; another attempt may do better."""
+    return AgentFailed(f"took longer than {seconds:g} s")
+
+
+def lies(detail: str) -> AgentFailed:
+    """Say that an answer is not what the profile declares; trying again would not mend it."""
+    return AgentFailed(f"lies about its types: {detail}", retryable=False)
+
+
+def garbage(detail: str) -> AgentFailed:
+    """Say that an answer cannot be read at all."""
+    return AgentFailed(f"answered garbage: {detail}")
+
+
+def outcome(ports: tuple[Port, ...], values: Mapping[str, Value]) -> Outcome:
+    """Return `values` in the order declared; AgentFailed if one is missing or was never declared."""
+    missing = [port.name for port in ports if port.name not in values and not port.optional]
+    if missing:
+        raise lies(f"no output {', '.join(map(repr, missing))}")
+    unknown = sorted(values.keys() - {port.name for port in ports})
+    if unknown:
+        raise lies(f"output {unknown[0][:80]!r} was not declared")
+    return tuple(Given(port.name, values[port.name]) for port in ports if port.name in values)
+
+
+def words(error: Decline) -> tuple[str, str]:
+    """Return the code and the reason of a Decline: ``Decline(reason)`` or ``Decline(code, reason)``."""
+    said = [str(each) for each in error.args]
+    code = said[0][:64] if len(said) > 1 and said[0] else "declined"
+    return code, (said[-1] if said else "")[:512]
+
+
+def one_line(text: Any) -> str:
+    """Return `text` fit for a reason that travels: one line, at most 400 characters."""
+    return " ".join(str(text).split())[:400]

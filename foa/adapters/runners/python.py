@@ -1,0 +1,312 @@
+"""Runs a Python function: a decorated handler, or ``file.py:function`` beside a profile.
+
+A file is loaded as the module ``handler`` of a package of its own, whose folder is the profile's: two
+agents never share a module by accident, and ``from .helper import x`` finds the file beside it. Coroutine
+functions run on the loop, plain ones in a small pool of threads (which cannot be interrupted: a plain
+function that overstays is given up, and ends when it ends).
+"""
+
+import asyncio
+import contextvars
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from foa.adapters.binding import Bound, bind, fits
+from foa.adapters.handlers import Assignment, Handler, Parameter, Signature, checked_reviser, signature_of
+from foa.adapters.runners.base import Declared, Outcome, lies, one_line, outcome, seconds_left, too_slow
+from foa.adapters.values import Hint, Misfit, Outputs, decode, encode
+from foa.core.vcv.profile import Profile
+from foa.errors import AgentFailed, ConfigError, Decline, Retry, TaskError
+from foa.wire.records import Given, Port, Value
+
+MAX_THREADS: Final = 16
+
+
+class PythonRunner:
+    """One function, with the signature it was declared by and perhaps a reviser."""
+
+    def __init__(self, handler: Handler[..., Any], timeout_s: float = 300.0) -> None:
+        self.profile: Profile = handler.profile
+        self._timeout_s = timeout_s
+        self._pool: ThreadPoolExecutor | None = None
+        self._adopt(handler.function, handler.signature, handler.reviser)
+
+    def _adopt(self, function: Callable[..., Any], signature: Signature, reviser: Callable[..., Any] | None) -> None:
+        self._function, self._signature, self._reviser = function, signature, reviser
+        self._many = frozenset(each.name for each in signature.parameters if each.hint.many)
+
+    async def start(self) -> None:
+        """Nothing to make ready: the function is here."""
+
+    async def close(self) -> None:
+        """Let go of the threads; those still at work end when they end."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def run(self, assignment: Assignment) -> Outcome:
+        """Bind, decode, call, check, encode."""
+        arguments = self._arguments(assignment)
+        if self._signature.context:
+            arguments[self._signature.context] = self._tethered(assignment, self._function)
+        result = await self._call(assignment, self._function, **arguments)
+        return self._encoded(result)
+
+    async def revise(self, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]) -> Outcome | None:
+        """Hand the decoded drafts to the reviser; a peer's draft that does not decode is left out."""
+        if self._reviser is None:
+            return None
+        decoded = [each for each in map(self._decoded, peers) if each is not None]
+        arguments = [self._decoded(draft), decoded, self._tethered(assignment, self._reviser)]
+        taken = len(inspect.signature(self._reviser).parameters)
+        result = await self._call(assignment, self._reviser, *arguments[:taken])
+        return None if result is None else self._encoded(result)
+
+    # --- in ---------------------------------------------------------------------------------------------
+
+    def _arguments(self, assignment: Assignment) -> dict[str, Any]:
+        offered = tuple(assignment.inputs.values())
+        parameters = {each.name: each for each in self._signature.parameters}
+        ports = tuple(self._wanted(port, parameters[port.name]) for port in self._ports())
+        arguments: dict[str, Any] = {}
+        chosen = self._bound(ports, offered, parameters)
+        for name, parameter in parameters.items():
+            if name in chosen:
+                arguments[name] = _argument(parameter, chosen[name])
+            elif parameter.asked:
+                arguments[name] = assignment.text
+            elif parameter.hint.many:
+                arguments[name] = []
+        return _with_none(parameters, arguments, self._function)
+
+    def _ports(self) -> tuple[Port, ...]:
+        """Return the declared inputs: the profile's, which for a decorated handler are its parameters."""
+        return self.profile.inputs
+
+    @staticmethod
+    def _wanted(port: Port, parameter: Parameter) -> Port:
+        """Text to work on is sought by type before the subtask's own words stand in for it."""
+        if parameter.asked and parameter.name == "text":
+            return Port(port.name, port.type)
+        return port
+
+    def _bound(self, ports: tuple[Port, ...], offered: tuple[Given, ...], parameters: dict[str, Parameter]) -> Bound:
+        try:
+            return bind(ports, offered, self._many)
+        except Decline:
+            kept = [port for port in ports if not parameters[port.name].asked]
+            return bind(kept, offered, self._many)
+
+    # --- the call ---------------------------------------------------------------------------------------
+
+    async def _call(self, assignment: Assignment, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the author's code; whatever comes of it is a value, Retry, Decline or AgentFailed."""
+        seconds = seconds_left(self._timeout_s, assignment)
+        bound = asyncio.timeout(seconds)
+        try:
+            async with bound:
+                if inspect.iscoroutinefunction(function):
+                    return await function(*args, **kwargs)
+                context = contextvars.copy_context()
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads(), lambda: context.run(function, *args, **kwargs))
+        except (Retry, Decline, AgentFailed):
+            raise
+        except TimeoutError as error:
+            raise (too_slow(seconds) if bound.expired() else _failure(error)) from error
+        except (Exception, SystemExit) as error:  # the author's code may raise anything at all
+            raise _failure(error) from error
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            size = min(self.profile.resources.concurrency, MAX_THREADS)
+            self._pool = ThreadPoolExecutor(size, thread_name_prefix=self.profile.agent)
+        return self._pool
+
+    @staticmethod
+    def _tethered(assignment: Assignment, function: Callable[..., Any]) -> Assignment:
+        """Progress told from a thread is handed to the loop."""
+        if inspect.iscoroutinefunction(function):
+            return assignment
+        loop, progress = asyncio.get_running_loop(), assignment.progress
+
+        def tell(fraction: float, text: str = "") -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(progress, fraction, text)
+
+        return replace(assignment, progress=tell)
+
+    # --- out --------------------------------------------------------------------------------------------
+
+    def _encoded(self, result: Any) -> Outcome:
+        ports = self.profile.outputs
+        named = self._named(result, ports)
+        types = {port.name: port.type for port in ports}
+        values: dict[str, Value] = {}
+        for name, value in named.items():
+            hint = self._signature.results.get(name, _any) if self._signature.record else self._only()
+            try:
+                values[name] = encode(value, types.get(name, hint.type), hint.python)
+            except Misfit as error:
+                raise lies(f"{name}: {error}") from error
+        return outcome(ports, values)
+
+    def _named(self, result: Any, ports: tuple[Port, ...]) -> dict[str, Any]:
+        """Return a result as outputs by name; what is None and optional was not given."""
+        if self._signature.record is not None or isinstance(result, Outputs):
+            if not isinstance(result, self._signature.record or Outputs):
+                raise lies(f"got {type(result).__name__}, declared {getattr(self._signature.record, '__name__', '')}")
+            found = {name: getattr(result, name) for name in result.__struct_fields__}
+        elif len(ports) == 1:
+            found = {ports[0].name: result}
+        elif isinstance(result, dict):
+            found = result
+        else:
+            raise lies(f"got {type(result).__name__}, declared the outputs {', '.join(port.name for port in ports)}")
+        optional = {port.name for port in ports if port.optional}
+        return {str(name): value for name, value in found.items() if value is not None or name not in optional}
+
+    def _only(self) -> Hint:
+        """Return the one hint of a function without named outputs, or Any where the profile declares several."""
+        hint = next(iter(self._signature.results.values()))
+        return hint if len(self.profile.outputs) == 1 else _any
+
+    def _decoded(self, draft: Outcome) -> Any:
+        """Return a draft as the function would have returned it; None if it cannot be read so."""
+        hints = self._signature.results
+        try:
+            values = {
+                given.name: decode(
+                    given.value, hints[given.name].python if self._signature.record else self._only().python
+                )
+                for given in draft
+                if given.name in {port.name for port in self.profile.outputs}
+            }
+            if self._signature.record is not None:
+                return self._signature.record(**values)
+        except (Misfit, TypeError):
+            return None
+        return next(iter(values.values()), None) if len(self.profile.outputs) == 1 else values
+
+
+_any: Final = Hint(Any, "application/json")
+
+
+def _argument(parameter: Parameter, chosen: tuple[Given, ...]) -> Any:
+    try:
+        found = [decode(given.value, parameter.hint.python) for given in chosen]
+    except Misfit as error:
+        raise Decline("inputs", f"{parameter.name}: {error}") from error
+    return found if parameter.hint.many else found[0]
+
+
+def _with_none(
+    parameters: dict[str, Parameter], arguments: dict[str, Any], function: Callable[..., Any]
+) -> dict[str, Any]:
+    """Give None to ``X | None`` parameters that have no default of their own."""
+    declared = inspect.signature(function).parameters
+    for name in parameters:
+        if name not in arguments and declared[name].default is inspect.Parameter.empty:
+            arguments[name] = None
+    return arguments
+
+
+def _failure(error: BaseException) -> AgentFailed:
+    """Say what the author's code raised and where; the chain keeps the whole traceback for the log."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    at = f" ({Path(frames[-1].tb_frame.f_code.co_filename).name}:{frames[-1].tb_lineno})" if frames else ""
+    said = one_line(error)
+    hopeless = isinstance(error, ImportError | TaskError)
+    return AgentFailed(f"{type(error).__name__}{': ' if said else ''}{said}{at}", retryable=not hopeless)
+
+
+class FileRunner(PythonRunner):
+    """A `PythonRunner` whose function is found at `start`, in the file that a profile names."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+        self.profile = declared.profile
+        self._timeout_s = declared.run.timeout_s
+        self._pool = None
+
+    async def start(self) -> None:
+        """Load the file off the loop; ConfigError if it does not fit its profile."""
+        await asyncio.get_running_loop().run_in_executor(None, self._load)
+
+    def _load(self) -> None:
+        target = self._attribute(self._declared.run.python)
+        if isinstance(target, Handler):
+            function, signature, reviser = target.function, target.signature, target.reviser
+        else:
+            function, signature, reviser = target, signature_of(target), None
+        if self._declared.run.revise:
+            reviser = checked_reviser(self._attribute(self._declared.run.revise))
+        self._adopt(function, self._fitted(signature), reviser)
+
+    def _attribute(self, place: str) -> Any:
+        file, _, name = place.rpartition(":")
+        module = _module(self._declared.path.parent, file)
+        found = getattr(module, name, None)
+        if not callable(found):
+            raise ConfigError(f"{self._declared.path}: run: {file} has no function {name!r}")
+        return found
+
+    def _fitted(self, signature: Signature) -> Signature:
+        """Hold a function against the profile; the profile's types rule, hints say how they are decoded."""
+        ports = {port.name: port for port in self.profile.inputs}
+        for each in signature.parameters:
+            self._agree("input", each.name, each.hint, ports.get(each.name), needed=not (each.optional or each.asked))
+        lost = sorted(ports.keys() - {each.name for each in signature.parameters})
+        if lost:
+            raise ConfigError(
+                f"{self._declared.path}: input {lost[0]!r}: {self._declared.run.python} has no such parameter"
+            )
+        outputs = {port.name: port for port in self.profile.outputs}
+        if signature.record is not None:
+            for name, hint in signature.results.items():
+                self._agree("output", name, hint, outputs.get(name), needed=True)
+        parameters = tuple(
+            msgspec.structs.replace(p, hint=_typed(p.hint, ports.get(p.name))) for p in signature.parameters
+        )
+        return msgspec.structs.replace(signature, parameters=parameters)
+
+    def _agree(self, what: str, name: str, hint: Hint, port: Port | None, *, needed: bool) -> None:
+        where = f"{self._declared.path}: {what} {name!r}"
+        if port is None:
+            if needed:
+                raise ConfigError(f"{where}: {self._declared.run.python} has it, the profile does not declare it")
+        elif hint.named and not fits(port.type, hint.type):
+            raise ConfigError(f"{where}: declared {port.type!r}, {self._declared.run.python} says {hint.type!r}")
+        elif what == "input" and port.optional and needed:
+            raise ConfigError(f"{where}: declared optional, {self._declared.run.python} has no default for it")
+
+
+def _typed(hint: Hint, port: Port | None) -> Hint:
+    return hint if port is None else msgspec.structs.replace(hint, type=port.type)
+
+
+def _module(folder: Path, file: str) -> ModuleType:
+    """Import `file` as a module of a package whose path is its own folder."""
+    path = (folder / file).resolve()
+    package = f"foa_agent_{blake2b(str(path.parent).encode(), digest_size=6).hexdigest()}"
+    if package not in sys.modules:
+        parent = ModuleType(package)
+        parent.__path__ = [str(path.parent)]
+        sys.modules[package] = parent
+    try:
+        return importlib.import_module(f"{package}.{path.stem}")
+    except (ImportError, SyntaxError, OSError, ConfigError) as error:
+        raise ConfigError(f"{path}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
