@@ -78,7 +78,7 @@ class Topics:
     def __init__(self, root: str = "foa/v1", partitions: int = 64) -> None:
         """Raise WireError("topic") if `root` is not one or two plain levels (``$a2a/v1`` is allowed)."""
         levels = root.split("/")
-        if not 1 <= len(levels) <= 2 or not all(is_segment(level.removeprefix("$")) for level in levels):  # noqa: PLR2004
+        if not 1 <= len(levels) <= 2 or not all(is_segment(level.removeprefix("$")) for level in levels):  # noqa: PLR2004 - as said
             raise WireError("topic", f"root {root!r} must be one or two levels such as foa/v1")
         self.root = root
         self.partitions = partitions

@@ -1,0 +1,54 @@
+"""The project's own source as the house's tests see it: every file read and parsed once."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ("foa", "agents")
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Module(NamedTuple):
+    """One Python file: its path below the root, its text, and its tree."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n")
+
+    @property
+    def room(self) -> str:
+        """The floor a file of ``foa`` belongs to: ``wire`` for foa/wire/ids.py, ``errors`` for foa/errors.py."""
+        return self.path.parts[1].removesuffix(".py")
+
+    def functions(self) -> Iterator[FunctionNode]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
+
+
+@cache
+def modules(*folders: str) -> tuple[Module, ...]:
+    """Return all modules below `folders`, in order."""
+    found = []
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            found.append(Module(path.relative_to(ROOT), text, ast.parse(text)))
+    return tuple(found)
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Yield every file that people read or machines run: source, docs, configuration, scripts."""
+    kinds = {".py", ".md", ".toml", ".conf", ".yml", ".yaml", ".json", ".cfg", ".sh", ".txt"}
+    for path in sorted(ROOT.iterdir()):
+        if path.is_file() and (path.suffix in kinds or path.name == "Makefile"):
+            yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+    for folder in ("foa", "agents", "tests", "docs", "schemas", "broker", ".ci", "examples"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and (path.suffix in kinds or not path.suffix) and "__pycache__" not in path.parts:
+                yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
