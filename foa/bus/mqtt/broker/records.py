@@ -1,0 +1,157 @@
+"""Values the broker's modules pass to each other: its caps, its counters, connections and messages."""
+
+from typing import Any, Final
+
+import msgspec
+import mqtt5
+
+from foa.bus.mqtt import packets
+
+_MAX_TEMPLATES: Final = 8  # encodings of one message kept at a time
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Every cap of the broker. Sizes in bytes, times in seconds; what happens at each is told beside it."""
+
+    max_packet_size: int = 1 << 20  # announced; a larger packet ends its connection (0x95)
+    receive_maximum: int = 4096  # announced; we acknowledge at once, so nobody can exceed it
+    max_in_flight: int = 32_768  # deliveries without PUBACK in one session; the rest waits in its queue
+    max_queued: int = 100_000  # in one session; further ones are dropped for it, counted
+    max_queued_bytes: int = 64 << 20
+    max_choke_bytes: int = 4 << 20  # unwritten output of one connection; above it QoS 1 waits, QoS 0 is dropped
+    max_connections: int = 10_000  # a further one is refused (0x9F)
+    max_sessions: int = 20_000  # a further one is refused (0x97)
+    max_session_expiry_s: int = 7 * 86_400  # announced when a client asks for more
+    max_keep_alive_s: int = 600  # announced when a client asks for more
+    max_subscriptions: int = 50_000  # in one session; a further one gets 0x97
+    max_retained: int = 500_000  # a further topic is delivered but not stored, its publisher told 0x97
+    max_retained_bytes: int = 1 << 30
+    max_topic_bytes: int = 1024
+    max_topic_levels: int = 32
+    connect_timeout_s: float = 10.0  # between a connection and its CONNECT
+    match_cache: int = 8192  # topics whose subscribers are remembered; forgotten all at once when full
+
+
+class Stats(msgspec.Struct):
+    """Plain counters since the start; nothing that is dropped goes uncounted."""
+
+    connections: int = 0
+    refused: int = 0
+    taken_over: int = 0
+    timed_out: int = 0
+    malformed: int = 0
+    published: int = 0
+    delivered: int = 0
+    redelivered: int = 0
+    wills: int = 0
+    dropped_slow: int = 0  # QoS 0 for a client that does not read
+    dropped_offline: int = 0  # QoS 0 for a client that is away
+    dropped_full: int = 0  # QoS 1 for a session whose queue is full
+    dropped_expired: int = 0
+    dropped_too_large: int = 0  # larger than the client takes
+    dropped_unshared: int = 0  # of a shared subscription without members
+    dropped_ended: int = 0  # undelivered in a session that ended
+    retained_refused: int = 0
+    sessions_ended: int = 0
+
+
+class Message:
+    """One publication inside the broker, and the encodings made of it so far."""
+
+    __slots__ = ("_templates", "arrived_at", "expiry_s", "origin", "packet", "size")
+
+    def __init__(self, packet: mqtt5.PublishPacket, now: float, origin: str) -> None:
+        """`origin` is the client that published it."""
+        self.packet = packet
+        self.arrived_at = now
+        self.origin = origin
+        self.expiry_s = packet.message_expiry_interval
+        self.size = len(packet.payload)
+        self._templates: dict[tuple[int, bool, tuple[int, ...], int | None], packets.Template] = {}
+
+    def expired(self, now: float) -> bool:
+        """Tell whether its expiry has passed."""
+        return self.expiry_s is not None and now - self.arrived_at >= self.expiry_s
+
+    def template(self, qos: int, ids: tuple[int, ...], now: float, *, retain: bool) -> packets.Template:
+        """Return the PUBLISH for receivers with these options: encoded once, whoever many they are."""
+        left = None if self.expiry_s is None else max(0, self.expiry_s - int(now - self.arrived_at))
+        key = (qos, retain, ids, left)
+        template = self._templates.get(key)
+        if template is None:
+            template = packets.forward(self.packet, qos, retain=retain, expiry_s=left, ids=ids)
+            if self.packet.retain:
+                return template  # a stored message must not hold its payload twice
+            if len(self._templates) >= _MAX_TEMPLATES:
+                self._templates.clear()
+            self._templates[key] = template
+        return template
+
+
+class Connection:
+    """One transport as the machine sees it: what it said about itself, and what is to be written to it."""
+
+    __slots__ = (
+        "_max_choke",
+        "_touched",
+        "client_id",
+        "closing",
+        "heard_at",
+        "keep_alive_s",
+        "max_packet_size",
+        "out",
+        "out_bytes",
+        "paused",
+        "peer",
+        "reader",
+    )
+
+    def __init__(self, limits: Limits, touched: "list[Connection]", now: float) -> None:
+        """Whenever output begins to wait, the connection puts itself into `touched`."""
+        self.reader = packets.Reader(limits.max_packet_size)
+        self.client_id: str | None = None
+        self.closing = False
+        self.heard_at = now
+        self.keep_alive_s = 0.0
+        self.max_packet_size: int | None = None
+        self.out: list[bytes] = []
+        self.out_bytes = 0
+        self.paused = False
+        self.peer: Any = None  # the shell's own: its transport
+        self._touched = touched
+        self._max_choke = limits.max_choke_bytes
+
+    @property
+    def choked(self) -> bool:
+        """Whether the client reads more slowly than we write."""
+        return self.paused or self.out_bytes > self._max_choke
+
+    def send(self, data: bytes) -> None:
+        """Queue a packet; after `close` there are none."""
+        if self.closing:
+            return
+        if not self.out:
+            self._touched.append(self)
+        self.out.append(data)
+        self.out_bytes += len(data)
+
+    def send_publish(self, template: packets.Template, packet_id: int, *, duplicate: bool = False) -> None:
+        """Queue a QoS 1 PUBLISH without copying its payload."""
+        if not self.out:
+            self._touched.append(self)
+        head = packets.marked_duplicate(template.head) if duplicate else template.head
+        self.out += (head, packet_id.to_bytes(2, "big"), template.tail)
+        self.out_bytes += template.size
+
+    def close(self) -> None:
+        """Close once the output is written."""
+        if not self.out and not self.closing:
+            self._touched.append(self)
+        self.closing = True
+
+    def take(self) -> bytes:
+        """Return what is to be written."""
+        data = b"".join(self.out)
+        self.out.clear()
+        self.out_bytes = 0
+        return data

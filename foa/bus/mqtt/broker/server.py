@@ -1,0 +1,157 @@
+"""The broker's asyncio shell: sockets, one timer, and one write per connection and loop turn.
+
+`foa.bus.mqtt.broker.__main__` runs it in a process of its own; tests run it in theirs.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, cast
+
+from foa.bus.mqtt.broker.machine import Broker
+from foa.bus.mqtt.broker.records import Connection, Limits
+from foa.errors import BusError
+
+WRITE_BUFFER: Final = 1 << 20  # bytes in a socket's buffer above which its client counts as slow
+MAX_WRITE_BUFFER: Final = 32 << 20  # above which it is dropped: even answers are not read
+BACKLOG: Final = 1024
+CLOSE_S: Final = 1.0
+
+
+class _Peer(asyncio.Protocol):
+    """One client's socket."""
+
+    def __init__(self, server: "BrokerServer") -> None:
+        self._server = server
+        self._connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        writer = cast("asyncio.Transport", transport)  # asyncio turns Nagle's algorithm off itself
+        writer.set_write_buffer_limits(high=WRITE_BUFFER)
+        self._connection = self._server.connected(writer)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._connection is not None
+        self._server.received(self._connection, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        assert self._connection is not None
+        self._server.lost(self._connection)
+
+    def pause_writing(self) -> None:
+        assert self._connection is not None
+        self._connection.paused = True
+
+    def resume_writing(self) -> None:
+        assert self._connection is not None
+        self._connection.paused = False
+        self._server.writable(self._connection)
+
+
+class BrokerServer:
+    """A `Broker` that listens on TCP."""
+
+    def __init__(self, limits: Limits | None = None, users: Mapping[str, str] | None = None) -> None:
+        """With `users` (name to password) nobody else gets in."""
+        self.broker = Broker(limits, users)
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._transports: set[asyncio.Transport] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once started."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; port 0 takes a free one. Raises BusError if that is not possible."""
+        try:
+            self._server = await self._loop.create_server(lambda: _Peer(self), host, port, backlog=BACKLOG)
+        except OSError as error:
+            raise BusError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+    async def stop(self) -> None:
+        """Tell every client, close, and listen no more."""
+        assert self._server is not None
+        self._server.close()
+        self.broker.shut_down(self._loop.time())
+        self._flush()
+        deadline = self._loop.time() + CLOSE_S
+        for transport in list(self._transports):
+            self._loop.call_at(deadline, transport.abort)
+        while self._transports:
+            await asyncio.sleep(0)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._server.wait_closed()
+
+    # What the sockets report.
+
+    def connected(self, transport: asyncio.Transport) -> Connection:
+        """Take a new socket."""
+        connection = self.broker.connect(self._loop.time())
+        connection.peer = transport
+        self._transports.add(transport)
+        self._flush_soon()
+        return connection
+
+    def received(self, connection: Connection, data: bytes) -> None:
+        """Take bytes."""
+        self.broker.receive(connection, data, self._loop.time())
+        if not self._flushing:
+            self._flush_soon()
+
+    def lost(self, connection: Connection) -> None:
+        """Take the end of a socket."""
+        self._transports.discard(connection.peer)
+        self.broker.lost(connection, self._loop.time())
+        self._flush_soon()
+
+    def writable(self, connection: Connection) -> None:
+        """Go on with a client that had been slow."""
+        self.broker.written(connection, self._loop.time())
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what waits; a queue that waited for room in a buffer fills it again, until the socket is full."""
+        self._flushing = False
+        broker = self.broker
+        while broker.touched:
+            batch = broker.touched[:]
+            broker.touched.clear()
+            for connection in batch:
+                self._write(connection)
+        self._arm()
+
+    def _write(self, connection: Connection) -> None:
+        transport = cast("asyncio.Transport", connection.peer)
+        data = connection.take()
+        if data:
+            transport.write(data)
+        if connection.closing:
+            transport.close()
+        elif transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
+            transport.abort()
+        else:
+            self.broker.written(connection, self._loop.time())
+
+    def _arm(self) -> None:
+        """See to it that the timer fires at the machine's deadline or earlier."""
+        when = self.broker.deadline()
+        if when is None or (self._timer is not None and self._timer.when() <= when):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.broker.tick(self._loop.time())
+        self._flush()

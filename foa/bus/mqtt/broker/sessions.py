@@ -1,0 +1,195 @@
+"""What the broker keeps for one client over its connections: subscriptions, a queue, deliveries in flight.
+
+The router hands it `Item`s; it sends them within the client's receive maximum, keeps the rest in order,
+and sends again after a reconnect what was not acknowledged.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
+
+if TYPE_CHECKING:
+    from foa.bus.mqtt.broker.sharing import Group
+
+MAX_PACKET_ID: Final = 65_535
+ITEM_OVERHEAD: Final = 256  # what a queued item costs beside its payload, about
+
+
+class Grant:
+    """One subscription as granted."""
+
+    __slots__ = ("group", "identifiers", "no_local", "pattern", "qos", "retain_as_published", "session")
+
+    def __init__(self, session: "Session", pattern: str, qos: int, identifier: int | None) -> None:
+        """`pattern` is the whole filter, with ``$share/group/`` if there is one."""
+        self.session = session
+        self.pattern = pattern
+        self.qos = qos
+        self.no_local = False
+        self.retain_as_published = False
+        self.identifiers = () if identifier is None else (identifier,)
+        self.group: Group | None = None
+
+
+class Item:
+    """One message for one session: how it is to be delivered, and for which group if it is shared."""
+
+    __slots__ = ("group", "ids", "message", "qos", "retain")
+
+    def __init__(self, message: Message, qos: int, ids: tuple[int, ...], group: "Group | None", *, retain: bool) -> None:
+        """`qos` is the lower of publication and subscription."""
+        self.message = message
+        self.qos = qos
+        self.ids = ids
+        self.group = group
+        self.retain = retain
+
+
+class Session:
+    """One client's session. The machine attaches and detaches connections."""
+
+    def __init__(self, client_id: str, limits: Limits, stats: Stats) -> None:
+        """Start empty and detached."""
+        self.client_id = client_id
+        self.connection: Connection | None = None
+        self.grants: dict[str, Grant] = {}
+        self.inflight: dict[int, Item] = {}
+        self.queue: deque[Item] = deque()
+        self.expiry_s = 0
+        self.expires_at: float | None = None
+        self.will: Message | None = None
+        self.will_delay_s = 0
+        self.will_at: float | None = None
+        self.watched_at: float | None = None
+        self._queued_bytes = 0
+        self._window = 0
+        self._last_id = 0
+        self._limits = limits
+        self._stats = stats
+
+    @property
+    def ready(self) -> bool:
+        """Whether an item would be sent at once."""
+        connection = self.connection
+        return (
+            connection is not None
+            and not self.queue
+            and len(self.inflight) < self._window
+            and not connection.choked
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether the queue takes no more."""
+        return len(self.queue) >= self._limits.max_queued or self._queued_bytes >= self._limits.max_queued_bytes
+
+    def attach(self, connection: Connection, receive_maximum: int, now: float) -> None:
+        """Deliver over `connection` from now on: first again what is in flight, marked DUP, then what waits."""
+        self.connection = connection
+        self._window = min(receive_maximum, self._limits.max_in_flight)
+        again, self.inflight = self.inflight, {}
+        for packet_id, item in again.items():
+            if len(self.inflight) < self._window:
+                self._send(item, packet_id, now, duplicate=True)
+        # A client that came back with a smaller window: the rest goes first in the queue, under new identifiers.
+        for item in reversed([item for packet_id, item in again.items() if packet_id not in self.inflight]):
+            if not self._too_large(item, now):
+                self._put(item, first=True)
+        self.pump(now)
+
+    def deliver(self, item: Item, now: float) -> bool:
+        """Send `item` or queue it; False if it was dropped (counted)."""
+        if not item.qos:
+            return self._deliver_unacknowledged(item, now)
+        if self.ready:
+            self._send(item, self._next_id(), now)
+            return True
+        if self.full:
+            self._stats.dropped_full += 1
+            return False
+        self._put(item)
+        return True
+
+    def replay(self, item: Item, now: float) -> None:
+        """Deliver a retained message; above the queue's cap too, for the retained store has its own."""
+        if self.ready:
+            self.deliver(item, now)
+        else:
+            self._put(item)
+
+    def acknowledged(self, packet_id: int, now: float) -> None:
+        """Take a PUBACK; one for nothing in flight changes nothing."""
+        if self.inflight.pop(packet_id, None) is not None and self.queue:
+            self.pump(now)
+
+    def pump(self, now: float) -> None:
+        """Send what waits, as far as the window and the transport allow."""
+        connection, queue = self.connection, self.queue
+        while queue and connection is not None and len(self.inflight) < self._window and not connection.choked:
+            item = queue.popleft()
+            self._queued_bytes -= item.message.size + ITEM_OVERHEAD
+            if item.message.expired(now):
+                self._stats.dropped_expired += 1
+            elif item.qos:
+                self._send(item, self._next_id(), now)
+            else:
+                self._deliver_unacknowledged(item, now)
+
+    def surrender(self) -> list[Item]:
+        """Give up and return, in order, everything that belongs to shared subscriptions."""
+        shared = [item for item in self.inflight.values() if item.group is not None]
+        shared += [item for item in self.queue if item.group is not None]
+        if shared:
+            self.inflight = {key: item for key, item in self.inflight.items() if item.group is None}
+            self.queue = deque(item for item in self.queue if item.group is None)
+            self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
+        return shared
+
+    def _put(self, item: Item, *, first: bool = False) -> None:
+        if first:
+            self.queue.appendleft(item)
+        else:
+            self.queue.append(item)
+        self._queued_bytes += item.message.size + ITEM_OVERHEAD
+
+    def _deliver_unacknowledged(self, item: Item, now: float) -> bool:
+        connection = self.connection
+        if connection is None:
+            self._stats.dropped_offline += 1
+            return False
+        if connection.choked:
+            self._stats.dropped_slow += 1
+            return False
+        if not self._too_large(item, now):
+            connection.send(item.message.template(0, item.ids, now, retain=item.retain).head)
+            self._stats.delivered += 1
+        return True
+
+    def _send(self, item: Item, packet_id: int, now: float, *, duplicate: bool = False) -> None:
+        connection = self.connection
+        assert connection is not None
+        if connection.max_packet_size is not None and self._too_large(item, now):
+            return
+        self.inflight[packet_id] = item
+        template = item.message.template(1, item.ids, now, retain=item.retain)
+        connection.send_publish(template, packet_id, duplicate=duplicate)
+        self._stats.delivered += 1
+        self._stats.redelivered += duplicate
+
+    def _too_large(self, item: Item, now: float) -> bool:
+        """Tell, and count, whether the client takes no packet of that size: it is then as good as delivered."""
+        assert self.connection is not None
+        limit = self.connection.max_packet_size
+        if limit is None or item.message.template(item.qos, item.ids, now, retain=item.retain).size <= limit:
+            return False
+        self._stats.dropped_too_large += 1
+        return True
+
+    def _next_id(self) -> int:
+        packet_id = self._last_id
+        while True:
+            packet_id = packet_id % MAX_PACKET_ID + 1
+            if packet_id not in self.inflight:
+                self._last_id = packet_id
+                return packet_id

@@ -1,0 +1,74 @@
+"""Shared subscriptions: each message goes to one connected member of its group, in turn.
+
+Brokers differ in what becomes of a message whose member leaves. Here it never strands: what a member had
+not acknowledged when its connection ended goes to another one at once, as MQTT 5 allows (4.8.2), or waits
+in the group until a member connects. Only a group without members loses it, counted.
+"""
+
+from collections import deque
+
+from foa.bus.mqtt.broker.records import Limits, Message, Stats
+from foa.bus.mqtt.broker.sessions import Grant, Item, Session
+
+
+class Group:
+    """The members of one ``$share/name/filter``, and the messages that wait for any of them."""
+
+    def __init__(self, limits: Limits, stats: Stats) -> None:
+        """Start without members."""
+        self.members: list[Grant] = []
+        self._waiting: deque[Message] = deque()
+        self._turn = 0
+        self._limits = limits
+        self._stats = stats
+
+    def join(self, grant: Grant) -> None:
+        """Add a member, in place of its own earlier grant."""
+        self.leave(grant.session)
+        self.members.append(grant)
+
+    def leave(self, session: Session) -> None:
+        """Remove a member; the last one to leave takes what waits with it."""
+        self.members = [member for member in self.members if member.session is not session]
+        if not self.members:
+            self._stats.dropped_unshared += len(self._waiting)
+            self._waiting.clear()
+
+    def deliver(self, message: Message, now: float) -> bool:
+        """Give `message` to the next member; False if it was dropped (counted)."""
+        member = self._next()
+        if member is not None:
+            qos = min(int(message.packet.qos), member.qos)
+            return member.session.deliver(Item(message, qos, member.identifiers, self, retain=False), now)
+        if not self.members or not int(message.packet.qos):
+            self._stats.dropped_unshared += 1
+            return False
+        if len(self._waiting) >= self._limits.max_queued:
+            self._stats.dropped_full += 1
+            return False
+        self._waiting.append(message)
+        return True
+
+    def flush(self, now: float) -> None:
+        """Deliver what waits, now that a member is connected."""
+        waiting, self._waiting = self._waiting, deque()
+        for message in waiting:
+            if message.expired(now):
+                self._stats.dropped_expired += 1
+            else:
+                self.deliver(message, now)
+
+    def _next(self) -> Grant | None:
+        """Return the next connected member that can take more; else the next connected one; else None."""
+        members, count = self.members, len(self.members)
+        fallback: Grant | None = None
+        for step in range(count):
+            index = (self._turn + step) % count
+            session = members[index].session
+            if session.ready:
+                self._turn = index + 1
+                return members[index]
+            if fallback is None and session.connection is not None:
+                fallback = members[index]
+        self._turn += 1
+        return fallback
