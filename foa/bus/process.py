@@ -10,6 +10,7 @@ from typing import Final
 
 from foa.errors import BusError
 
+READY: Final = "foa-broker ready"
 READY_S: Final = 10.0
 STOP_S: Final = 3.0
 
@@ -36,7 +37,6 @@ class BrokerProcess:
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
         try:
@@ -45,10 +45,11 @@ class BrokerProcess:
             process.kill()
             await process.communicate()
             raise BusError(f"the embedded broker was not ready after {READY_S:g} s") from error
-        if not line:
-            _, words = await process.communicate()
-            raise BusError(words.decode(errors="replace").strip() or "the embedded broker ended at once")
-        return cls(process, host, int(line.rsplit(b":", 1)[1]))
+        words = line.decode(errors="replace").strip()
+        if not words.startswith(READY):
+            await process.communicate()
+            raise BusError(words or "the embedded broker ended at once")
+        return cls(process, host, int(words.rsplit(":", 1)[1]))
 
     @property
     def pid(self) -> int:

@@ -16,7 +16,6 @@ from foa.errors import BusError, Refused
 
 FLUSH_S: Final = 1.0  # how long `close` waits for acknowledgements, and a closing socket for its peer
 WRITE_BUFFER: Final = 1 << 20  # bytes in the socket's buffer above which publications wait in the outbox
-_POLL_S: Final = 0.005
 
 
 class _Link(asyncio.Protocol):
@@ -63,7 +62,9 @@ class MqttBus(Shell):
         self._link: _Link | None = None
         self._dialing: asyncio.Task[None] | None = None
         self._first: asyncio.Future[None] | None = None
-        self._last_reason = "not tried yet"
+        self._flushed: asyncio.Future[None] | None = None
+        self._ended = asyncio.Event()
+        self._last_reason = "no answer yet"
 
     async def open(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the deadline is part of the error
         """Connect, and return once the broker said yes; reconnecting is the bus's own business from then on.
@@ -86,14 +87,12 @@ class MqttBus(Shell):
 
     async def close(self, *, will: bool = False) -> None:
         """Wait at most `FLUSH_S` for what is queued, say goodbye, and hang up; idempotent."""
-        deadline = self._loop.time() + FLUSH_S
-        while self._transport_up and not self._over and self.backlog and self._loop.time() < deadline:
-            await asyncio.sleep(_POLL_S)
         link = self._link
         if not self._over:
+            await self._settled()
             self._session.stop(will=will)
-            self._turn()
-        if link is not None and link.transport is not None and not link.closed.is_set():
+            await self._ended.wait()
+        if link is not None and link.transport is not None:
             try:
                 await asyncio.wait_for(link.closed.wait(), FLUSH_S)
             except TimeoutError:
@@ -103,6 +102,22 @@ class MqttBus(Shell):
         """Drop the socket without a word, as a crash or a cut cable would; the bus then reconnects."""
         if self._link is not None and self._link.transport is not None:
             self._link.transport.abort()
+
+    async def _settled(self) -> None:
+        """Wait until the backlog is empty, at most `FLUSH_S`."""
+        if not self._transport_up or not self.backlog:
+            return
+        self._flushed = self._loop.create_future()
+        try:
+            await asyncio.wait_for(self._flushed, FLUSH_S)
+        except TimeoutError:
+            return
+
+    def _turn(self) -> None:
+        super()._turn()
+        flushed = self._flushed
+        if flushed is not None and not flushed.done() and not self.backlog:
+            flushed.set_result(None)
 
     def _dial(self) -> None:
         self._link = _Link(self)
@@ -148,5 +163,7 @@ class MqttBus(Shell):
     def _on_ended(self, event: Ended) -> None:
         self._last_reason = event.reason
         super()._on_ended(event)
-        if event.final and self._first is not None and not self._first.done():
-            self._first.set_exception(Refused(event.reason))
+        if event.final:
+            self._ended.set()
+            if self._first is not None and not self._first.done():
+                self._first.set_exception(Refused(event.reason))

@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 from foa.bus.mqtt.broker.server import BrokerServer
+from foa.bus.process import READY
 from foa.errors import BusError, ConfigError
-
-READY = "foa-broker ready"
 
 
 class _UntilClosed(asyncio.Protocol):
@@ -75,7 +74,8 @@ def main() -> int:
         users = None if arguments.users is None else read_users(arguments.users)
         asyncio.run(serve(arguments.host, arguments.port, users, parent=arguments.parent))
     except (BusError, ConfigError) as error:
-        sys.stderr.write(f"foa-broker: {error}\n")
+        words = sys.stdout if arguments.parent else sys.stderr  # a parent reads our first line
+        words.write(f"foa-broker: {error}\n")
         return 2
     return 0
 

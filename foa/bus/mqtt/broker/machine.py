@@ -123,6 +123,22 @@ class Broker:
             connection.close()
             self._detach(connection, now, will=False)
 
+    def crash(self, now: float, *, forget_sessions: bool, forget_retained: bool) -> None:
+        """Become what a killed broker is after its restart: no connections, no wills, perhaps less memory."""
+        for connection in list(self._connections.values()):
+            connection.closing = True
+            self._detach(connection, now, will=False)
+        self._connections.clear()
+        for connection in self.touched:
+            connection.take()
+        self.touched.clear()
+        for session in list(self.sessions.values()):
+            session.will = None
+            if forget_sessions:
+                self._end_session(session, now)
+        if forget_retained:
+            self.router.forget_retained()
+
     # Connecting.
 
     def _first(self, connection: Connection, packet: packets.Packet, now: float) -> None:

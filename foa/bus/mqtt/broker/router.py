@@ -126,6 +126,10 @@ class Router:
                 item.group.deliver(item.message, now)
         self._stats.dropped_ended += len(session.queue) + len(session.inflight)
 
+    def forget_retained(self) -> None:
+        """Lose all retained messages, as a crashed broker may."""
+        self.retained = RetainedStore(self._limits)
+
     def _fan_out(self, message: Message, now: float) -> tuple[int, int]:
         """Return how many receivers took `message`, and to how many it was offered."""
         packet = message.packet

@@ -58,6 +58,7 @@ class BrokerServer:
         self._transports: set[asyncio.Transport] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._emptied: asyncio.Future[None] | None = None
 
     @property
     def port(self) -> int:
@@ -81,8 +82,9 @@ class BrokerServer:
         deadline = self._loop.time() + CLOSE_S
         for transport in list(self._transports):
             self._loop.call_at(deadline, transport.abort)
-        while self._transports:
-            await asyncio.sleep(0)
+        if self._transports:
+            self._emptied = self._loop.create_future()
+            await self._emptied
         if self._timer is not None:
             self._timer.cancel()
         await self._server.wait_closed()
@@ -106,6 +108,8 @@ class BrokerServer:
     def lost(self, connection: Connection) -> None:
         """Take the end of a socket."""
         self._transports.discard(connection.peer)
+        if self._emptied is not None and not self._transports:
+            self._emptied.set_result(None)
         self.broker.lost(connection, self._loop.time())
         self._flush_soon()
 
