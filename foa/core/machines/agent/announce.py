@@ -1,0 +1,151 @@
+"""Shows the agent (card, capability vector), takes awards in at the gate, and shares out its slots."""
+
+from random import Random
+from typing import Final
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.effects import Effect, Event, Key
+from foa.core.machines.agent.state import Agent, Begin, Context, Freed, Start, Withdraw
+from foa.core.routing.exchange import Answer, Asked
+from foa.core.vcv.build import build_vcv, texts_of
+from foa.wire.envelope import Envelope
+from foa.wire.ids import NO_EPOCH, Version, digest_of, partition_of
+from foa.wire.messages import Award, Control, Declined, Draft, Embed, Vectors, Withdrawn
+
+KEY: Final = Key("agent")
+Stepped = tuple[Agent, list[Effect]]
+
+
+def step(context: Context, state: Agent, event: Event, now: float, rng: Random) -> Stepped:
+    """Take one event. Bind `context` with functools.partial to get the shape every machine has."""
+    del rng
+    match event:
+        case fx.Online():
+            return _online(context, state)
+        case fx.Told(_, Answer("embed", Vectors() as vectors, _)):
+            return _embedded(context, state, vectors)
+        case fx.Told(_, Answer("embed", _, _)):
+            return state, [fx.Wake("embed", now + context.rules.embed_retry_s)]
+        case fx.Elapsed("embed") if state.vcv is None:
+            return state, [_embed(context)]
+        case fx.Received(_, Award() as award):
+            return _offered(context, state, award)
+        case fx.Received(_, Withdrawn() as message):
+            return _withdrawn(state, message)
+        case fx.Received(_, Draft() as draft) if draft.cluster in state.clusters:
+            return state, [fx.Tell(Key("award", state.clusters[draft.cluster]), draft)]
+        case fx.Told(_, Freed(award)):
+            return _freed(context, state, award)
+        case fx.Received(_, Control() as control) if control.verb == "rebirth":
+            return _online(context, state)
+        case fx.Told(_, "leave"):
+            return _leave(context, state)
+        case _:
+            return state, []
+
+
+def _online(context: Context, state: Agent) -> Stepped:
+    """Listen first, then show up: whoever finds us may award at once."""
+    agent = context.profile.agent
+    effects: list[Effect] = [
+        fx.Subscribe((context.topics.request(agent),)),
+        card(context, "online"),
+        _embed(context) if state.vcv is None else _vector(context, state),
+    ]
+    return msgspec.structs.replace(state, online=True), effects
+
+
+def card(context: Context, status: str) -> fx.Publish:
+    """Return the frame that shows the agent's card with its status; the will is the same with ``offline``."""
+    topic = context.topics.discovery(context.profile.agent)
+    return fx.Publish(topic, context.card, Envelope(status=status, epoch=None), retain=True)
+
+
+def _embed(context: Context) -> Effect:
+    return fx.Tell(Key("lookup"), Asked("embed", Embed(tuple(texts_of(context.profile).values()))))
+
+
+def _embedded(context: Context, state: Agent, vectors: Vectors) -> Stepped:
+    named = dict(zip(texts_of(context.profile), vectors.vectors, strict=False))
+    version = Version(context.birth, state.counter)
+    try:
+        vcv = build_vcv(context.profile, version, vectors.model, named, digest_of(context.card))
+    except (KeyError, ValueError) as error:
+        return state, [fx.Log("vectors_refused", {"error": str(error)}, "warning")]
+    state = msgspec.structs.replace(state, vcv=vcv)
+    return state, [_vector(context, state), fx.Log("announced", {"agent": context.profile.agent})]
+
+
+def _vector(context: Context, state: Agent) -> fx.Publish:
+    partition = partition_of(context.profile.agent, context.topics.partitions)
+    return fx.Publish(context.topics.vcv(partition, context.profile.agent), state.vcv, retain=True)
+
+
+def _offered(context: Context, state: Agent, award: Award) -> Stepped:
+    """Take an award in, or decline it with the reason; a lower epoch than seen is a ghost's and ignored."""
+    if award.epoch < state.epochs.get(award.partition, NO_EPOCH):
+        return state, [fx.Measure("foa_ghost_awards_total")]
+    state = msgspec.structs.replace(state, epochs={**state.epochs, award.partition: award.epoch})
+    if award.award in state.running or award.award in state.waiting:
+        return state, [fx.Tell(Key("award", award.award), Begin(award, start=False))]
+    refusal = _refusal(context, state, award)
+    if refusal is not None:
+        code, reason = refusal
+        declined = Declined(award.award, award.task, context.profile.agent, code, reason[:500])
+        topic = context.topics.answer(award.partition, award.task, context.profile.agent)
+        return state, [fx.Publish(topic, declined), fx.Measure("foa_awards_declined_total", label=code)]
+    start = len(state.running) < context.profile.resources.concurrency
+    if start:
+        state = msgspec.structs.replace(state, running=(*state.running, award.award))
+    else:
+        state = msgspec.structs.replace(state, waiting=(*state.waiting, award.award))
+    effects: list[Effect] = [fx.Tell(Key("award", award.award), Begin(award, start))]
+    if award.team is not None:
+        state = msgspec.structs.replace(state, clusters={**state.clusters, award.team.id: award.award})
+        effects.append(fx.Subscribe((context.topics.channel(award.task, award.team.id, "+/+/+"),), no_local=True))
+    return state, effects
+
+
+def _refusal(context: Context, state: Agent, award: Award) -> tuple[str, str] | None:
+    """Check what the owner should have checked: permission is never traded."""
+    profile = context.profile
+    if state.draining:
+        return "draining", "this agent is leaving"
+    lacking = sorted(set(award.policies + award.subtask.policies) - set(profile.holds))
+    if lacking:
+        return "policy", f"the task needs policy {lacking[0]!r}, which this agent does not hold"
+    unnamed = sorted(set(profile.requires) - set(award.policies + award.subtask.policies))
+    if unnamed:
+        return "policy", f"this agent works only under policy {unnamed[0]!r}, which the task does not name"
+    if profile.agent in award.hops:
+        return "loop", f"the task came through {profile.agent} already"
+    if award.budget is not None and profile.resources.price_call > award.budget:
+        return "budget", f"one call costs {profile.resources.price_call} USD, {award.budget} are left"
+    slots = profile.resources.concurrency
+    room = slots + int(slots * context.rules.backlog)
+    if len(state.running) + len(state.waiting) >= room:
+        return "busy", f"all {slots} slots and the queue are full"
+    return None
+
+
+def _withdrawn(state: Agent, message: Withdrawn) -> Stepped:
+    return state, [fx.Tell(Key("award", message.award), Withdraw(message.reason))]
+
+
+def _freed(context: Context, state: Agent, award: str) -> Stepped:
+    """Give the slot to the award that waited longest."""
+    running = tuple(one for one in state.running if one != award)
+    waiting = tuple(one for one in state.waiting if one != award)
+    left = {cluster: one for cluster, one in state.clusters.items() if one != award}
+    effects: list[Effect] = []
+    while waiting and len(running) < context.profile.resources.concurrency:
+        running, waiting = (*running, waiting[0]), waiting[1:]
+        effects.append(fx.Tell(Key("award", running[-1]), Start()))
+    return msgspec.structs.replace(state, running=running, waiting=waiting, clusters=left), effects
+
+
+def _leave(context: Context, state: Agent) -> Stepped:
+    """Say goodbye: take nothing new, finish what runs."""
+    return msgspec.structs.replace(state, draining=True), [card(context, "offline")]

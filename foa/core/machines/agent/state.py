@@ -1,0 +1,156 @@
+"""What the two machines of an agent know, what they tell each other, and what they ask of the handler service."""
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from foa.core.cluster.rounds import Refining
+from foa.core.vcv.profile import Profile
+from foa.wire.ids import Epoch
+from foa.wire.messages import Award, Done, Failed, Vcv
+from foa.wire.records import Given
+from foa.wire.topics import Topics
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The knobs of an agent; times in seconds, sizes in bytes.
+
+    ``silent_s``: work that takes longer is announced as taken; ``repeat_s``: an answer nobody settled is
+    said again, ever more seldom up to ``repeat_max_s``; ``backlog``: awards that may wait per slot.
+    """
+
+    silent_s: float = 0.1
+    repeat_s: float = 1.0
+    repeat_max_s: float = 15.0
+    backlog: float = 1.0
+    inline_bytes: int = 4096
+    chunk_bytes: int = 128 * 1024
+    blob_expiry_s: int = 7200
+    embed_retry_s: float = 0.5
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What stays the same while the agent runs."""
+
+    profile: Profile
+    topics: Topics
+    card: bytes
+    birth: int
+    rules: Rules = Rules()
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """The agent as a whole. ``epochs`` are the highest seen per partition: a lower one is a ghost's."""
+
+    counter: int = 1
+    vcv: Vcv | None = None
+    epochs: dict[int, Epoch] = {}
+    running: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    clusters: dict[str, str] = {}
+    online: bool = False
+    draining: bool = False
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """No award yet."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """An award that waits for a slot."""
+
+    award: Award
+    ends: float
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The handler works on it; ``said`` tells whether the owner knows."""
+
+    award: Award
+    began: float
+    ends: float
+    inputs: tuple[Given, ...] = ()
+    said: bool = False
+    cost: float = 0.0
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """It is refined in its cluster. ``mine`` is this member's last draft; ``busy``: the handler revises it."""
+
+    award: Award
+    began: float
+    ends: float
+    refining: Refining
+    mine: tuple[Given, ...]
+    inputs: tuple[Given, ...] = ()
+    heard: frozenset[str] = frozenset()
+    busy: bool = False
+    cost: float = 0.0
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The answer stands and is repeated until the owner settles it."""
+
+    message: Done | Failed
+    tries: int = 0
+
+
+AwardState = Fresh | Waiting | Running | Joined | Answered
+
+
+class Begin(NamedTuple):
+    """Agent to award: this is yours; start at once or wait for `Start`."""
+
+    award: Award
+    start: bool
+
+
+class Start(NamedTuple):
+    """Agent to award: a slot is free."""
+
+
+class Freed(NamedTuple):
+    """Award to agent: the slot is free again."""
+
+    award: str
+
+
+class Withdraw(NamedTuple):
+    """Agent to award: the owner took it back."""
+
+    reason: str
+
+
+class Progressed(NamedTuple):
+    """Handler service to award: how far the work is."""
+
+    fraction: float
+    text: str
+
+
+class Job(NamedTuple):
+    """What the handler service is asked: a draft, or (``peers`` given) a revision of one."""
+
+    award: Award
+    inputs: tuple[Given, ...]
+    left_ms: int
+    round: int = 0
+    draft: tuple[Given, ...] = ()
+    peers: tuple[tuple[Given, ...], ...] = ()
+
+
+class Yielded(NamedTuple):
+    """What the handler made; outputs None from a revision: the draft stands."""
+
+    outputs: tuple[Given, ...] | None
+    cost: float = 0.0
+
+
+class Stumbled(NamedTuple):
+    """Why the handler made nothing; ``declined`` is no failure."""
+
+    kind: Literal["declined", "failed"]
+    code: str
+    reason: str
+    retryable: bool = True
+    after_ms: int = 0

@@ -1,0 +1,275 @@
+"""The submitter's side: `task_step` keeps one submission until its result, `desk_step` reads what is retained.
+
+Under ``Key("client", task)`` and ``Key("desk")`` of every client (command line, library, gateway). Both speak
+to the program that runs them through the service ``report``, whose argument is a `Report`.
+
+::
+
+    Sending --Accepted--> Pending --Result--> Fetching --bodies--> (gone)
+        '--Rejected--> (gone)
+"""
+
+from random import Random
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.dag.blobs import Fetch, Fetched, filled, outsource, references
+from foa.core.effects import Effect, Event, Key
+from foa.core.routing.exchange import Answer, Asked
+from foa.wire.envelope import Envelope
+from foa.wire.ids import partition_of
+from foa.wire.messages import Accepted, Cancel, Events, Rejected, Result, Submit
+from foa.wire.records import Task
+from foa.wire.topics import Topics
+
+DESK: Final = Key("desk")
+RETRY_S: Final = 2.0
+LOOK_S: Final = 3.0
+
+ReportKind = Literal["accepted", "rejected", "events", "result", "answer", "retained"]
+
+
+class Report(NamedTuple):
+    """What the program hears: for a task, or for a question under its ``token``."""
+
+    kind: ReportKind
+    id: str
+    value: Any
+
+
+class Submission(NamedTuple):
+    """The program to the machine of a new task: see it through. ``trace`` is a W3C traceparent or ""."""
+
+    task: Task
+    watch: bool
+    trace: str = ""
+
+
+class Follow(NamedTuple):
+    """The program to the machine of a task somebody submitted: tell me its events and result."""
+
+    watch: bool
+
+
+class Abandon(NamedTuple):
+    """The program to the machine of a task: end it (``cancel``), or only stop listening."""
+
+    cancel: bool
+    reason: str = ""
+
+
+class Question(NamedTuple):
+    """The program to the desk: ask the index."""
+
+    asked: Asked
+
+
+class Collect(NamedTuple):
+    """The program to the desk: report whatever comes on these filters until `Enough`."""
+
+    token: str
+    patterns: tuple[str, ...]
+
+
+class Enough(NamedTuple):
+    """The program to the desk: that was all I wanted."""
+
+    token: str
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is the same for all submissions of a node."""
+
+    topics: Topics
+    node: str
+    inline_bytes: int = 4096
+    chunk_bytes: int = 128 * 1024
+
+
+class Idle(msgspec.Struct, frozen=True):
+    """Nothing asked yet."""
+
+    id: str
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """Not accepted yet: sent again until it is."""
+
+    id: str
+    submission: Submission
+    tries: int = 0
+    listening: bool = False
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """Accepted, or somebody else's: the result will come."""
+
+    id: str
+    watch: bool
+    listening: bool
+
+
+class Fetching(msgspec.Struct, frozen=True):
+    """The result is here, its bodies are not all."""
+
+    id: str
+    result: Result
+
+
+TaskState = Idle | Sending | Pending | Fetching
+Stepped = tuple[TaskState, list[Effect]]
+
+
+def task_step(context: Context, state: TaskState, event: Event, now: float, rng: Random) -> Stepped:
+    """Take one event of one submission. Bind `context` to get the shape every machine has."""
+    match event:
+        case fx.Told(_, Submission() as submission):
+            return _submit(context, submission, now, rng)
+        case fx.Told(_, Follow(watch)) if isinstance(state, Idle):
+            return Pending(state.id, watch, listening=True), [_listen(context, state.id, watch=watch)]
+        case fx.Told(_, Abandon(cancel, reason)):
+            return _abandon(context, state, cancel=cancel, reason=reason)
+        case fx.Received(_, message):
+            return _received(context, state, message, now)
+        case fx.Elapsed(timer):
+            return _elapsed(context, state, timer, now)
+        case fx.Told(_, Fetched(_, bodies, error)) if isinstance(state, Fetching):
+            outputs = filled(state.result.outputs, bodies)
+            reason = state.result.reason or error
+            result = msgspec.structs.replace(state.result, outputs=outputs, reason=reason)
+            return _over(context, state, result)
+        case _:
+            return state, []
+
+
+def _leaf(context: Context, task: str, leaf: str) -> str:
+    return context.topics.task(partition_of(task, context.topics.partitions), task, leaf)
+
+
+def _submit(context: Context, submission: Submission, now: float, rng: Random) -> Stepped:
+    """Send what is large first, then the task; ask again until somebody says that it is kept."""
+    task = submission.task
+    expiry = task.deadline_ms // 1000 + task.retention_s + 1
+    inputs, blobs = outsource(task.inputs, context.topics, expiry, context.inline_bytes, context.chunk_bytes)
+    submission = submission._replace(task=msgspec.structs.replace(task, inputs=inputs))
+    state = Sending(task.id, submission)
+    effects: list[Effect] = [*blobs]
+    if submission.watch:
+        effects.append(fx.Subscribe((_leaf(context, task.id, "event"),)))
+    return state, [*effects, _send(context, state), fx.Wake("retry", now + RETRY_S * (0.9 + 0.2 * rng.random()))]
+
+
+def _send(context: Context, state: Sending) -> fx.Publish:
+    return fx.Publish(
+        _leaf(context, state.id, "submit"),
+        Submit(state.submission.task),
+        Envelope(attempt=state.tries, trace_parent=state.submission.trace or None),
+        expiry_s=max(1, state.submission.task.deadline_ms // 1000),
+        reply_to=context.topics.reply(context.node, "task"),
+        correlation=f"{state.id}#{state.tries}".encode()[-64:],
+    )
+
+
+def _listen(context: Context, task: str, *, watch: bool) -> fx.Subscribe:
+    leaves = ("result", "event") if watch else ("result",)
+    return fx.Subscribe(tuple(_leaf(context, task, leaf) for leaf in leaves))
+
+
+def _received(context: Context, state: TaskState, message: object, now: float) -> Stepped:
+    match message:
+        case Accepted() if isinstance(state, Sending):
+            watch = state.submission.watch
+            after = Pending(state.id, watch, state.listening)
+            return after, [fx.Sleep("retry"), fx.Wake("look", now + LOOK_S), _report("accepted", state.id, message)]
+        case Rejected():
+            return state, [
+                fx.Sleep("retry"),
+                _report("rejected", state.id, message),
+                *_hush(context, state),
+                fx.Retire(),
+            ]
+        case Events():
+            return state, [_report("events", state.id, message)]
+        case Result() as result if isinstance(state, Sending | Pending):
+            return _arrived(context, state, result)
+        case _:
+            return state, []
+
+
+def _report(kind: ReportKind, ident: str, value: object) -> fx.Request:
+    return fx.Request("report", "", Report(kind, ident, value))
+
+
+def _arrived(context: Context, state: Sending | Pending, result: Result) -> Stepped:
+    """Take the first result; read what came by reference before telling anybody."""
+    refs = references(result.outputs)
+    if not refs:
+        return _over(context, state, result)
+    return Fetching(state.id, result), [*_hush(context, state), fx.Tell(Key("blobs"), Fetch("result", refs))]
+
+
+def _over(context: Context, state: TaskState, result: Result) -> Stepped:
+    return state, [_report("result", state.id, result), *_hush(context, state), fx.Retire()]
+
+
+def _hush(context: Context, state: TaskState) -> list[Effect]:
+    """Give up the subscriptions that were made for this task."""
+    match state:
+        case Sending(submission=submission, listening=listening):
+            watch = submission.watch
+        case Pending(watch=watch, listening=listening):
+            pass
+        case _:
+            return []
+    leaves = (("result",) if listening else ()) + (("event",) if watch else ())
+    return [fx.Unsubscribe(tuple(_leaf(context, state.id, leaf) for leaf in leaves))] if leaves else []
+
+
+def _elapsed(context: Context, state: TaskState, timer: str, now: float) -> Stepped:
+    """Send again what nobody accepted; look at the retained result where no reply came (owners die)."""
+    if timer == "retry" and isinstance(state, Sending):
+        state = msgspec.structs.replace(state, tries=state.tries + 1, listening=True)
+        listen = [_listen(context, state.id, watch=False)] if state.tries == 1 else []
+        return state, [*listen, _send(context, state), fx.Wake("retry", now + RETRY_S)]
+    if timer == "look" and isinstance(state, Pending) and not state.listening:
+        return msgspec.structs.replace(state, listening=True), [_listen(context, state.id, watch=False)]
+    return state, []
+
+
+def _abandon(context: Context, state: TaskState, *, cancel: bool, reason: str) -> Stepped:
+    """Ask for the end of the task (its result still comes), or stop listening."""
+    if cancel:
+        topic = _leaf(context, state.id, "cancel")
+        message = fx.Publish(topic, Cancel(state.id, reason[:500]), retain=True, expiry_s=3600)
+        if isinstance(state, Idle):
+            return Pending(state.id, watch=False, listening=True), [message, _listen(context, state.id, watch=False)]
+        return state, [message]
+    return state, [*_hush(context, state), fx.Retire()]
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What is being collected: filters by token."""
+
+    collecting: dict[str, tuple[str, ...]] = {}
+
+
+def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk, list[Effect]]:
+    """Take one event: pass questions to the index and what arrives to the program."""
+    del now, rng
+    match event:
+        case fx.Told(_, Question(asked)):
+            return state, [fx.Tell(Key("lookup"), asked)]
+        case fx.Told(_, Answer() as answer):
+            return state, [_report("answer", answer.token, answer)]
+        case fx.Told(_, Collect(token, patterns)):
+            return Desk({**state.collecting, token: patterns}), [fx.Subscribe(patterns)]
+        case fx.Told(_, Enough(token)):
+            patterns = state.collecting.get(token, ())
+            rest = {other: kept for other, kept in state.collecting.items() if other != token}
+            return Desk(rest), [fx.Unsubscribe(patterns)] if patterns else []
+        case fx.Received() if state.collecting:
+            return state, [_report("retained", "", event)]
+        case _:
+            return state, []

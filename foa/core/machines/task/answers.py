@@ -1,0 +1,228 @@
+"""What agents say about their awards. The owner settles every final answer, also those that come twice or late."""
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.cluster.represent import Answer, represent
+from foa.core.dag.blobs import outsource
+from foa.core.effects import Effect
+from foa.core.machines.task.finish import fail, withdrawals
+from foa.core.machines.task.place import advance, again
+from foa.core.machines.task.planning import planned
+from foa.core.machines.task.state import (
+    PLANNING,
+    AnswerMessage,
+    Context,
+    Ended,
+    Live,
+    TaskState,
+    key_of,
+    note,
+    put,
+    save,
+    tell,
+)
+from foa.wire.messages import Declined, Done, Failed, Progress, Settled, Taken
+from foa.wire.records import Given, Seat, Work
+
+LEASE_LOST = "the lease ended without a sign of life"
+
+
+def answered(live: Live, message: AnswerMessage, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Take an answer; a final one is settled whatever it is worth, or the agent would repeat it for ever."""
+    found = _find(live, message)
+    if found is None:
+        return live, _settle(live, message, context, used=False)
+    work, seat = found
+    state: TaskState
+    match message:
+        case Taken() | Progress():
+            return _alive(live, work, seat, message, context, now)
+        case Declined():
+            return _declined(live, work, seat, message, context, now)
+        case Failed():
+            state, effects = _failed(live, work, seat, message, context, now)
+            return state, effects + _settle(live, message, context, used=True)
+        case Done():
+            state, effects = _done(live, work, seat, message, context, now)
+            return state, effects + _settle(live, message, context, used=True)
+
+
+def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
+    """Return the running seat a message is about.
+
+    A `Done` whose award we never made (its owner died before it told anyone) counts by its key.
+    """
+    for work in live.works.values():
+        for seat in work.seats:
+            if seat.award == message.award:
+                return (work, seat) if seat.phase == "running" and seat.agent == message.agent else None
+    if isinstance(message, Done):
+        for work in live.works.values():
+            if work.phase in {"waiting", "ready", "running"} and key_of(live.task.id, work.id) == message.key:
+                return work, Seat(message.agent, message.award, max(1, work.attempt))
+    return None
+
+
+def settle(message: AnswerMessage, live: Live | Ended, context: Context, *, used: bool) -> list[Effect]:
+    """Tell the agent that its final answer is durable here; nothing for answers that are not final."""
+    if not isinstance(message, Done | Failed):
+        return []
+    epoch = live.epoch if isinstance(live, Live) else live.result.epoch
+    reply = Settled(message.award, message.task, epoch, used)
+    return [fx.Publish(context.topics.request(message.agent), reply, expiry_s=60)]
+
+
+def _settle(live: Live, message: AnswerMessage, context: Context, *, used: bool) -> list[Effect]:
+    return settle(message, live, context, used=used)
+
+
+def _alive(
+    live: Live, work: Work, seat: Seat, message: Taken | Progress, context: Context, now: float
+) -> tuple[Live, list[Effect]]:
+    """Renew the lease. Only the first sign of work changes what an heir must know."""
+    rules = context.rules
+    effects: list[Effect] = [fx.Wake(f"lease:{seat.award}", now + rules.lease_s + rules.grace_s)]
+    if isinstance(message, Progress):
+        kind, text = (
+            ("round", f"round {message.round}: {message.text}") if message.round else ("progress", message.text)
+        )
+        if message.text:
+            effects.append(tell(live, context, note(live, now, kind, work.id, seat.agent, text)))
+        return live, effects
+    if seat.started or not message.started:
+        return live, effects
+    live = put(live, _with_seat(work, msgspec.structs.replace(seat, started=True)))
+    if seat.effects == "once":
+        live, saved = save(live, context, now)
+        effects = saved + effects
+    return live, [*effects, tell(live, context, note(live, now, "started", work.id, seat.agent))]
+
+
+def _with_seat(work: Work, seat: Seat) -> Work:
+    seats = tuple(seat if other.award == seat.award else other for other in work.seats)
+    known = any(other.award == seat.award for other in work.seats)
+    return msgspec.structs.replace(work, seats=seats if known else (*work.seats, seat))
+
+
+def _declined(
+    live: Live, work: Work, seat: Seat, message: Declined, context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Look for somebody else; declining is no failure and costs no attempt."""
+    said = note(live, now, "declined", work.id, seat.agent, f"{message.code}: {message.reason}")
+    if message.code == "busy":
+        live = msgspec.structs.replace(live, busy=(*live.busy, seat.agent))
+    closed = msgspec.structs.replace(seat, phase="failed", reason=f"declined: {message.code}: {message.reason}"[:500])
+    work = _with_seat(work, closed)
+    state, effects = _closed(put(live, work), work, context, now, blame=message.code != "busy", attempt_lost=False)
+    return state, [fx.Sleep(f"lease:{seat.award}"), *effects, tell(live, context, said)]
+
+
+def _failed(
+    live: Live, work: Work, seat: Seat, message: Failed, context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    said = note(live, now, "failed", work.id, seat.agent, f"{message.code}: {message.reason}")
+    live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost)
+    closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
+    work = _with_seat(work, closed)
+    sleep = fx.Sleep(f"lease:{seat.award}")
+    told = tell(live, context, said)
+    state: TaskState
+    if not message.retryable and len(work.seats) == 1 and not _others_may_try(message):
+        reason = f"subtask {work.id}: {seat.agent}: {message.reason}"
+        state, effects = fail(put(live, work), context, now, "agent-failed", reason)
+        return state, [sleep, told, *effects]
+    state, effects = _closed(put(live, work), work, context, now)
+    return state, [sleep, *effects, told]
+
+
+def _others_may_try(message: Failed) -> bool:
+    """Tell a handler that lies or answers garbage, which discredits itself, from an impossible subtask."""
+    return message.code in {"lies", "garbage"}
+
+
+def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Take the agent of `award` for dead, since its lease ended."""
+    for work in live.works.values():
+        for seat in work.seats:
+            if seat.award == award and seat.phase == "running":
+                closed = msgspec.structs.replace(seat, phase="failed", reason=LEASE_LOST)
+                said = note(live, now, "silent", work.id, seat.agent, LEASE_LOST)
+                effects = withdrawals(live, context, [msgspec.structs.replace(work, seats=(seat,))], LEASE_LOST)
+                after = _with_seat(work, closed)
+                state, more = _closed(put(live, after), after, context, now)
+                return state, [*effects, *more, tell(live, context, said)]
+    return live, []
+
+
+def _done(
+    live: Live, work: Work, seat: Seat, message: Done, context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    effects: list[Effect] = [fx.Sleep(f"lease:{seat.award}")]
+    expiry = live.task.deadline_ms // 1000 + live.task.retention_s
+    outputs, blobs = outsource(message.outputs, context.topics, expiry, context.rules.inline_bytes)
+    outputs = tuple(Given(given.name, given.value, work.id, seat.agent) for given in outputs)
+    done = msgspec.structs.replace(
+        seat, phase="done", outputs=outputs, rounds=message.rounds, price=message.usage.cost, started=True
+    )
+    live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost)
+    work = _with_seat(work, done)
+    said = note(live, now, "done", work.id, seat.agent)
+    state, more = _closed(put(live, work), work, context, now)
+    return state, [*effects, *blobs, *more, tell(live, context, said)]
+
+
+def _closed(
+    live: Live, work: Work, context: Context, now: float, *, blame: bool = True, attempt_lost: bool = True
+) -> tuple[TaskState, list[Effect]]:
+    """Go on once no seat of `work` runs any more: settle on an answer, or try again with others."""
+    if any(seat.phase == "running" for seat in work.seats):
+        return save(live, context, now)
+    if work.id == PLANNING:
+        return planned(live, context, now)
+    finished = [seat for seat in work.seats if seat.phase == "done"]
+    if finished:
+        return _agreed(live, work, finished, context, now)
+    stuck = _must_not_repeat(live, work)
+    if stuck:
+        return fail(live, context, now, "agent-failed", f"subtask {work.id}: {stuck}")
+    if attempt_lost and work.attempt >= live.task.attempts:
+        last = work.seats[-1]
+        reason = f"{last.agent}: {last.reason} (attempt {work.attempt} of {live.task.attempts})"
+        return fail(live, context, now, "agent-failed", f"subtask {work.id}: {reason}")
+    retry = again(work) if blame else msgspec.structs.replace(work, phase="waiting", seats=())
+    if not attempt_lost:
+        retry = msgspec.structs.replace(retry, attempt=max(0, work.attempt - 1))
+    live, effects = save(put(live, retry), context, now)
+    state, more = advance(live, context, now)
+    return state, effects + more
+
+
+def _must_not_repeat(live: Live, work: Work) -> str:
+    """Return why `work` may not be awarded again, or "": ``effects = once`` is not, once it had started."""
+    for seat in work.seats:
+        if seat.effects == "once" and seat.started and not live.subtask(work.id).consent:
+            return f"{seat.agent} had started and its effects happen once; give consent to repeat it ({seat.reason})"
+    return ""
+
+
+def _agreed(
+    live: Live, work: Work, finished: list[Seat], context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Take the representative of the team's answers as the subtask's."""
+    members = len(live.works[work.id].seats)
+    chosen = represent([Answer(seat.agent, seat.outputs) for seat in finished], {}, members=members)
+    assert chosen is not None
+    best = finished[chosen.place]
+    reason = "" if members == 1 else f"{chosen.how} of {members}: {chosen.share:.0%} agree"
+    if not chosen.agreed and members > 1:
+        live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
+    work = msgspec.structs.replace(work, phase="done", outputs=best.outputs, reason=reason)
+    live = put(live, work)
+    took = (now - live.started.get(work.id, now)) * 1000
+    live = msgspec.structs.replace(live, took={**live.took, work.id: took})
+    state, more = advance(live, context, now)
+    if isinstance(state, Live):
+        state, saved = save(state, context, now)
+        return state, saved + more
+    return state, more

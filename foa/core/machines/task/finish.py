@@ -1,0 +1,94 @@
+"""How a task ends: exactly one result, every award that still runs withdrawn, the snapshot cleared."""
+
+from foa.core import effects as fx
+from foa.core.dag.synthesis import synthesize
+from foa.core.effects import Effect
+from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, tell
+from foa.wire.messages import Result, Withdrawn
+from foa.wire.records import Status, Work
+
+Ending = tuple[Ended, list[Effect]]
+
+
+def finish(live: Live, context: Context, now: float) -> Ending:
+    """End the task with what its subtasks yielded."""
+    assert live.plan is not None
+    took = {ident: int(ms) for ident, ms in live.took.items()}
+    outputs, parts = synthesize(live.plan, live.works, disagreed=live.disagreed, ms=took)
+    result = Result(
+        live.task.id,
+        "done",
+        live.epoch,
+        outputs,
+        cost=live.spent,
+        ms=int((now - live.began) * 1000),
+        parts=parts,
+        decisions=live.decisions,
+        plan=live.plan,
+    )
+    return end(live, context, now, result)
+
+
+def fail(live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed") -> Ending:
+    """End the task without a result, and say why."""
+    result = Result(
+        live.task.id,
+        status,
+        live.epoch,
+        code=code,
+        reason=reason[:500],
+        cost=live.spent,
+        ms=int((now - live.began) * 1000),
+        decisions=live.decisions,
+        plan=live.plan,
+    )
+    return end(live, context, now, result)
+
+
+def end(live: Live, context: Context, now: float, result: Result) -> Ending:
+    """Publish `result`, withdraw what still runs, forget the rest."""
+    topics = context.topics
+    said = note(live, now, result.status, text=result.reason)
+    effects: list[Effect] = [fx.Persist(result)]
+    effects.append(
+        fx.Publish(
+            topics.task(live.partition, live.task.id, "result"),
+            result,
+            headers(live),
+            retain=True,
+            expiry_s=expiry_s(live, now),
+        )
+    )
+    if live.reply_to:
+        effects.append(fx.Publish(live.reply_to, result, headers(live), correlation=live.correlation))
+    effects.append(fx.Publish(topics.task(live.partition, live.task.id, "state/0"), None, retain=True))
+    effects.append(tell(live, context, said))
+    effects += withdrawals(live, context, list(live.works.values()), result.status)
+    effects += [
+        fx.Measure("foa_tasks_total", label=result.status),
+        fx.Measure("foa_task_seconds", seconds=now - live.began),
+    ]
+    effects += _calm(live)
+    effects.append(fx.Wake("forget", now + min(context.rules.remember_s, live.task.retention_s)))
+    effects.append(fx.Log("task_ended", {"task": live.task.id, "status": result.status, "reason": result.reason}))
+    return Ended(live.partition, result), effects
+
+
+def _calm(live: Live) -> list[Effect]:
+    """Call off every timer of the task."""
+    leases = [f"lease:{seat.award}" for work in live.works.values() for seat in work.seats if seat.phase == "running"]
+    return [fx.Sleep(timer) for timer in ("deadline", "relook", "plan", *leases)]
+
+
+def withdrawals(live: Live, context: Context, works: list[Work], reason: str) -> list[Effect]:
+    """Take back every award of `works` that still runs."""
+    return [
+        fx.Publish(
+            context.topics.request(seat.agent),
+            Withdrawn(seat.award, live.task.id, live.epoch, reason[:500]),
+            headers(live),
+        )
+        for work in works
+        for seat in work.seats
+        if seat.phase == "running"
+    ]

@@ -1,0 +1,159 @@
+"""The door of the task machine: which event means what in which state. Everything else is said elsewhere."""
+
+from random import Random
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.effects import Effect, Event
+from foa.core.machines.task.answers import answered, settle, silent
+from foa.core.machines.task.finish import fail
+from foa.core.machines.task.intake import durable, remember, resubmitted, submitted, take_over
+from foa.core.machines.task.place import look
+from foa.core.machines.task.planning import late, looked_up
+from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, snapshot
+from foa.core.routing.exchange import Answer
+from foa.core.routing.ownership import Holds, Lost, Opened
+from foa.wire.ids import Epoch
+from foa.wire.messages import Cancel, Done, Failed, Found, Result, Settled, State, Submit
+from foa.wire.topics import Topic
+
+Stepped = tuple[TaskState, list[Effect]]
+
+
+def step(context: Context, state: TaskState, event: Event, now: float, rng: Random) -> Stepped:
+    """Take one event. Bind `context` with functools.partial to get the shape every machine has."""
+    del rng  # nothing here is left to chance
+    match state:
+        case Shadow():
+            return _shadow(context, state, event, now)
+        case Live():
+            return _live(context, state, event, now)
+        case Ended():
+            return _ended(context, state, event)
+
+
+def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Stepped:
+    match event:
+        case fx.Told(_, Opened(partition, epoch, received)):
+            return _opened(context, msgspec.structs.replace(state, partition=partition), received, epoch, now)
+        case fx.Told(_, Holds(partition, epoch)) if partition == state.partition:
+            return take_over(state, epoch, context, now)
+        case fx.Received():
+            return _remembered(context, state, event, now)
+        case fx.Restored(State() as kept):
+            return _remembered(context, state, fx.Received(Topic("state", state.partition), kept), now)
+        case fx.Restored(Result() as kept):
+            return Ended(state.partition, kept), [fx.Wake("forget", now + context.rules.remember_s)]
+        case fx.Elapsed("forget"):
+            return state, [fx.Persist(None), fx.Retire()]
+        case _:
+            return state, []
+
+
+def _remembered(context: Context, state: Shadow, received: fx.Received, now: float) -> Stepped:
+    """Keep what an heir needs, until the task is over and a while longer."""
+    after = remember(state, received)
+    pause = context.rules.remember_s
+    if isinstance(after, Shadow):
+        if after.snapshot is not None:
+            pause += after.snapshot.left_ms / 1000
+        elif after.submit is not None and isinstance(after.submit.message, Submit):
+            pause += after.submit.message.task.deadline_ms / 1000
+    return after, [fx.Wake("forget", now + pause)]
+
+
+def _opened(context: Context, state: Shadow, received: fx.Received, epoch: Epoch | None, now: float) -> Stepped:
+    """Take the first frame of a task: as its owner work on it, as its heir only remember."""
+    message = received.message
+    if epoch is None:
+        return _remembered(context, state, received, now)
+    if isinstance(message, Submit):
+        return submitted(state.partition, received, epoch, context, now)
+    if isinstance(message, Done | Failed):
+        reply = Settled(message.award, message.task, epoch, used=False)
+        return state, [fx.Publish(context.topics.request(message.agent), reply, expiry_s=60), fx.Retire()]
+    after, effects = _remembered(context, state, received, now)
+    if isinstance(after, Shadow) and after.snapshot is not None:
+        return take_over(after, epoch, context, now)
+    return after, effects if isinstance(after, Ended) else [fx.Retire()]
+
+
+def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
+    match event:
+        case fx.Received(_, message) if isinstance(message, AnswerMessage):
+            return answered(state, message, context, now)
+        case fx.Told(_, Answer(token, found)):
+            return looked_up(state, token, found if isinstance(found, Found) else Found(()), context, now)
+        case fx.Delivered("accept", code):
+            return durable(state, code, context, now)
+        case fx.Elapsed(timer):
+            return _elapsed(context, state, timer, now)
+        case fx.Received(_, Submit()):
+            return resubmitted(state, event)
+        case fx.Received(_, Cancel() as cancel):
+            return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
+        case fx.Received(_, Result() as result):
+            return _overtaken(context, state, result, now)
+        case fx.Told(_, Lost() | Holds() as change) if change.partition == state.partition:
+            return _step_back(state, now) if isinstance(change, Lost) else (_under(state, change.epoch), [])
+        case _:
+            return state, []
+
+
+def _under(state: Live, epoch: Epoch) -> Live:
+    return msgspec.structs.replace(state, epoch=epoch)
+
+
+def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
+    if timer == "deadline":
+        return fail(state, context, now, "deadline", "the deadline came before the result", "expired")
+    if timer == "plan":
+        return late(state, context, now)
+    if timer == "relook":
+        state = msgspec.structs.replace(state, busy=())
+        idents = tuple(sorted(state.unplaced))[:64]
+        return look(state, idents, context) if idents else (state, [])
+    if timer.startswith("lease:"):
+        return silent(state, timer.removeprefix("lease:"), context, now)
+    return state, []
+
+
+def _overtaken(context: Context, state: Live, result: Result, now: float) -> Stepped:
+    """Somebody else's result came first: it is final; what we still run is for nothing."""
+    _, effects = fail(state, context, now, "overtaken", "another owner's result came first")
+    kept = [effect for effect in effects if not _says_result(effect)]
+    return Ended(state.partition, result), [*kept, fx.Persist(result)]
+
+
+def _says_result(effect: Effect) -> bool:
+    return isinstance(effect, fx.Persist) or (isinstance(effect, fx.Publish) and isinstance(effect.message, Result))
+
+
+def _step_back(state: Live, now: float) -> Stepped:
+    """Another owner claimed above us: go on as its heir, with all timers called off."""
+    timers = ["deadline", "relook", "plan"]
+    timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
+    return Shadow(state.partition, snapshot=snapshot(state, now)), [fx.Sleep(timer) for timer in timers]
+
+
+def _ended(context: Context, state: Ended, event: Event) -> Stepped:
+    match event:
+        case fx.Received(_, Done() | Failed() as late_answer):
+            return state, settle(late_answer, state, context, used=False)
+        case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
+            received = event if isinstance(event, fx.Received) else event.message.received
+            return resubmitted(state, received)
+        case fx.Received(_, Result() as result) if result != state.result:
+            return _first_wins(context, state, result)
+        case fx.Elapsed("forget"):
+            return state, [fx.Persist(None), fx.Retire()]
+        case _:
+            return state, []
+
+
+def _first_wins(context: Context, state: Ended, result: Result) -> Stepped:
+    """Two owners in a split view: the result first read back stays; the later one is overwritten by it."""
+    topic = context.topics.task(state.partition, state.result.task, "result")
+    restore = fx.Publish(topic, state.result, retain=True, expiry_s=3600)
+    return state, [restore, fx.Measure("foa_results_restored_total"), fx.Log("result_restored", {"task": result.task})]

@@ -1,0 +1,214 @@
+"""Ready subtasks are looked up, decided upon and awarded; who finds nobody waits with patience, then fails."""
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.dag.plan import predecessors, ready
+from foa.core.effects import Effect, Key
+from foa.core.machines.task.finish import fail, finish
+from foa.core.machines.task.state import (
+    MAX_DECISIONS,
+    PLANNING,
+    Context,
+    Live,
+    TaskState,
+    headers,
+    key_of,
+    left_ms,
+    note,
+    put,
+    save,
+    tell,
+)
+from foa.core.routing.choose import decide
+from foa.core.routing.exchange import Asked
+from foa.wire.messages import Ask, Award
+from foa.wire.records import Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
+
+MAX_QUERIES = 64
+
+
+def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Look for agents for every subtask that is ready, or finish if none is left."""
+    assert live.plan is not None
+    if all(work.phase == "done" for work in live.works.values()):
+        return finish(live, context, now)
+    pending = {ident for idents in live.asked.values() for ident in idents}
+    waiting = [
+        ident for ident in ready(live.plan, live.phases()) if ident not in pending and ident not in live.unplaced
+    ]
+    if not waiting:
+        return live, []
+    return look(live, tuple(waiting[:MAX_QUERIES]), context)
+
+
+def look(live: Live, idents: tuple[str, ...], context: Context) -> tuple[Live, list[Effect]]:
+    """Ask the index for candidates for the subtasks `idents`, in one question."""
+    token = f"place:{live.lookups}"
+    asked = {**live.asked, token: idents}
+    live = msgspec.structs.replace(live, asked=asked, lookups=live.lookups + 1)
+    ask = Ask(tuple(query_for(live, live.subtask(ident)) for ident in idents), context.rules.candidates)
+    return live, [fx.Tell(Key("lookup"), Asked(token, ask))]
+
+
+def query_for(live: Live, subtask: Subtask) -> Query:
+    """Return whom `subtask` looks for: its own demands and the task's."""
+    work = live.works.get(subtask.id)
+    return Query(
+        subtask.text,
+        skills=_union(subtask.skills, live.task.skills if subtask.id != PLANNING else ()),
+        policies=_union(subtask.policies, live.task.policies),
+        produces=subtask.produces,
+        offered=tuple(dict.fromkeys(given.value.type for given in inputs_of(live, subtask.id))),
+        budget=budget_left(live),
+        exclude=_union(work.failed if work else (), live.task.hops),
+    )
+
+
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one + other)) if other else one
+
+
+def budget_left(live: Live) -> float | None:
+    """Return what may still be spent, counting running awards as spent; None without a budget."""
+    if live.task.budget is None:
+        return None
+    running = sum(seat.price for work in live.works.values() for seat in work.seats if seat.phase == "running")
+    return max(0.0, live.task.budget - live.spent - running)
+
+
+def inputs_of(live: Live, ident: str) -> tuple[Given, ...]:
+    """Return all that subtask `ident` may use: what the submitter gave and what its predecessors yielded."""
+    given = list(live.task.inputs)
+    if live.plan is not None and ident != PLANNING:
+        for source in predecessors(live.plan)[ident]:
+            given += live.works[source].outputs
+    return tuple(given)
+
+
+def placed(
+    live: Live, token: str, hits: tuple[tuple[Hit, ...], ...], covered: int, context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Decide and award, for every subtask of the lookup `token`."""
+    idents = live.asked.get(token)
+    if idents is None:
+        return live, []
+    live = msgspec.structs.replace(live, asked={key: value for key, value in live.asked.items() if key != token})
+    effects: list[Effect] = []
+    notes: list[Note] = []
+    for ident, found in zip(idents, hits or ((),) * len(idents), strict=False):
+        if live.works[ident].phase in {"waiting", "ready"}:
+            live, more, said = _place(live, ident, found, covered, context, now)
+            effects += more
+            notes += said
+    overdue = _overdue(live, context, now)
+    if overdue is not None:
+        return fail(live, context, now, *overdue)
+    if live.unplaced:
+        effects.append(fx.Wake("relook", now + context.rules.relook_s))
+    if not notes:
+        return live, effects
+    live, saved = save(live, context, now)
+    return live, [*saved, *effects, tell(live, context, *notes)]
+
+
+def _place(
+    live: Live, ident: str, hits: tuple[Hit, ...], covered: int, context: Context, now: float
+) -> tuple[Live, list[Effect], list[Note]]:
+    subtask, work = live.subtask(ident), live.works[ident]
+    query = query_for(live, subtask)
+    query = msgspec.structs.replace(query, exclude=_union(query.exclude, live.busy))
+    rules = msgspec.structs.replace(context.rules.weights, prefer=live.task.prefer)
+    decision = decide(query, hits, rules, subtask=ident, attempt=work.attempt + 1, team=subtask.team or live.task.team)
+    decision = msgspec.structs.replace(decision, covered=covered)
+    live = _record(live, decision)
+    if not decision.chosen:
+        since = live.unplaced.get(ident, now)
+        return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
+    unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
+    live = msgspec.structs.replace(live, unplaced=unplaced)
+    return award(live, ident, [hit for hit in hits if hit.agent in decision.chosen], context, now)
+
+
+def _record(live: Live, decision: Decision) -> Live:
+    """Keep the decision; a repeated look that again finds nobody replaces the one before it."""
+    kept = live.decisions
+    if kept and not decision.chosen and not kept[-1].chosen and kept[-1].subtask == decision.subtask:
+        kept = kept[:-1]
+    return msgspec.structs.replace(live, decisions=(*kept, decision)[-MAX_DECISIONS:])
+
+
+def _overdue(live: Live, context: Context, now: float) -> tuple[str, str] | None:
+    """Return code and reason once a subtask has waited for somebody beyond all patience."""
+    for ident, since in sorted(live.unplaced.items()):
+        if now - since >= min(context.rules.patience_s, max(0.0, live.ends - since)):
+            latest = [decision for decision in live.decisions if decision.subtask == ident]
+            return why_nobody(latest[-1] if latest else None, ident)
+    return None
+
+
+def why_nobody(decision: Decision | None, ident: str) -> tuple[str, str]:
+    """Return an error word and a sentence for a subtask nobody could be found for."""
+    refused = [candidate.refused for candidate in decision.candidates if candidate.refused] if decision else []
+    if not refused:
+        return "no-route", f"subtask {ident}: no agent is known that could do it; start one, or see 'foa agent list'"
+    words = {text.split(":")[0] for text in refused}
+    code = words.pop() if len(words) == 1 else "no-route"
+    code = code if code in {"policy", "budget"} else "no-route"
+    return code, f"subtask {ident}: nobody is permitted and able; first refusal: {refused[0]}"
+
+
+def award(
+    live: Live, ident: str, hits: list[Hit], context: Context, now: float
+) -> tuple[Live, list[Effect], list[Note]]:
+    """Give the subtask `ident` to the agents of `hits`."""
+    work = live.works[ident]
+    attempt = work.attempt + 1
+    seats = tuple(
+        Seat(hit.agent, f"{key_of(live.task.id, ident)[:16]}.{attempt}.{n}.{live.epoch.n}", attempt, "running",
+             hit.effects, price=hit.resources.price_call)
+        for n, hit in enumerate(hits)
+    )  # fmt: skip
+    live = put(
+        live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=seats, outputs=(), reason="")
+    )
+    live = msgspec.structs.replace(live, started={**live.started, ident: now})
+    team = None
+    if len(seats) > 1 and ident != PLANNING:
+        rules = context.rules
+        team = Team(f"{key_of(live.task.id, ident)[:12]}.{attempt}", tuple(seat.agent for seat in seats), rules.rounds,
+                    int(rules.round_s * 1000))  # fmt: skip
+    effects: list[Effect] = []
+    for seat in seats:
+        effects.append(_award(live, ident, seat, team, context, now))
+        effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
+    effects.append(fx.Measure("foa_awards_total", float(len(seats))))
+    return live, effects, [note(live, now, "awarded", ident, seat.agent) for seat in seats]
+
+
+def _award(live: Live, ident: str, seat: Seat, team: Team | None, context: Context, now: float) -> fx.Publish:
+    message = Award(
+        seat.award,
+        live.task.id,
+        live.partition,
+        live.subtask(ident),
+        live.epoch,
+        seat.attempt,
+        key_of(live.task.id, ident),
+        int(context.rules.lease_s * 1000),
+        max(1, left_ms(live, now) - int(context.rules.grace_s * 1000)),
+        budget_left(live),
+        inputs_of(live, ident),
+        live.task.policies,
+        team,
+        live.task.hops,
+        seat.agent,
+    )
+    expiry = max(1, left_ms(live, now) // 1000 + 1)
+    return fx.Publish(context.topics.request(seat.agent), message, headers(live), expiry_s=expiry)
+
+
+def again(work: Work) -> Work:
+    """Return `work` waiting for another attempt, without those who failed it."""
+    failed = tuple(dict.fromkeys(work.failed + tuple(seat.agent for seat in work.seats if seat.phase == "failed")))
+    return msgspec.structs.replace(work, phase="waiting", seats=(), failed=failed[-64:])

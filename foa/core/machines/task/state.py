@@ -1,0 +1,201 @@
+"""The states of a task machine, and the snapshot that lets an heir go on from each."""
+
+from typing import Literal
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.effects import Effect
+from foa.core.routing.score import Weights
+from foa.wire.envelope import Envelope
+from foa.wire.ids import Epoch, stable_hash
+from foa.wire.messages import Cancel, Declined, Done, Events, Failed, Progress, Result, State, Taken
+from foa.wire.records import Decision, Note, Phase, Plan, Subtask, Task, Work
+from foa.wire.topics import Topics
+
+AnswerMessage = Taken | Declined | Progress | Done | Failed
+Stage = Literal["finding", "planning", "running"]
+
+PLANNING = "~plan"  # the work that stands for asking planners; no subtask may be called so
+MAX_SHADOW_ANSWERS = 1024
+MAX_DECISIONS = 4096
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The knobs of coordination; times in seconds.
+
+    ``accept_s``: how long an agent may stay silent after an award; ``grace_s``: how much longer than the
+    agent an owner counts; ``patience_s``: how long it looks for somebody to come; ``remember_s``: how long
+    an ended task is known here.
+    """
+
+    accept_s: float = 1.5
+    lease_s: float = 10.0
+    grace_s: float = 0.5
+    planners: int = 4
+    plan_s: float = 2.0
+    patience_s: float = 10.0
+    relook_s: float = 0.25
+    remember_s: float = 300.0
+    candidates: int = 16
+    rounds: int = 3
+    round_s: float = 5.0
+    inline_bytes: int = 4096
+    weights: Weights = Weights()
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is the same for all tasks of a node."""
+
+    topics: Topics
+    rules: Rules = Rules()
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """A task that somebody else works on, or nobody yet: what an heir would go on from."""
+
+    partition: int
+    submit: fx.Received | None = None
+    snapshot: State | None = None
+    answers: tuple[AnswerMessage, ...] = ()
+    cancel: Cancel | None = None
+
+
+class Live(msgspec.Struct, frozen=True):
+    """A task that this node owns. Instants are of the node's own clock, in seconds.
+
+    ``asked`` maps the token of a lookup in flight to the subtasks it is for; ``unplaced`` says since when a
+    subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look.
+    """
+
+    partition: int
+    epoch: Epoch
+    task: Task
+    began: float
+    ends: float
+    stage: Stage = "finding"
+    seq: int = 0
+    spent: float = 0.0
+    plan: Plan | None = None
+    works: dict[str, Work] = {}
+    decisions: tuple[Decision, ...] = ()
+    asked: dict[str, tuple[str, ...]] = {}
+    unplaced: dict[str, float] = {}
+    busy: tuple[str, ...] = ()
+    started: dict[str, float] = {}
+    took: dict[str, float] = {}
+    disagreed: tuple[str, ...] = ()
+    lookups: int = 0
+    proposals: tuple[tuple[str, Plan], ...] = ()
+    accepted: bool = False
+    reply_to: str = ""
+    correlation: bytes = b""
+    trace: str = ""
+
+    def subtask(self, ident: str) -> Subtask:
+        """Return the subtask `ident` of the plan, or the one that stands for planning."""
+        if ident == PLANNING:
+            return Subtask(PLANNING, self.task.text, skills=("plan",), produces=("plan",))
+        assert self.plan is not None
+        return next(subtask for subtask in self.plan.subtasks if subtask.id == ident)
+
+    def phases(self) -> dict[str, Phase]:
+        """Return the phase of every subtask."""
+        return {ident: work.phase for ident, work in self.works.items()}
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A task that is over; kept a while so that late and repeated messages get the same answer."""
+
+    partition: int
+    result: Result
+
+
+TaskState = Shadow | Live | Ended
+
+
+def key_of(task: str, subtask: str) -> str:
+    """Return the idempotency key of a subtask: the same over retries, re-planning and owners."""
+    return f"{stable_hash(task + '/' + subtask):016x}{stable_hash(subtask + '/' + task):016x}"
+
+
+def left_ms(live: Live, now: float) -> int:
+    """Return what remains of the task's deadline, in milliseconds, never negative."""
+    return max(0, int((live.ends - now) * 1000))
+
+
+def expiry_s(live: Live, now: float) -> int:
+    """Return for how long the broker should keep what belongs to this task."""
+    return left_ms(live, now) // 1000 + live.task.retention_s + 1
+
+
+def put(live: Live, work: Work) -> Live:
+    """Return `live` with `work` in place of the one of the same id."""
+    return msgspec.structs.replace(live, works={**live.works, work.id: work})
+
+
+def snapshot(live: Live, now: float) -> State:
+    """Return what an heir needs; see `resumed` for the way back."""
+    return State(
+        live.task,
+        live.epoch,
+        live.seq,
+        left_ms(live, now),
+        live.spent,
+        live.plan,
+        work=tuple(work for ident, work in live.works.items() if ident != PLANNING),
+        decisions=live.decisions,
+        phase="running" if live.plan is not None else "waiting",
+        reply_to=live.reply_to,
+        correlation=live.correlation,
+        trace=live.trace,
+        ms=int((now - live.began) * 1000),
+    )
+
+
+def resumed(partition: int, seen: State, epoch: Epoch, now: float) -> Live:
+    """Return the task as an heir goes on with it under `epoch`; a task without a plan is planned anew."""
+    return Live(
+        partition,
+        epoch,
+        seen.task,
+        now - seen.ms / 1000,
+        now + seen.left_ms / 1000,
+        "running" if seen.plan is not None else "finding",
+        seen.seq,
+        seen.spent,
+        seen.plan,
+        {work.id: work for work in seen.work},
+        seen.decisions,
+        accepted=True,
+        reply_to=seen.reply_to,
+        correlation=seen.correlation,
+        trace=seen.trace,
+    )
+
+
+def save(live: Live, context: Context, now: float, token: str = "") -> tuple[Live, list[Effect]]:
+    """Make the task durable here (journal) and for an heir (retained at the broker)."""
+    live = msgspec.structs.replace(live, seq=live.seq + 1)
+    message = snapshot(live, now)
+    topic = context.topics.task(live.partition, live.task.id, "state/0")
+    publish = fx.Publish(
+        topic, message, Envelope(epoch=live.epoch), retain=True, expiry_s=expiry_s(live, now), token=token
+    )
+    return live, [fx.Persist(message), publish]
+
+
+def tell(live: Live, context: Context, *notes: Note, plan: Plan | None = None) -> fx.Publish:
+    """Return the frame that tells watchers what happened."""
+    topic = context.topics.task(live.partition, live.task.id, "event")
+    return fx.Publish(topic, Events(live.task.id, notes, plan), headers(live), qos=0)
+
+
+def note(live: Live, now: float, kind: str, subtask: str = "", agent: str = "", text: str = "") -> Note:
+    """Return a note stamped with the time since acceptance."""
+    return Note(kind, max(0, int((now - live.began) * 1000)), subtask, agent, text[:500], live.spent)
+
+
+def headers(live: Live) -> Envelope:
+    """Return the envelope of whatever is sent on behalf of the task."""
+    return Envelope(epoch=live.epoch, trace_parent=live.trace or None)
