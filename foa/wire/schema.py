@@ -61,10 +61,6 @@ def _noted(node: Any) -> Any:
     noted = {key: _noted(inner) for key, inner in node.items()}
     if noted.get("contentEncoding") == "base64":
         noted["description"] = _BIN
-        # A cap on bytes is a cap on text a third longer.
-        for cap in ("minLength", "maxLength"):
-            if cap in noted:
-                noted[cap] = (noted[cap] + 2) // 3 * 4
     return noted
 
 

@@ -71,6 +71,8 @@ _BY_HEAD: Final[dict[tuple[str, int], tuple[Rule, ...]]] = {
     for key in {(rule.pattern.split("/")[0], _width(rule.pattern)) for rule in TABLE}
 }
 
+_PATTERNS: Final = {rule.kind: rule.pattern for rule in TABLE}
+
 
 class Topics:
     """The topics below one root. ``partitions`` bounds what `parse` takes."""
@@ -87,6 +89,10 @@ class Topics:
     def __call__(self, path: str) -> str:
         """Return `path`, or a filter, below the root."""
         return self._prefix + path
+
+    def build(self, topic: Topic) -> str:
+        """Return the text of `topic`: the inverse of `parse`. The builders below say the same by name."""
+        return self._prefix + _PATTERNS[topic.kind].format_map(topic._asdict())
 
     def discovery(self, agent: str) -> str:
         """Where an agent keeps its card."""
