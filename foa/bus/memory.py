@@ -79,11 +79,9 @@ class _Pipe:
             self._link.sever("the link broke")
         elif faults.drop or faults.duplicate or faults.reorder:
             for packet in packets.split(data):
-                if packet[0] & 0xF0 == packets.PUBLISH:
-                    self._carry(packet)
-                else:
+                if packet[0] & 0xF0 != packets.PUBLISH:
                     self.post(partial(self._deliver, packet))
-                if self._link.broken:
+                elif not self._carry(packet):
                     return
         else:
             self.post(partial(self._deliver, data))
@@ -94,18 +92,20 @@ class _Pipe:
         self._arrival = max(self._arrival, network.clock.time() + network.travel())
         network.clock.call_at(self._arrival, partial(self._link.arrive, callback))
 
-    def _carry(self, packet: bytes) -> None:
+    def _carry(self, packet: bytes) -> bool:
+        """Carry one PUBLISH; False if the link broke at it."""
         network, faults, rng = self._network, self._network.faults, self._network.rng
         reliable = packet[0] & 0x06
         if faults.drop and rng.random() < faults.drop:
             network.injected.dropped += 1
             if reliable:
                 self._link.sever("the link broke")
-            return
+            return not reliable
         self._publish(packet)
         if reliable and faults.duplicate and rng.random() < faults.duplicate:
             network.injected.duplicated += 1
             self._publish(packets.marked_duplicate(packet))
+        return True
 
     def _publish(self, packet: bytes) -> None:
         """Deliver `packet` in order, or late; never before an earlier one of its topic."""
@@ -158,7 +158,7 @@ class _Link:
             self.held.pop(0)
 
     def accept(self) -> None:
-        """The dial arrived at the broker."""
+        """Answer a dial that arrived at the broker."""
         network = self.network
         if self.bus is None:
             return
@@ -178,7 +178,7 @@ class _Link:
             self.up.post(self.lost_at_broker)
 
     def hang_up(self) -> None:
-        """The client closed its end."""
+        """Close the client's end."""
         self.bus = None
         if not self.broken:
             self.broken = True

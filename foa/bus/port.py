@@ -9,7 +9,9 @@ The contract, held by `tests/bus` for every implementation:
   inside the call that caused them, and must not block.
 * **At least once.** A QoS 1 frame is kept until the broker acknowledged it, over reconnects, resent with
   DUP; its receipt is the broker's reason code (0 taken, 0x10 taken but nobody subscribes, >= 0x80
-  refused). A receipt proves nothing about the receiver: only the application's own reply does.
+  refused). A receipt proves nothing about the receiver: only the application's own reply does. A frame
+  whose expiry passes while it waits is dropped with receipt 0x83, one that a new broker finds too large
+  with 0x95. The receipt of QoS 0 is 0 once sent.
 * **The receiver acknowledges.** A QoS 1 delivery stays the broker's until `Delivery.ack` is called; call
   it once the effect is durable. Unacknowledged deliveries come again after a reconnect, and at most
   ``receive_maximum`` of them are outstanding: that is the back-pressure.
@@ -70,16 +72,16 @@ class Listener(Protocol):
     """Who owns a bus; called by it, one call at a time."""
 
     def connected(self, facts: Facts) -> None:
-        """The session is up (again); subscriptions stand or are being made again by the bus."""
+        """Hear that the session is up (again); subscriptions stand, or the bus is making them again."""
 
     def delivered(self, delivery: Delivery) -> None:
-        """A frame arrived."""
+        """Take a frame that arrived."""
 
     def disconnected(self, reason: str, *, final: bool) -> None:
-        """The connection ended. ``final``: the bus will not try again (refused, taken over, closed)."""
+        """Hear that the connection ended. ``final``: the bus will not try again (refused, taken over, closed)."""
 
     def drained(self) -> None:
-        """The backlog fell below half of ``max_queued`` after having been above it."""
+        """Hear that the backlog fell below half of ``max_queued``, after a `publish` was refused above it."""
 
 
 class Bus(Protocol):

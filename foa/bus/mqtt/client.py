@@ -56,7 +56,7 @@ class MqttBus(Shell):
     """A `port.Bus` over TCP."""
 
     def __init__(self, options: Options, listener: Listener, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Raises BusError if `options` cannot be written as a CONNECT."""
+        """Prepare; raises BusError if `options` cannot be written as a CONNECT."""
         self._loop = loop or asyncio.get_running_loop()
         super().__init__(options, listener, self._loop, random.Random())
         self._link: _Link | None = None

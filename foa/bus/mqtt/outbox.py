@@ -82,8 +82,14 @@ class Outbox:
             raise BusError(f"{self._max} frames wait to be sent already (max_queued)")
         entry = Outgoing(frame, receipt, now)
         if self._open and not self._waiting and (not frame.qos or len(self._inflight) < self._window):
-            entry.packet_id = self._ids.take() if frame.qos else 0
-            self._emit(entry, self._checked(frame, entry.packet_id))
+            packet_id = self._ids.take() if frame.qos else 0
+            try:
+                data = self._checked(frame, packet_id)
+            except BusError:
+                self._ids.free(packet_id)
+                raise
+            entry.packet_id = packet_id
+            self._emit(entry, data)
         else:
             self._checked(frame, 0)
             self._waiting.append(entry)
@@ -125,13 +131,9 @@ class Outbox:
             self._drain()
 
     def _checked(self, frame: Frame, packet_id: int) -> bytes:
-        try:
-            data = packets.encode(frame, packet_id, expiry_s=frame.expiry_s)
-            if self._limit is not None and len(data) > self._limit:
-                raise BusError(f"a packet of {len(data)} bytes on {frame.topic!r}, the broker takes {self._limit}")
-        except BusError:
-            self._ids.free(packet_id)
-            raise
+        data = packets.encode(frame, packet_id, expiry_s=frame.expiry_s)
+        if self._limit is not None and len(data) > self._limit:
+            raise BusError(f"a packet of {len(data)} bytes on {frame.topic!r}, the broker takes {self._limit}")
         return data
 
     def _pump(self, now: float) -> None:

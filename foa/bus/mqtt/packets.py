@@ -8,8 +8,8 @@ every receiver of a fan-out: only the packet identifier between `Template.head` 
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
 import mqtt5
+import msgspec
 
 from foa.errors import BusError
 from foa.wire.envelope import Frame

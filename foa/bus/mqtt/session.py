@@ -45,7 +45,7 @@ class ClientSession:
     """One session of one client, over all its connections."""
 
     def __init__(self, options: Options, output: Output) -> None:
-        """Raises BusError if `options` cannot be written as a CONNECT."""
+        """Prepare; raises BusError if `options` cannot be written as a CONNECT."""
         self.output = output
         self.state = DOWN
         self._options = options
@@ -101,7 +101,7 @@ class ClientSession:
             self._fail(fault.code, fault.detail)
 
     def lost(self, reason: str) -> None:
-        """The transport ended or could not be opened."""
+        """Take it that the transport ended or could not be opened."""
         self._end(reason, final=False)
 
     def stop(self, *, will: bool = False) -> None:

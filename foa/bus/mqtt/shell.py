@@ -19,7 +19,7 @@ class Shell:
     """One bus (`port.Bus`), but for its transport."""
 
     def __init__(self, options: Options, listener: Listener, clock: Clock, rng: random.Random) -> None:
-        """Raises BusError if `options` cannot be written as a CONNECT."""
+        """Prepare; raises BusError if `options` cannot be written as a CONNECT."""
         self.options = options
         self._listener = listener
         self._clock = clock

@@ -102,7 +102,7 @@ class Subscriptions:
             self._send(request)
 
     def down(self) -> None:
-        """The connection is gone; requests wait for the next."""
+        """Let requests wait for the next connection."""
         self._open = False
 
     def answered(self, packet_id: int, codes: Sequence[int]) -> None:

@@ -5,23 +5,20 @@ after each call writes out the connections in `touched`. It is total: nothing a 
 """
 
 import heapq
-import hmac
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import mqtt5
 
 from foa.bus.mqtt import packets
-from foa.bus.mqtt.broker import topics
+from foa.bus.mqtt.broker import admission, topics
 from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
 from foa.bus.mqtt.broker.router import Router
 from foa.bus.mqtt.broker.sessions import Grant, Session
 
 NEVER_S: Final = 0xFFFFFFFF  # a session expiry interval that means for ever
 GRACE: Final = 1.5
-MAX_CLIENT_ID: Final = 256
 
-CLIENT_ID_NOT_VALID: Final = mqtt5.ConnAckReasonCode.CLIENT_ID_NOT_VALID
 TOPIC_INVALID: Final = 0x90
 TOPIC_ALIAS_INVALID: Final = 0x94
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
@@ -75,29 +72,21 @@ class Broker:
         connection.heard_at = now
         found, fault = connection.reader.feed(data)
         for packet in found:
-            if connection.closing:
+            if not self._take(connection, packet, now):
                 return
-            if type(packet) is mqtt5.PublishPacket and connection.client_id is not None:
-                self._publish(connection, packet, now)
-            elif connection.client_id is None:
-                self._first(connection, packet, now)
-            elif (handler := self._handlers.get(type(packet))) is not None:
-                handler(connection, packet, now)
-            else:
-                self._fail(connection, packets.PROTOCOL_ERROR, now)
-        if fault is not None and not connection.closing:
+        if fault is not None:
             self.stats.malformed += 1
             if connection.client_id is None and "protocol version" in fault.detail:
                 connection.send(OLD_MQTT_REFUSED)
             self._fail(connection, fault.code, now)
 
     def lost(self, connection: Connection, now: float) -> None:
-        """The transport ended, however that came."""
+        """Take the end of a transport, however that came."""
         connection.closing = True
         self._detach(connection, now, will=True)
 
     def written(self, connection: Connection, now: float) -> None:
-        """The transport took all of `Connection.take`, or has room again: send what had to wait for it."""
+        """Send what had to wait: the transport took all of `Connection.take`, or has room again."""
         session = self._session_of(connection)
         if session is not None and session.queue:
             session.pump(now)
@@ -139,13 +128,25 @@ class Broker:
         if forget_retained:
             self.router.forget_retained()
 
+    def _take(self, connection: Connection, packet: packets.Packet, now: float) -> bool:
+        """Do what `packet` asks; False if nothing more is taken from this client."""
+        if connection.client_id is None:
+            self._first(connection, packet, now)
+        elif type(packet) is mqtt5.PublishPacket:
+            self._publish(connection, packet, now)
+        elif (handler := self._handlers.get(type(packet))) is not None:
+            handler(connection, packet, now)
+        else:
+            self._fail(connection, packets.PROTOCOL_ERROR, now)
+        return not connection.closing
+
     # Connecting.
 
     def _first(self, connection: Connection, packet: packets.Packet, now: float) -> None:
         if not isinstance(packet, mqtt5.ConnectPacket):
             self._fail(connection, packets.PROTOCOL_ERROR, now)
             return
-        refusal = self._refusal(packet)
+        refusal = admission.refusal(packet, self.limits, self._users)
         if refusal is not None:
             self._refuse(connection, refusal)
             return
@@ -161,28 +162,6 @@ class Broker:
                 return
             session = self.sessions[client_id] = Session(client_id, self.limits, self.stats)
         self._accept(connection, session, packet, now, resumed=resumed is not None)
-
-    def _refusal(self, packet: mqtt5.ConnectPacket) -> mqtt5.ConnAckReasonCode | None:
-        limits = self.limits
-        if packet.authentication_method is not None:
-            return _ConnAck.BAD_AUTHENTICATION_METHOD
-        if len(packet.client_id) > MAX_CLIENT_ID or "\0" in packet.client_id:
-            return CLIENT_ID_NOT_VALID
-        if self._users is not None and not self._knows(packet.username, packet.password):
-            return _ConnAck.BAD_USER_NAME_OR_PASSWORD
-        will = packet.will
-        if will is None:
-            return None
-        if not topics.valid_topic(will.topic, limits.max_topic_bytes, limits.max_topic_levels):
-            return _ConnAck.TOPIC_NAME_INVALID
-        if not _forwardable(_will_packet(will)):
-            return _ConnAck.PROTOCOL_ERROR
-        return _ConnAck.QUALITY_NOT_SUPPORTED if will.qos is mqtt5.QoS.EXACTLY_ONCE else None
-
-    def _knows(self, username: str | None, password: bytes | None) -> bool:
-        assert self._users is not None
-        expected = self._users.get(username or "")
-        return hmac.compare_digest(password or b"", (expected or "").encode()) and expected is not None
 
     def _claim(self, client_id: str, now: float, *, clean: bool) -> Session | None:
         """Return the session to resume, after whoever uses it now was sent away; None if there is none."""
@@ -208,7 +187,9 @@ class Broker:
         keep_alive = min(packet.keep_alive, limits.max_keep_alive_s)
         expiry = min(packet.session_expiry_interval, limits.max_session_expiry_s)
         session.expiry_s, session.expires_at, session.will_at = expiry, None, None
-        session.will = None if packet.will is None else Message(_will_packet(packet.will), now, session.client_id)
+        session.will = (
+            None if packet.will is None else Message(admission.will_packet(packet.will), now, session.client_id)
+        )
         session.will_delay_s = 0 if packet.will is None else packet.will.will_delay_interval
         connection.send(
             mqtt5.ConnAckPacket(
@@ -240,7 +221,7 @@ class Broker:
             self._fail(connection, QOS_NOT_SUPPORTED, now)
         elif packet.topic_alias is not None:
             self._fail(connection, TOPIC_ALIAS_INVALID, now)
-        elif packet.packet_id == 0 or packet.subscription_ids or not _forwardable(packet):
+        elif packet.packet_id == 0 or packet.subscription_ids or not admission.forwardable(packet):
             self._fail(connection, packets.PROTOCOL_ERROR, now)
         else:
             assert connection.client_id is not None
@@ -383,27 +364,3 @@ class Broker:
 
 def _gone(session: Session, now: float) -> bool:
     return session.expires_at is not None and now >= session.expires_at
-
-
-def _forwardable(packet: mqtt5.PublishPacket) -> bool:
-    """Tell whether the properties of `packet` may be passed on: the codec reads some that it will not write."""
-    topic = packet.response_topic
-    if packet.payload_format_indicator > 1:
-        return False
-    return topic is None or not (not topic or "+" in topic or "#" in topic or "\0" in topic)
-
-
-def _will_packet(will: mqtt5.Will) -> mqtt5.PublishPacket:
-    return mqtt5.PublishPacket(
-        will.topic,
-        will.payload or b"",
-        qos=will.qos,
-        retain=will.retain,
-        packet_id=0,
-        payload_format_indicator=will.payload_format_indicator,
-        message_expiry_interval=will.message_expiry_interval,
-        content_type=will.content_type,
-        response_topic=will.response_topic,
-        correlation_data=will.correlation_data,
-        user_properties=will.user_properties,
-    )

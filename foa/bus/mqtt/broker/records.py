@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-import msgspec
 import mqtt5
+import msgspec
 
 from foa.bus.mqtt import packets
 

@@ -32,7 +32,7 @@ class _Target:
         self.qos = grant.qos
         self.no_local = grant.no_local
         self.retain_as_published = grant.retain_as_published
-        self.ids = grant.identifiers
+        self.ids: tuple[int, ...] = grant.identifiers
 
     def widen(self, grant: Grant) -> None:
         self.qos = max(self.qos, grant.qos)

@@ -37,7 +37,9 @@ class Item:
 
     __slots__ = ("group", "ids", "message", "qos", "retain")
 
-    def __init__(self, message: Message, qos: int, ids: tuple[int, ...], group: "Group | None", *, retain: bool) -> None:
+    def __init__(
+        self, message: Message, qos: int, ids: tuple[int, ...], group: "Group | None", *, retain: bool
+    ) -> None:
         """`qos` is the lower of publication and subscription."""
         self.message = message
         self.qos = qos
@@ -72,12 +74,7 @@ class Session:
     def ready(self) -> bool:
         """Whether an item would be sent at once."""
         connection = self.connection
-        return (
-            connection is not None
-            and not self.queue
-            and len(self.inflight) < self._window
-            and not connection.choked
-        )
+        return connection is not None and not self.queue and len(self.inflight) < self._window and not connection.choked
 
     @property
     def full(self) -> bool:
