@@ -38,12 +38,12 @@ class Remove(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Service "index": the `k` nearest by ``c`` for one float16 vector, if given only among those keys.
+    """Service "index": the `k` nearest by ``c`` for each float16 vector, if given only among those keys.
 
-    Returns a tuple of `Near`, falling by cosine, ties by key.
+    Returns one tuple of `Near` per vector, falling by cosine, ties by key.
     """
 
-    vector: bytes
+    vectors: tuple[bytes, ...]
     k: int
     among: tuple[str, ...] | None = None
 

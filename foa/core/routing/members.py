@@ -20,7 +20,8 @@ class Member(NamedTuple):
 class Members(NamedTuple):
     """Live nodes by name, and the epochs of dead ones; a value, every change returns another.
 
-    The will of an old session that arrives after the birth of a new one is recognised by its epoch.
+    The will of an old process that arrives after the birth of a new one is recognised by its epoch. With the same
+    epoch the later word holds: a node whose connection broke, so that its will was sent, is born again with it.
     """
 
     ttl_s: float
@@ -34,7 +35,7 @@ class Members(NamedTuple):
             return self
         if not presence.alive:
             return self._bury(presence.node, presence.epoch)
-        if presence.epoch <= self.dead.get(presence.node, -1) or (known is None and len(self.live) >= MAX_MEMBERS):
+        if presence.epoch < self.dead.get(presence.node, -1) or (known is None and len(self.live) >= MAX_MEMBERS):
             return self
         return self._replace(live={**self.live, presence.node: Member(presence, now)})
 

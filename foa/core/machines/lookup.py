@@ -1,0 +1,375 @@
+"""Finding agents: the asking side of the index, in every node that routes.
+
+Another machine tells it `Asked(token, Ask | Embed)` and is told `Answer`. An ask goes out once: with its
+vectors if they are known, as text if one index node covers everything, else after one leg for the vectors.
+Who does not answer in time is asked again elsewhere, once; then the answer says what it covered.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from random import Random
+from typing import Final, NamedTuple
+
+import msgspec
+
+from foa.core.effects import (
+    Cleared,
+    Effect,
+    Elapsed,
+    Event,
+    Key,
+    Measure,
+    Online,
+    Publish,
+    Received,
+    Sleep,
+    Subscribe,
+    Tell,
+    Told,
+    Wake,
+)
+from foa.core.routing.cover import cover
+from foa.core.routing.exchange import Answer, Asked
+from foa.core.routing.members import Members
+from foa.core.routing.merge import merge_found
+from foa.wire.messages import Ask, Embed, Found, Presence, Rejected, Vectors
+from foa.wire.topics import Topics
+
+KEY: Final = Key("lookup")
+MAX_JOBS: Final = 4_096
+MAX_VECTORS: Final = 4_096
+"""Texts whose vectors are remembered (3 MB at 384 dimensions); the least recently used goes first."""
+
+MAX_TEXTS: Final = 64
+"""What one `Embed` may carry."""
+
+_TIDY: Final = "tidy"
+_JOB: Final = "job:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Parameters, in seconds.
+
+    ``embed_s``: how long vectors may take (a model may be loading). ``answer_s``: how long a search may take.
+    ``wait_s``: how long to wait for a first index node. ``ttl_s``: how long a presence is believed.
+    """
+
+    topics: Topics
+    node: str
+    embed_s: float = 20.0
+    answer_s: float = 2.0
+    wait_s: float = 10.0
+    ttl_s: float = 30.0
+
+
+@dataclass(slots=True)
+class Leg:
+    """One question on its way: to whom, and for which partitions or else which texts."""
+
+    node: str
+    partitions: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """One `Asked`: who wants it, what came so far, which nodes failed it."""
+
+    caller: Key
+    token: str
+    ask: Ask | Embed
+    began: float
+    model: str = ""
+    vectors: dict[str, bytes] = field(default_factory=dict)
+    legs: dict[bytes, Leg] = field(default_factory=dict)
+    found: list[Found] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
+    retried: bool = False
+    parked: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Index nodes that live, and tables that belong to this state alone and are mutable.
+
+    ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
+    ``vectors`` by model and text.
+    """
+
+    setup: Setup
+    members: Members
+    jobs: dict[int, Job] = field(default_factory=dict)
+    asked: dict[bytes, int] = field(default_factory=dict)
+    loads: Counter[str] = field(default_factory=Counter)
+    vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    opened: bool = False
+
+
+Stepped = tuple[Lookup, list[Effect]]
+
+
+class Moment(NamedTuple):
+    """The clock and the dice of one step."""
+
+    now: float
+    rng: Random
+
+
+def new(setup: Setup) -> Lookup:
+    """Return a lookup that knows nobody yet."""
+    return Lookup(setup, Members(setup.ttl_s))
+
+
+def step(state: Lookup, event: Event, now: float, rng: Random) -> Stepped:
+    """Decide what follows from `event`."""
+    at = Moment(now, rng)
+    match event:
+        case Told(sender, Asked() as asked):
+            return state, _begin(state, sender, asked, at)
+        case Received(topic, message) if topic.kind == "reply":
+            return state, _answered(state, event.correlation, message, at)
+        case Received(topic, Presence(role="index") as word) if topic.kind == "presence" and topic.node == word.node:
+            return _membership(state, state.members.heard(word, now), at)
+        case Cleared(topic) if topic.kind == "presence" and topic.name == "index":
+            return _membership(state, state.members.cleared(topic.node), at)
+        case Elapsed(timer) if timer.startswith(_JOB):
+            return state, _late(state, int(timer.removeprefix(_JOB)), at)
+        case Elapsed(timer) if timer == _TIDY:
+            state, effects = _membership(state, state.members.expired(now), at)
+            return state, [*effects, Wake(_TIDY, now + state.setup.ttl_s / 3)]
+        case Online():
+            return _online(state, now)
+        case _:
+            return state, []
+
+
+def _online(state: Lookup, now: float) -> Stepped:
+    setup = state.setup
+    touched = replace(state, members=state.members.touched(now), opened=True)
+    if state.opened:
+        return touched, []
+    patterns = (setup.topics.reply(setup.node, "lookup"), setup.topics("presence/index/+"))
+    return touched, [Subscribe(patterns), Wake(_TIDY, now + setup.ttl_s / 3)]
+
+
+def _membership(state: Lookup, members: Members, at: Moment) -> Stepped:
+    """Go on with what waits for nodes, and ask others what was asked of one that died."""
+    gone = set(state.members.live) - set(members.live)
+    state = replace(state, members=members)
+    effects: list[Effect] = []
+    for number, job in list(state.jobs.items()):
+        if job.parked:
+            effects += _go(state, number, job, at)
+        elif gone and any(leg.node in gone for leg in job.legs.values()):
+            effects += _retry(state, number, job, gone, at)
+    return state, effects
+
+
+def _begin(state: Lookup, caller: Key, asked: Asked, at: Moment) -> list[Effect]:
+    if len(state.jobs) >= MAX_JOBS:
+        return [Tell(caller, Answer(asked.token, None, f"{MAX_JOBS} lookups are in flight")), Measure("lookup_busy")]
+    number = next(state.numbers)
+    job = state.jobs[number] = Job(caller, asked.token, asked.ask, at.now)
+    return _go(state, number, job, at)
+
+
+def _go(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
+    """Do what a job needs next: wait for the index, get vectors, fan out; or it is done already."""
+    nodes = {name: word for name, word in state.members.presences().items() if name not in job.silent}
+    served = {p for word in nodes.values() for p in word.partitions}
+    plan = cover(nodes, served, loads=state.loads, salt=number)
+    if not nodes or (isinstance(job.ask, Ask) and not served):
+        return _park(state, number, job, at)
+    job.parked, job.model = False, plan.model
+    unknown = _recall(state, job)
+    if unknown and (isinstance(job.ask, Embed) or len(plan.legs) > 1):
+        return _embed(state, number, job, unknown, at)
+    if isinstance(job.ask, Embed):
+        return _conclude(state, number, job)
+    return _fan_out(state, number, job, plan.legs, at)
+
+
+def _park(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
+    """Wait for an index node, within bounds."""
+    until = job.began + state.setup.wait_s
+    if job.retried or at.now >= until:
+        return _conclude(state, number, job)
+    job.parked = True
+    return [Wake(f"{_JOB}{number}", until)]
+
+
+def _recall(state: Lookup, job: Job) -> tuple[str, ...]:
+    """Look up the vectors of a job's texts; return the texts, each once, that have none yet."""
+    missing: dict[str, None] = {}
+    for text in _texts(job):
+        known = state.vectors.pop((job.model, text), None)
+        if known is not None:
+            state.vectors[job.model, text] = job.vectors[text] = known
+        elif text not in job.vectors:
+            missing[text] = None
+    return tuple(missing)
+
+
+def _texts(job: Job) -> tuple[str, ...]:
+    """Return the texts of a job that travel without a vector of the index's model."""
+    if isinstance(job.ask, Embed):
+        return job.ask.texts
+    return tuple(query.text for query in job.ask.queries if query.model != job.model or not query.vector)
+
+
+def _remember(state: Lookup, job: Job, texts: Iterable[str], vectors: Iterable[bytes]) -> None:
+    for text, vector in zip(texts, vectors, strict=True):
+        state.vectors.pop((job.model, text), None)
+        state.vectors[job.model, text] = job.vectors[text] = vector
+    while len(state.vectors) > MAX_VECTORS:
+        del state.vectors[next(iter(state.vectors))]
+
+
+def _embed(state: Lookup, number: int, job: Job, texts: tuple[str, ...], at: Moment) -> list[Effect]:
+    """Ask the least loaded node of the model for vectors."""
+    loads, words = state.loads, state.members.presences()
+    able = [name for name, word in words.items() if word.model == job.model and name not in job.silent]
+    node = min(able, key=lambda name: (words[name].load + loads[name], name))
+    effects = [
+        _send(state, number, Leg(node, texts=texts[first : first + MAX_TEXTS]), "embed", at.rng)
+        for first in range(0, len(texts), MAX_TEXTS)
+    ]
+    return [*effects, Wake(f"{_JOB}{number}", at.now + state.setup.embed_s)]
+
+
+def _fan_out(
+    state: Lookup, number: int, job: Job, legs: Iterable[tuple[str, tuple[int, ...]]], at: Moment
+) -> list[Effect]:
+    effects = [_send(state, number, Leg(node, partitions), "ask", at.rng) for node, partitions in legs]
+    return [*effects, Wake(f"{_JOB}{number}", at.now + _patience(state, job))]
+
+
+def _patience(state: Lookup, job: Job) -> float:
+    """Return how long an answer may take: a node that is given text may have to load its model first."""
+    known = all(text in job.vectors for text in _texts(job))
+    return state.setup.answer_s if known and isinstance(job.ask, Ask) else state.setup.embed_s
+
+
+def _send(state: Lookup, number: int, leg: Leg, leaf: str, rng: Random) -> Effect:
+    """Ask one node; the correlation is new for each try, so that a late answer to an earlier one is told apart."""
+    topics, correlation = state.setup.topics, rng.getrandbits(96).to_bytes(12, "big")
+    job = state.jobs[number]
+    job.legs[correlation] = leg
+    state.asked[correlation] = number
+    state.loads[leg.node] += 1
+    return Publish(
+        topics.index(leg.node, leaf),
+        Embed(leg.texts) if leg.texts else _with_vectors(job),
+        expiry_s=max(1, round(_patience(state, job))),
+        reply_to=topics.reply(state.setup.node, "lookup"),
+        correlation=correlation,
+    )
+
+
+def _with_vectors(job: Job) -> Ask:
+    """Return a job's ask with the vectors that are known put in."""
+    assert isinstance(job.ask, Ask)
+    queries = tuple(
+        msgspec.structs.replace(query, vector=job.vectors[query.text], model=job.model)
+        if query.text in job.vectors and (query.model != job.model or not query.vector)
+        else query
+        for query in job.ask.queries
+    )
+    return Ask(queries, job.ask.k)
+
+
+def _answered(state: Lookup, correlation: bytes, message: object, at: Moment) -> list[Effect]:
+    """Take in an answer; one that is late, foreign or of another model counts as none."""
+    number = state.asked.get(correlation)
+    if number is None:
+        return []
+    job = state.jobs[number]
+    leg = job.legs[correlation]
+    match message:
+        case Vectors(model, vectors) if model == job.model and leg.texts and len(vectors) == len(leg.texts):
+            _remember(state, job, leg.texts, vectors)
+        case Found(hits) if message.model == job.model and not leg.texts and len(hits) == _count(job):
+            job.found.append(message)
+            if len(message.vectors) == len(hits):
+                assert isinstance(job.ask, Ask)
+                _remember(state, job, (query.text for query in job.ask.queries), message.vectors)
+        case Rejected(_, code, reason):
+            job.error = f"{leg.node}: {code}: {reason}"
+            return _retry(state, number, job, {leg.node}, at)
+        case _:
+            job.error = f"{leg.node}: an answer that does not fit the question"
+            return _retry(state, number, job, {leg.node}, at)
+    _close(state, job, (correlation,))
+    if job.legs:
+        return []
+    return _go(state, number, job, at) if leg.texts else _conclude(state, number, job)
+
+
+def _close(state: Lookup, job: Job, correlations: Collection[bytes]) -> list[Leg]:
+    """Forget legs of a job, answered or given up; return them."""
+    legs = [job.legs.pop(correlation) for correlation in correlations]
+    for correlation in correlations:
+        del state.asked[correlation]
+    for leg in legs:
+        state.loads[leg.node] -= 1
+        if not state.loads[leg.node]:
+            del state.loads[leg.node]
+    return legs
+
+
+def _count(job: Job) -> int:
+    return len(job.ask.queries) if isinstance(job.ask, Ask) else 0
+
+
+def _late(state: Lookup, number: int, at: Moment) -> list[Effect]:
+    """Ask others than the silent, or conclude without them."""
+    job = state.jobs.get(number)
+    if job is None:
+        return []
+    if job.parked:
+        return _conclude(state, number, job)
+    silent = {leg.node for leg in job.legs.values()}
+    job.error = f"no answer in time from {', '.join(sorted(silent))}"
+    return _retry(state, number, job, silent, at)
+
+
+def _retry(state: Lookup, number: int, job: Job, failed: Collection[str], at: Moment) -> list[Effect]:
+    """Ask once more, elsewhere, what was asked of `failed`; the second time do without."""
+    lost = _close(state, job, [key for key, leg in job.legs.items() if leg.node in failed])
+    job.silent.update(failed)
+    again = not job.retried
+    job.retried = True
+    if again and any(leg.texts for leg in lost):
+        return _go(state, number, job, at)
+    if again:
+        partitions = {p for leg in lost for p in leg.partitions}
+        nodes = {name: word for name, word in state.members.presences().items() if name not in job.silent}
+        plan = cover(nodes, partitions, loads=state.loads, salt=number, model=job.model)
+        if plan.legs:
+            return [Measure("lookup_retried"), *_fan_out(state, number, job, plan.legs, at)]
+    if job.legs:
+        return []
+    return _conclude(state, number, job)
+
+
+def _conclude(state: Lookup, number: int, job: Job) -> list[Effect]:
+    """Answer with what there is, and forget the job."""
+    del state.jobs[number]
+    _close(state, job, tuple(job.legs))
+    took = Measure("lookup_answered", label="embed" if isinstance(job.ask, Embed) else "ask")
+    return [Sleep(f"{_JOB}{number}"), Tell(job.caller, _answer(job)), took]
+
+
+def _answer(job: Job) -> Answer:
+    if isinstance(job.ask, Ask):
+        vectors = tuple(query.vector for query in _with_vectors(job).queries)
+        found = merge_found(job.found, len(job.ask.queries), job.ask.k, vectors if all(vectors) else ())
+        return Answer(job.token, found)
+    if all(text in job.vectors for text in job.ask.texts):
+        return Answer(job.token, Vectors(job.model, tuple(job.vectors[text] for text in job.ask.texts)))
+    return Answer(job.token, None, job.error or "no index node is there to embed texts")

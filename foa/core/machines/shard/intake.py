@@ -1,0 +1,177 @@
+"""What comes from agents: capability vectors, cards, and cards of strangers who publish no vector."""
+
+from typing import Final
+
+from foa.core.effects import Cleared, Effect, Log, Measure, Received, Request, Returned, Unsubscribe, Wake
+from foa.core.machines.shard.holding import announce_soon
+from foa.core.machines.shard.serving import enqueue
+from foa.core.machines.shard.state import (
+    MAX_CARD,
+    MAX_STRANGERS,
+    MAX_VCV,
+    Derivation,
+    Job,
+    Setup,
+    Shard,
+    Stepped,
+    Stranger,
+    index,
+    refuse,
+)
+from foa.core.routing.rendezvous import holders
+from foa.core.vcv.bloom import may_have
+from foa.core.vcv.build import build_vcv, texts_of
+from foa.core.vcv.profile import Profile
+from foa.core.vcv.vector import is_unit
+from foa.wire.codec import encode
+from foa.wire.ids import Version, digest_of, partition_of
+from foa.wire.messages import Blob, Vcv
+from foa.wire.topics import Topic
+
+STRANGERS: Final = "strangers"
+CARD: Final = "card:"
+DERIVED: Final = Version(0, 0)
+
+
+def flaw(setup: Setup, topic: Topic, vcv: Vcv) -> tuple[str, str] | None:
+    """Return what is wrong with a published vector, as reason and detail; None if nothing is."""
+    size = len(encode(vcv))
+    if size > MAX_VCV:
+        return "size", f"{size} bytes, at most {MAX_VCV} are read"
+    if vcv.agent != topic.agent:
+        return "identity", f"{topic.agent} may not speak for {vcv.agent[:200]}"
+    if topic.partition != partition_of(vcv.agent, setup.topics.partitions):
+        return "partition", f"{vcv.agent} does not belong in partition {topic.partition}"
+    if vcv.model != setup.model:
+        return "model", f"vectors of {vcv.model!r}, here {setup.model!r} is spoken"
+    if not all(is_unit(body, setup.dim) for body in (vcv.c, vcv.e, *vcv.views.values())):
+        return "vector", f"vectors must be {setup.dim} float16 numbers of norm 1"
+    if not may_have(vcv.s, vcv.skills):
+        return "bloom", "the filter denies a skill that is listed"
+    return None
+
+
+def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
+    """Take in an agent's vector if it is sound and newer; refuse it aloud otherwise."""
+    setup, topic, vcv = state.setup, event.topic, event.message
+    holding = state.holdings.get(topic.partition)
+    if holding is None:
+        return state, [Unsubscribe((setup.topics(f"vcv/{topic.partition}/#"),))]
+    if holding.replays and event.retained:
+        holding.quiet_since = now
+        holding.unseen.discard(topic.agent)
+    path = setup.topics.vcv(topic.partition, topic.agent)
+    foremost = holders(topic.partition, state.nodes, 1) == (setup.node,)
+    if not isinstance(vcv, Vcv):
+        return state, refuse(setup, "kind", "no capability vector", path, event.message, tell=foremost)
+    wrong = flaw(setup, topic, vcv)
+    if wrong is not None:
+        return state, refuse(setup, *wrong, path, vcv, tell=foremost)
+    verdict, calls = state.catalogue.put(vcv, topic.partition)
+    if verdict == "same":
+        return state, []
+    if verdict != "newer":
+        reason = verdict or "full"
+        detail = f"{vcv.agent} {vcv.version.epoch}.{vcv.version.counter} is not taken: {reason}"
+        return state, refuse(setup, reason, detail, path, vcv, tell=foremost and not event.retained)
+    state.strangers.pop(vcv.agent, None)
+    state, effects = announce_soon(state, now)
+    return state, [*index(calls), *effects, Measure("shard_vectors")]
+
+
+def on_vcv_cleared(state: Shard, event: Cleared, now: float) -> Stepped:
+    """Forget the vector of an agent that emptied its topic."""
+    calls = state.catalogue.drop(event.topic.agent)
+    state, effects = announce_soon(state, now)
+    return state, [*index(calls), *effects]
+
+
+def on_card(state: Shard, event: Received, now: float) -> Stepped:
+    """Follow an agent's status; keep the card of one that has no vector, to derive it."""
+    agent = event.topic.agent
+    partition = partition_of(agent, state.setup.topics.partitions)
+    online = event.envelope.status != "offline"
+    effects = index(state.catalogue.mark(agent, partition, online=online))
+    if not online:
+        state.strangers.pop(agent, None)
+        return state, effects
+    body = event.message.body if isinstance(event.message, Blob) else b""
+    if partition in state.holdings and body and len(body) <= MAX_CARD and _is_strange(state, agent, body):
+        effects += _meet(state, agent, body, now)
+    return state, effects
+
+
+def _is_strange(state: Shard, agent: str, body: bytes) -> bool:
+    entry = state.catalogue.entries.get(agent)
+    return entry is None or (entry.derived and entry.card != digest_of(body))
+
+
+def _meet(state: Shard, agent: str, body: bytes, now: float) -> list[Effect]:
+    """Keep a stranger's card; the oldest makes room when there are too many."""
+    known = state.strangers.pop(agent, None)
+    while len(state.strangers) >= MAX_STRANGERS:
+        del state.strangers[next(iter(state.strangers))]
+    state.strangers[agent] = Stranger(body, known.since if known else now)
+    return [] if known else [Wake(STRANGERS, now + state.setup.stranger_s)]
+
+
+def on_card_cleared(state: Shard, event: Cleared) -> Stepped:
+    """Find an agent no more that took its card away."""
+    agent = event.topic.agent
+    state.strangers.pop(agent, None)
+    calls = state.catalogue.mark(agent, partition_of(agent, state.setup.topics.partitions), online=None)
+    entry = state.catalogue.entries.get(agent)
+    if entry is not None and entry.derived:
+        calls += state.catalogue.drop(agent)
+    return state, index(calls)
+
+
+def on_strangers(state: Shard, now: float) -> Stepped:
+    """Have the cards of those read who published no vector in time."""
+    due = now - state.setup.stranger_s
+    effects: list[Effect] = []
+    later: list[float] = []
+    for agent, stranger in state.strangers.items():
+        if stranger.busy:
+            continue
+        if stranger.since > due:
+            later.append(stranger.since + state.setup.stranger_s)
+            continue
+        stranger.busy = True
+        effects.append(Request("card", CARD + agent, stranger.card))
+    if later:
+        effects.append(Wake(STRANGERS, min(later)))
+    return state, effects
+
+
+def on_profile(state: Shard, event: Returned, now: float) -> Stepped:
+    """Go on with a stranger whose card was read: its texts are to be embedded."""
+    agent = event.token.removeprefix(CARD)
+    stranger = state.strangers.get(agent)
+    if stranger is None:
+        return state, []
+    profile = event.value
+    if event.error or not isinstance(profile, Profile) or profile.agent != agent:
+        del state.strangers[agent]
+        detail = event.error or "the card is not of the agent on whose topic it is"
+        path = state.setup.topics.discovery(agent)
+        return state, refuse(state.setup, "card", detail, path, Blob(body=stranger.card[:512]))
+    texts = texts_of(profile)
+    job = Job(
+        tuple(texts.values()), stranger=Derivation(profile, tuple(texts), digest_of(stranger.card))
+    )  # fmt: skip
+    return enqueue(state, job, now)
+
+
+def on_derived(state: Shard, job: Job) -> Stepped:
+    """Keep the vector derived from a stranger's card, unless the stranger has spoken for itself meanwhile."""
+    derivation = job.stranger
+    assert derivation is not None
+    profile = derivation.profile
+    partition = partition_of(profile.agent, state.setup.topics.partitions)
+    if state.strangers.pop(profile.agent, None) is None or partition not in state.holdings or not job.vectors:
+        return state, []
+    vectors = dict(zip(derivation.names, job.vectors, strict=True))
+    vcv = build_vcv(profile, DERIVED, state.setup.model, vectors, derivation.card)
+    _, calls = state.catalogue.put(vcv, partition, derived=True)
+    return state, [*index(calls), Log("shard.derived", {"agent": profile.agent}), Measure("shard_derived")]

@@ -1,0 +1,143 @@
+"""The state of an index node's machine and its parameters.
+
+The tables (`Catalogue`, holdings, jobs) are mutable and belong to this one state: they are as large as the shard,
+and a step never needs the state before it. What is small and says in which phase the node is, is frozen.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from foa.core.effects import Effect, Log, Measure, Publish, Request
+from foa.core.routing.catalogue import Catalogue
+from foa.core.routing.exchange import IndexCall
+from foa.core.routing.holdings import Holding, Pace
+from foa.core.routing.members import Members
+from foa.core.routing.retrieve import Plan, Yield
+from foa.core.vcv.profile import Profile
+from foa.wire.codec import encode
+from foa.wire.ids import Digest
+from foa.wire.messages import AnyMessage, Ask, Dead
+from foa.wire.topics import Topics
+
+MAX_JOBS: Final = 1_024
+MAX_STRANGERS: Final = 256
+MAX_CARD: Final = 64 * 1024
+MAX_VCV: Final = 64 * 1024
+MAX_BODY_SHOWN: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What the shell gives: who we are, which model is ours, and the paces. Times are seconds.
+
+    ``epoch`` is new at every start and also that of the will the shell has set. Presence is refreshed every
+    `refresh_s` and expires after three of those; a stranger's vector is derived `stranger_s` after its card.
+    """
+
+    topics: Topics
+    node: str
+    epoch: int
+    model: str
+    dim: int
+    replicas: int = 2
+    refresh_s: float = 10.0
+    announce_s: float = 1.0
+    stranger_s: float = 5.0
+    pace: Pace = field(default_factory=Pace)
+    software: str = ""
+
+    @property
+    def ttl_s(self) -> float:
+        """How long a presence is believed."""
+        return 3 * self.refresh_s
+
+
+@dataclass(slots=True)
+class Stranger:
+    """An agent with a card and no vector: the card, since when, and whether its vector is being derived."""
+
+    card: bytes
+    since: float
+    busy: bool = False
+
+
+class Derivation(NamedTuple):
+    """The profile read from a stranger's card, and the names of its texts."""
+
+    profile: Profile
+    names: tuple[str, ...]
+    card: Digest
+
+
+@dataclass(slots=True)
+class Job:
+    """Something that needs vectors of `texts`: an ask, an embedding for somebody, or a stranger's vector."""
+
+    texts: tuple[str, ...]
+    reply_to: str = ""
+    correlation: bytes = b""
+    ask: Ask | None = None
+    stranger: Derivation | None = None
+    due: float = 0.0
+    vectors: list[bytes] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    yields: list[Yield | None] = field(default_factory=list)
+    searching: int = 0
+
+
+@dataclass(slots=True)
+class Work:
+    """Jobs by number; those that wait for the embedder in order; batches and searches in flight."""
+
+    jobs: dict[int, Job] = field(default_factory=dict)
+    waiting: deque[int] = field(default_factory=deque)
+    batches: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    searches: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    serial: int = 0
+
+    def number(self) -> int:
+        """Return a number that was not used before."""
+        self.serial += 1
+        return self.serial
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """An index node: who else lives, what it holds, what it knows, what it works on."""
+
+    setup: Setup
+    members: Members
+    holdings: dict[int, Holding] = field(default_factory=dict)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    strangers: dict[str, Stranger] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
+    nodes: tuple[str, ...] = ()
+    opened: bool = False
+    settled: bool = False
+    draining: bool = False
+    announcing: bool = False
+    rescans: int = 0
+
+
+Stepped = tuple[Shard, list[Effect]]
+
+
+def index(calls: Iterable[IndexCall]) -> list[Effect]:
+    """Return the requests that bring the vector index up to the catalogue; nobody waits for them."""
+    return [Request("index", "", call) for call in calls]
+
+
+def refuse(
+    setup: Setup, reason: str, detail: str, topic: str, message: AnyMessage, *, tell: bool = True
+) -> list[Effect]:
+    """Return the effects by which something is refused: a line, a count and (once per federation) a dead letter."""
+    effects: list[Effect] = [
+        Log("shard.refused", {"reason": reason, "detail": detail, "topic": topic}, "warning"),
+        Measure("shard_refused", label=reason),
+    ]
+    if tell:
+        letter = Dead(reason, detail[:512], topic[:512], setup.node, encode(message)[:MAX_BODY_SHOWN])
+        effects.append(Publish(setup.topics.dead(reason), letter))
+    return effects
