@@ -1,0 +1,1 @@
+"""The ready agent foa/data/chart-maker: see README.md."""

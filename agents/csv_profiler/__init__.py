@@ -1,0 +1,1 @@
+"""The ready agent foa/data/csv-profiler: see README.md."""

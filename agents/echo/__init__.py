@@ -1,0 +1,1 @@
+"""The ready agent foa/tools/echo: see README.md."""

@@ -1,0 +1,1 @@
+"""The ready agent foa/data/outliers-forest: see README.md."""

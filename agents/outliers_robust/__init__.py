@@ -1,0 +1,1 @@
+"""The ready agent foa/data/outliers-robust: see README.md."""

@@ -1,0 +1,1 @@
+"""The ready agent foa/data/report-writer: see README.md."""

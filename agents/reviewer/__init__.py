@@ -1,0 +1,1 @@
+"""The ready agent foa/data/reviewer: see README.md."""

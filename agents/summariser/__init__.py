@@ -1,0 +1,1 @@
+"""The ready agent foa/text/summariser: see README.md."""
