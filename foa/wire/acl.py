@@ -51,6 +51,7 @@ _READERS: Final[dict[TopicKind, Grant]] = {
     "dead": ("operator",),
     "control": "all",
     "door": ("coordinator",),
+    "outcome": "all",
 }
 
 _HEAD: Final = """\

@@ -43,6 +43,7 @@ CARRIES: Final[dict[TopicKind, tuple[type[Message], ...]]] = {
     "dead": (m.Dead,),
     "control": (m.Control,),
     "door": (),
+    "outcome": (),
 }
 
 

@@ -146,6 +146,13 @@ _JSON_MESSAGES: Final[dict[str, dict[str, Any]]] = {
         "contentType": "application/json",
         "payload": {"type": "object", "required": ["text"]},
     },
+    "outcome": {
+        "name": "outcome",
+        "title": "PlainResult",
+        "summary": "How a task that came in by the door ended, as people and scripts read it; see docs/wire.md",
+        "contentType": "application/json",
+        "payload": {"type": "object", "required": ["task", "status"]},
+    },
 }
 
 

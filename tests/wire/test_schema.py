@@ -99,7 +99,7 @@ def test_asyncapi_declares_every_parameter_and_message() -> None:
     for channel in ASYNCAPI["channels"].values():
         in_address = {level[1:-1] for level in channel["address"].split("/") if level.startswith("{")}
         assert in_address == set(channel.get("parameters", {}))
-    assert len(ASYNCAPI["components"]["messages"]) == len(MESSAGES) + 2
+    assert len(ASYNCAPI["components"]["messages"]) == len(MESSAGES) + 3
 
 
 def test_another_root_changes_the_addresses() -> None:
