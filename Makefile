@@ -24,6 +24,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/foa $(STAMPS)/hnsw $(STAMPS)/model ## make .venv with everything in it (once; 1 to 2 minutes)
+	@:
 
 demo: setup ## a federation on this machine, from nothing to a result (ARGS=... are the demo's)
 	@$(BIN)/foa demo $(ARGS)
@@ -47,7 +48,7 @@ types: setup ## types, strictly
 	@$(BIN)/mypy
 
 imports: setup
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 bench: setup ## time one call through the bus
 	@$(BIN)/foa bench roundtrip $(ARGS)
