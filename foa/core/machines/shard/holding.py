@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from foa.core.effects import Effect, Log, Measure, Publish, Stop, Subscribe, Unsubscribe, Wake
+from foa.core.machines.shard.filling import Holding, differs, finish, is_taken_over, judge, replay
 from foa.core.machines.shard.state import Shard, Stepped, index
-from foa.core.routing.holdings import Holding, differs, finish, is_taken_over, judge, replay
 from foa.core.routing.rendezvous import share
 from foa.wire.messages import Presence
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from foa.core.effects import Effect, Log, Measure, Publish, Received, Request, Returned
 from foa.core.machines.shard.holding import covered
+from foa.core.machines.shard.retrieve import Plan, Yield, gather, plan
 from foa.core.machines.shard.state import MAX_JOBS, Job, Shard, Stepped, refuse
 from foa.core.routing.exchange import Search
-from foa.core.routing.retrieve import Plan, Yield, gather, plan
 from foa.core.vcv.vector import is_unit
 from foa.errors import WireError
 from foa.wire.messages import Ask, Embed, Found, Rejected, Vectors

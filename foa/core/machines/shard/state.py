@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from foa.core.effects import Effect, Log, Measure, Publish, Request
-from foa.core.routing.catalogue import Catalogue
+from foa.core.machines.shard.catalogue import Catalogue
+from foa.core.machines.shard.filling import Holding, Pace
+from foa.core.machines.shard.retrieve import Plan, Yield
 from foa.core.routing.exchange import IndexCall
-from foa.core.routing.holdings import Holding, Pace
 from foa.core.routing.members import Members
-from foa.core.routing.retrieve import Plan, Yield
 from foa.core.vcv.profile import Profile
 from foa.wire.codec import encode
 from foa.wire.ids import Digest

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from foa.core.routing.catalogue import Catalogue, Entry
+from foa.core.machines.shard.catalogue import Catalogue, Entry
 from foa.core.routing.choose import refuse
 from foa.core.routing.exchange import Near
 from foa.core.routing.gate import gate
