@@ -1,0 +1,245 @@
+"""The index node's machine: filling, serving, refusing, handing over."""
+
+from foa.core.effects import Measure, Publish, Stop
+from foa.core.routing.rendezvous import share
+from foa.wire.envelope import Envelope
+from foa.wire.messages import Ask, Blob, Control, Dead, Embed, Found, Presence, Vectors
+from foa.wire.records import Query, Resources
+from tests.core.index_net import MODEL, TOPICS, Net, Node, profile_of, vcv_of, vcv_topic
+
+import msgspec
+import pytest
+
+EVERYTHING = tuple(range(TOPICS.partitions))
+
+
+def presence_of(net: Net, name: str) -> Presence:
+    word = net.retained[TOPICS.presence("index", name)].message
+    assert isinstance(word, Presence)
+    return word
+
+
+def filled(count: int = 30, shards: tuple[str, ...] = ("i1",), **knobs: object) -> Net:
+    net = Net()
+    for number in range(count):
+        net.agent(profile_of(number))
+    for name in shards:
+        net.shard(name, **knobs)
+    net.run(3.0)
+    return net
+
+
+def names(found: Found, at: int = 0) -> list[str]:
+    return [hit.agent for hit in found.hits[at]]
+
+
+def dead(net: Net) -> list[str]:
+    return [frame.message.reason for frame in net.sent if isinstance(frame.message, Dead)]
+
+
+def test_a_lone_node_lists_all_partitions_once_filled() -> None:
+    net = filled()
+    assert presence_of(net, "i1").partitions == EVERYTHING
+    assert len(net.nodes["i1"].index) == 30
+
+
+def test_a_query_is_answered_with_its_nearest_agents() -> None:
+    net = filled()
+    net.lookup()
+    found = net.found(Ask((Query("please translate the pdf"), Query("plot a forecast")), 5))
+    assert found.covered == EVERYTHING
+    assert [len(hits) for hits in found.hits] == [5, 5]
+    assert "translate" in " ".join(found.hits[0][0].skills) or found.hits[0][0].cosine > 0.2
+    cosines = [hit.cosine for hit in found.hits[0]]
+    assert cosines == sorted(cosines, reverse=True)
+
+
+def test_offline_and_cleared_agents_are_not_found_and_return() -> None:
+    net = filled()
+    net.lookup()
+    ask = Ask((Query("please translate the pdf"),), 3)
+    best = names(net.found(ask))[0]
+    card = net.retained[TOPICS.discovery(best)]
+    net.publish(card._replace(envelope=Envelope(status="offline")))
+    assert best not in names(net.found(ask))
+    net.publish(card)
+    assert names(net.found(ask))[0] == best
+    net.publish(Publish(TOPICS.discovery(best), None, retain=True))
+    assert best not in names(net.found(ask))
+
+
+def test_gates_hold_and_do_not_ruin_recall() -> None:
+    net = Net()
+    for number in range(200):
+        net.agent(profile_of(number, holds=("gdpr",) if number % 50 == 0 else ()))
+    net.shard("i1")
+    net.run(2.0)
+    net.lookup()
+    found = net.found(Ask((Query("translate", policies=("gdpr",)), Query("translate", exclude=("org/unit/a3",))), 10))
+    assert sorted(names(found)) == ["org/unit/a0", "org/unit/a100", "org/unit/a150", "org/unit/a50"]
+    assert len(found.hits[1]) == 10
+
+
+def test_when_nearly_all_are_refused_the_second_search_finds_the_rest() -> None:
+    net = Net()
+    for number in range(150):
+        price = 0.0 if number == 77 else 5.0
+        net.agent(profile_of(number, resources=Resources(price_call=price)))
+    net.shard("i1")
+    net.run(2.0)
+    net.lookup()
+    found = net.found(Ask((Query("forecast", budget=1.0),), 8))
+    assert names(found) == ["org/unit/a77"]
+    assert [c.refused.split(":")[0] for c in found.refused[0]] == ["budget"] * 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("identity", {"agent": "org/unit/other"}),
+        ("model", {"model": "else"}),
+        ("vector", {"c": b"\0\0"}),
+        ("vector", {"e": b"\x00\x7c" * MODEL.dim}),
+        ("bloom", {"s": bytes(32)}),
+        ("conflict", {"name": "another content, same version"}),
+    ],
+)
+def test_unsound_vectors_are_refused_aloud(reason: str, change: dict[str, object]) -> None:
+    net = filled(3)
+    profile = profile_of(1)
+    bad = msgspec.structs.replace(vcv_of(profile), **change)
+    net.publish(Publish(vcv_topic(profile.agent), bad, retain=True))
+    net.run(1.0)
+    assert dead(net) == [reason]
+    assert Measure("shard_refused", label=reason) in net.nodes["i1"].effects
+
+
+def test_a_vector_in_a_foreign_partition_and_a_stale_one_are_refused() -> None:
+    net = filled(3)
+    profile = profile_of(1)
+    here = TOPICS.parse(vcv_topic(profile.agent)).partition
+    net.publish(Publish(TOPICS.vcv((here + 1) % 16, profile.agent), vcv_of(profile)))
+    net.publish(Publish(vcv_topic(profile.agent), vcv_of(profile, 0)))
+    net.run(1.0)
+    assert dead(net) == ["partition", "stale"]
+
+
+def test_a_stranger_with_a_card_alone_is_derived_until_it_speaks_for_itself() -> None:
+    net = filled(5)
+    net.lookup()
+    net.agent(profile_of(50), vector=False)
+    net.run(1.0)
+    assert "org/unit/a50" not in names(net.found(Ask((Query("x"),), 20)))
+    net.run(10.0)
+    assert "org/unit/a50" in names(net.found(Ask((Query("x"),), 20)))
+    assert net.nodes["i1"].state.strangers == {}
+    net.agent(profile_of(50), counter=7)
+    found = net.found(Ask((Query("x"),), 20))
+    assert [hit.version.counter for hit in found.hits[0] if hit.agent == "org/unit/a50"] == [7]
+    assert dead(net) == []
+
+
+def test_a_broken_card_is_refused_once() -> None:
+    net = filled(2)
+    net.publish(Publish(TOPICS.discovery("org/unit/zz"), Blob(body=b"nonsense"), Envelope(status="online")))
+    net.run(30.0)
+    assert dead(net) == ["card"]
+
+
+def test_strangers_cannot_make_us_write_elsewhere() -> None:
+    net = filled(2)
+    ask = Ask((Query("x"),), 1)
+    net.publish(Publish(TOPICS.index("i1", "ask"), ask, reply_to=TOPICS.own(3), correlation=b"c"))
+    net.run(0.1)
+    assert dead(net) == ["ask"]
+
+
+def test_texts_of_many_askers_are_embedded_together() -> None:
+    net = filled(2)
+    node = net.nodes["i1"]
+    for number in range(10):
+        net.publish(
+            Publish(
+                TOPICS.index("i1", "embed"), Embed((f"text {number}",)),
+                reply_to=TOPICS.reply("me", "x"), correlation=bytes([number]),
+            )
+        )  # fmt: skip
+    net.embedded.clear()
+    net.drain()
+    answers = [frame for frame in net.sent if isinstance(frame.message, Vectors)]
+    assert [frame.correlation for frame in answers] == [bytes([number]) for number in range(10)]
+    assert len(net.embedded) <= 3
+    assert node.state.work.jobs == {}
+    assert node.state.work.batches == {}
+
+
+def test_partitions_are_shared_and_everything_stays_covered_on_join_and_death() -> None:
+    net = filled(40, ("i1", "i2", "i3"), replicas=2)
+    net.run(5.0)
+    for name in ("i1", "i2", "i3"):
+        assert presence_of(net, name).partitions == share(name, ("i1", "i2", "i3"), 16, 2)
+        assert len(net.nodes[name].index) < 40
+    net.kill("i2")
+    net.run(5.0)
+    assert presence_of(net, "i1").partitions == presence_of(net, "i3").partitions == EVERYTHING
+
+
+def test_the_old_holder_answers_until_the_new_one_is_complete() -> None:
+    net = filled(40, ("i1",), replicas=1)
+    before = dict(net.retained)
+    net.lost_replays = {topic for topic in before if "/vcv/" in topic}
+    net.shard("i2", replicas=1)
+    net.run(2.0)
+    assert presence_of(net, "i1").partitions == EVERYTHING
+    net.lost_replays = set()
+    net.run(10.0)
+    assert presence_of(net, "i1").partitions == share("i1", ("i1", "i2"), 16)
+    assert presence_of(net, "i2").partitions == share("i2", ("i1", "i2"), 16)
+    assert len(net.nodes["i1"].index) + len(net.nodes["i2"].index) == 40
+
+
+def test_a_replica_that_missed_something_heals() -> None:
+    net = filled(20, ("i1", "i2"), replicas=2)
+    net.nodes["i2"].deaf = True
+    net.agent(profile_of(100))
+    net.drain()
+    net.nodes["i2"].deaf = False
+    assert len(net.nodes["i2"].index) == 20
+    net.run(60.0)
+    assert len(net.nodes["i2"].index) == 21
+    assert presence_of(net, "i1").digests == presence_of(net, "i2").digests
+
+
+def test_a_node_corrects_what_its_own_will_says_and_ignores_ghosts() -> None:
+    net = filled(2)
+    net.publish(Publish(TOPICS.presence("index", "i1"), Presence("i1", "index", 1, alive=False), retain=True))
+    net.run(0.1)
+    assert presence_of(net, "i1").alive
+
+
+def test_draining_hands_over_and_stops() -> None:
+    net = filled(20, ("i1", "i2"), replicas=1)
+    net.publish(Publish(TOPICS("control/drain"), Control("drain", "i1")))
+    net.run(5.0)
+    assert Stop("drained") in net.nodes["i1"].effects
+    assert presence_of(net, "i2").partitions == EVERYTHING
+    assert not presence_of(net, "i1").alive
+
+
+def test_presence_is_refreshed_and_the_silent_are_replaced() -> None:
+    net = filled(20, ("i1", "i2"), replicas=1)
+    del net.nodes["i2"]  # vanishes without a will
+    net.run(45.0)
+    assert presence_of(net, "i1").partitions == EVERYTHING
+
+
+def test_unknown_events_change_nothing() -> None:
+    node: Node = filled(1).nodes["i1"]
+    from random import Random
+
+    from foa.core.effects import Delivered, Elapsed, Offline, Returned, Started
+    from foa.core.machines import shard
+
+    for event in (Started(), Offline(), Delivered("x", 0), Elapsed("other"), Returned("embed:99"), Returned("zzz")):
+        state, effects = shard.step(node.state, event, 9.0, Random(0))
+        assert (state, effects) == (node.state, [])
