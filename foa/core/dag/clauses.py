@@ -1,0 +1,144 @@
+"""The clauses planner: splits a request by its own structure, without a language model.
+
+Called by a planner agent and by the coordinator (for the atomic test). A text is cut where both sides begin
+with something one can do: at the ends of sentences, between list items, at commas, "and" and "then". Nothing is
+cut inside quotations, code, numbers, conditions and lists of nouns. What is not understood stays together: a
+text in another language, or without a verb we know, is one subtask. How the pieces depend on each other
+is said by `foa.core.dag.references`.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from foa.core.dag import lexicon
+from foa.core.dag.cutting import Body, Piece, begins, cut, generic, skip, tokenize, whole
+from foa.core.dag.plan import reduced
+from foa.core.dag.references import Clause, linked
+from foa.core.dag.segments import Segment, hide, segments
+from foa.wire.records import MAX_TEXT, Plan, Port, Subtask
+
+MAX_CLAUSES: Final = 64
+"""A text of more clauses than this is a document to work on, not a list of things to do: it stays whole."""
+
+_EMPTY: Final = "."
+"""Stands for an empty request, so that there is always a plan."""
+
+
+class _Found(NamedTuple):
+    segment: Segment
+    piece: Piece
+    context: str = ""
+
+
+def propose(text: str, inputs: tuple[Port, ...] = ()) -> Plan:
+    """Return the plan that the structure of `text` suggests; one subtask where it suggests none.
+
+    ``inputs`` are what the submitter gives along: what has their name is known from the start, so nothing has
+    to be waited for. Never raises; the plan always passes `foa.core.dag.plan.check`.
+    """
+    found = _read(text)
+    if len(found) <= 1:
+        body = text.strip()[:MAX_TEXT] or _EMPTY
+        return Plan((Subtask(_id(1, 1, found[0].verb if found else ""), body),), origin=("clauses",))
+    texts, edges = linked(found, frozenset(lexicon.singular(port.name.lower()) for port in inputs))
+    ids = [_id(number, len(found), clause.verb) for number, clause in enumerate(found, 1)]
+    subtasks = tuple(Subtask(one, body[:MAX_TEXT]) for one, body in zip(ids, texts, strict=True))
+    return reduced(Plan(subtasks, tuple((ids[one], ids[other]) for one, other in edges), origin=("clauses",)))
+
+
+def clauses(text: str) -> tuple[str, ...]:
+    """Return the clauses of `text` in the order they are to be done; the text itself if it is one."""
+    found = _read(text)
+    return tuple(clause.text for clause in found) if len(found) > 1 else (text.strip(),)
+
+
+def is_atomic(text: str) -> bool:
+    """Tell whether `text` is one clause."""
+    return len(_read(text)) <= 1
+
+
+def _id(number: int, count: int, verb: str) -> str:
+    """Return a readable id whose order is the clauses' own."""
+    return f"{number:0{len(str(count))}d}-{re.sub('[^a-z0-9-]', '', verb)[:40] or 'do'}"
+
+
+def _read(text: str) -> list[Clause]:
+    """Return the clauses of a request with what stands around them folded in; empty if it is not to be split."""
+    body = Body(text, hide(text))
+    every = segments(body.hidden)
+    found: list[_Found] = []
+    at = 0
+    while at < len(every) and len(found) <= 4 * MAX_CLAUSES:
+        taken, more = _next(body, every, at)
+        found.extend(more)
+        at += taken
+    result = _folded(found)
+    return result if len(result) <= MAX_CLAUSES else []
+
+
+def _next(body: Body, every: list[Segment], at: int) -> tuple[int, list[_Found]]:
+    """Read the segment at `at`, with the list or the text that belongs to it; return how many were read."""
+    segment = every[at]
+    items = _items(every, at + (segment.kind == "sentence"))
+    leads = body.hidden[segment.start : segment.end].rstrip().endswith(":")
+    if segment.kind != "sentence":
+        return len(items), _listed(body, items, "")
+    if leads and items:
+        return 1 + len(items), _led(body, segment, items)
+    if leads and at + 1 < len(every) and _asks(body, segment) and not _heads(body, segment):
+        rest = segment._replace(end=every[-1].end)
+        return len(every) - at, [_Found(rest, whole(body, rest))]
+    return 1, [_Found(segment, piece) for piece in cut(body, segment)]
+
+
+def _items(every: list[Segment], at: int) -> list[Segment]:
+    """Return the items of the list that begins at `at`."""
+    return [one for one in every[at : at + 4 * MAX_CLAUSES] if one.kind != "sentence" and one.group == every[at].group]
+
+
+def _led(body: Body, lead: Segment, items: list[Segment]) -> list[_Found]:
+    """Read a list under its heading: things to do, each in the heading's context, or the object of the heading."""
+    if 2 * sum(_asks(body, item) for item in items) < len(items):
+        rest = lead._replace(end=items[-1].end)
+        return [_Found(rest, whole(body, rest))]
+    before = cut(body, lead)
+    if _heads(body, lead) or not before:
+        return _listed(body, items, "")
+    earlier = [_Found(lead, piece) for piece in before[:-1]]
+    return [*earlier, *_listed(body, items, before[-1].text)]
+
+
+def _listed(body: Body, items: list[Segment], context: str) -> list[_Found]:
+    """Read the items: each stays as its author wrote it. A list of nouns belongs to what stands before it."""
+    pieces = [whole(body, item) for item in items]
+    if 2 * sum(piece.kind == "ask" for piece in pieces) < len(pieces):
+        return [_Found(items[0], Piece("; ".join(piece.text for piece in pieces), "aside"))]
+    asked = [piece if piece.kind != "statement" else piece._replace(kind="ask") for piece in pieces]
+    return [_Found(item, piece, context) for item, piece in zip(items, asked, strict=True)]
+
+
+def _asks(body: Body, segment: Segment) -> bool:
+    start, _, firm = skip(body, segment.start, segment.end)
+    return bool(begins(tokenize(body, start, min(segment.end, start + 400)), 0, firm=True)) or firm
+
+
+def _heads(body: Body, segment: Segment) -> bool:
+    return generic(body.hidden[segment.start : segment.end].strip(" \t\r\n*#:"))
+
+
+def _folded(found: list[_Found]) -> list[Clause]:
+    """Put statements before what they are said for, and asides behind what they restrict."""
+    result: list[Clause] = []
+    said: list[str] = []
+    for segment, piece, context in found:
+        if piece.kind == "ask":
+            around = ". ".join([*said, *([context] if context else [])])
+            result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, segment.kind == "step", around))
+            said = []
+        elif piece.kind == "aside" and result:
+            result[-1] = result[-1]._replace(text=f"{result[-1].text}. {piece.text}")
+        elif piece.kind != "chat":
+            said.append(piece.text)
+    if said and result:
+        result[-1] = result[-1]._replace(text=". ".join([result[-1].text, *said]))
+    return result

@@ -1,0 +1,375 @@
+"""Cuts one sentence into the things it asks for. The second step of clauses, after `foa.core.dag.segments`.
+
+A cut is made at a comma, semicolon, dash, "and", "but" or "then", and only if what follows begins like a
+clause and what stands before is one. Verbs that share an object stay together ("clean and normalize the
+data"), unless they are a list of three or more, each of which is then given the object.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+from foa.core.dag import lexicon
+from foa.core.dag.segments import HIDDEN, Segment
+
+Mark = Literal["", "then", "last", "meanwhile"]
+Kind = Literal["ask", "aside", "statement", "chat"]
+
+_TOKEN: Final = re.compile(rf"{HIDDEN}+|\w+(?:['-]\w+)*|[^\w\s]")
+_LEADER: Final = re.compile(
+    r"(?:(?P<then>and then|then|next|after (?:that|this|which)|afterwards?|subsequently|later|second(?:ly)?"
+    r"|third(?:ly)?"
+    r"|(?:when|once) (?:(?:that|this|it|you)(?: is|'s| are|'re) )?(?:done|finished|complete|completed)"
+    r"|following (?:that|this)|from there|thereafter)"
+    r"|(?P<last>finally|lastly|in the end|at the end|to finish|last but not least|at last|in conclusion)"
+    r"|(?P<meanwhile>meanwhile|in the meantime|in parallel|simultaneously|concurrently|at the same time|separately"
+    r"|independently|on the side)"
+    r"|first(?:ly)?|first of all|to start(?: with)?|to begin(?: with)?|also|additionally|in addition|furthermore"
+    r"|moreover|besides|as well|both|now|just|so|again|and|but|plus|as a (?:first|next|last|final) step)"
+    r"(?=[\s,:]|$)[,:]?\s{0,4}",
+    re.IGNORECASE,
+)
+_WRAPPER: Final = re.compile(
+    r"(?:please|kindly|(?:can|could|would|will) you(?: please| kindly)?|i(?:'d| would) (?:like|love) (?:you )?to"
+    r"|(?:i|we) (?:want|need|have) (?:you )?to|you (?:should|must|can|need to|have to|are to)|help me(?: to)?"
+    r"|let'?s|let us|make sure to|be sure to|go ahead and|try to|don'?t forget to|remember to|proceed to"
+    r"|(?:your|the|our|my) (?:task|job|goal) is to)(?=[\s,]),?\s{0,4}",
+    re.IGNORECASE,
+)
+_START: Final = re.compile(r"(?:start|begin)(?: off)? (?:by|with)\s{1,4}(?=[a-z]+ing\b)", re.IGNORECASE)
+_GENERIC: Final = re.compile(
+    r"(?:(?:please|kindly|i (?:want|need) you to|can you|could you) )?"
+    r"(?:(?:do|perform|complete|execute|carry out|follow|handle)\b.{0,60}"
+    r"|(?:the |your |my |our |here (?:is|are) )?.{0,20}\b"
+    r"(?:to-?do(?: list)?|tasks?|steps?|instructions?|plan|request|things)"
+    r"(?: .{0,30})?)$",
+    re.IGNORECASE,
+)
+_ASIDE: Final = re.compile(
+    r"(?:do not|don't|never|avoid|ensure|make sure|be (?!sure to)|keep (?:it|them|the|your|this|in)|only|no |limit"
+    r"|note that|remember that|feel free|otherwise|else\b|if not\b|use (?:[\w-]+ ){0,3}(?:style|tone|format|units?)\b)",
+    re.IGNORECASE,
+)
+_CHAT: Final = re.compile(
+    r"(?:hi|hello|hey|dear|thanks|thank you|good (?:morning|day|evening)|cheers)\b[^,.!]{0,30}[,.!]?$", re.IGNORECASE
+)
+_WANT: Final = re.compile(r"\b(?:should|must|need|needs|want|would like|has to|have to|looking for)\b", re.IGNORECASE)
+_TAIL: Final = re.compile(
+    r"[,\s]{1,3}(?:(?P<meanwhile>in parallel|simultaneously|concurrently|at the same time)"
+    r"|(?P<then>afterwards?|after that))$",
+    re.IGNORECASE,
+)
+_ENABLES: Final = re.compile(
+    r"\b(?:let|lets|allow|allows|allowing|enable|enables|enabling|help|helps) \w+|\bbetween\b(?!.*\band\b)"
+)
+_INSIDE: Final = re.compile(
+    r"\b(?:how|ability|able|ways?|trying|order|wants?|used) to\b|\b(?:who|which)\b"
+    r"|\b(?:can|could|may|might|will|would|should)\b"
+)
+
+_MAX_HEADING: Final = 200
+_HEADS: Final = frozenset({"if", "unless", "when", "whenever", "once", "after", "before", "while", "because", "since"})
+_INTRODUCES: Final = lexicon.words(
+    "based using given in for with from on by at according as to depending under through"
+)
+_ONCE: Final = lexicon.words("based from")
+_ORDERING: Final = frozenset({"once", "after"})
+_SPOKEN_OF: Final = lexicon.words("it them they its their there this that these those he she his her one ones")
+_CUTS: Final = frozenset({",", ";", "and", "but", "then", "plus", "&", "-", "\u2014", "\u2013"})
+_FIRM: Final = frozenset({";", "then", "-", "\u2014", "\u2013"})
+_KNOWN_OBJECT: Final = lexicon.words("the this these those my our your their its all each every them")
+_UNLIKELY: Final = ("ly", "ing", "ed", "ion", "ness", "ment", "ity")
+_FINITE: Final = lexicon.words("is are was were has have had will can should may means")
+
+
+class Body(NamedTuple):
+    """A request, and the same equally long with what must stay whole hidden."""
+
+    plain: str
+    hidden: str
+
+
+class Token(NamedTuple):
+    """A word (in lower case) or sign, and where it stands in the text."""
+
+    word: str
+    start: int
+    end: int
+    capital: bool
+
+
+class Piece(NamedTuple):
+    """What one cut yields. ``verb`` is the verb of an ``ask``; ``late``: it comes after the rest of its sentence."""
+
+    text: str
+    kind: Kind
+    verb: str = ""
+    mark: Mark = ""
+    late: bool = False
+
+
+class _Cut(NamedTuple):
+    """Where the clause before ends, where the next begins (a token), and what is known of it."""
+
+    end: int
+    at: int
+    verb: str
+    mark: Mark
+
+
+def cut(body: Body, segment: Segment) -> list[Piece]:
+    """Return the pieces of a sentence in the order they are to be done."""
+    start, mark, firm = skip(body, segment.start, segment.end)
+    tokens = tokenize(body, start, segment.end)
+    if not tokens:
+        return []
+    colon = next((at for at, token in enumerate(tokens[:-1]) if token.word == ":"), 0)
+    if colon:
+        return _after_colon(body, segment, tokens, colon, mark)
+    if tokens[0].word in _HEADS or tokens[0].word in _INTRODUCES:
+        found = _subordinate(body, segment, tokens, mark)
+        if found:
+            return found
+    return _sorted_pieces(_main(body, segment, tokens, mark, asked=firm))
+
+
+def whole(body: Body, segment: Segment) -> Piece:
+    """Return a segment as one piece, its leading order words and politeness taken off."""
+    start, mark, firm = skip(body, segment.start, segment.end)
+    tokens = tokenize(body, start, min(segment.end, start + 400))
+    return _piece(body, start, segment.end, begins(tokens, 0, firm=True), mark, asked=firm)
+
+
+def skip(body: Body, start: int, end: int) -> tuple[int, Mark, bool]:
+    """Pass over order words and politeness: where the clause begins, its mark, and whether it is asked for."""
+    mark: Mark = ""
+    firm = False
+    while start < end:
+        if body.hidden[start] in " \t\r\n,;:*_-\u2014\u2013.":
+            start += 1
+            continue
+        leader = _LEADER.match(body.hidden, start, end)
+        found = leader or _WRAPPER.match(body.hidden, start, end) or _START.match(body.hidden, start, end)
+        if found is None or found.end() >= end:
+            break
+        if leader is None:
+            firm = True
+        elif leader.lastgroup is not None:
+            mark, firm = _mark(leader.lastgroup), True
+        start = found.end()
+    return start, mark, firm
+
+
+def tokenize(body: Body, start: int, end: int) -> list[Token]:
+    """Return the words and signs between two places."""
+    return [
+        Token(found[0].lower(), found.start(), found.end(), found[0][0].isupper())
+        for found in _TOKEN.finditer(body.hidden, start, end)
+    ]
+
+
+def begins(tokens: Sequence[Token], at: int, *, firm: bool) -> str:
+    """Return the verb if a clause begins at token `at`, "" if none does.
+
+    ``firm``: something before says that a clause must begin here (a full stop, "then", "please"); else a
+    word that may be a noun needs an object that only a verb can have.
+    """
+    if at >= len(tokens) or (tokens[at].capital and not firm):
+        return ""
+    word = tokens[at].word
+    after = tokens[at + 1].word if at + 1 < len(tokens) else ""
+    verb = lexicon.base(word)
+    if not verb:
+        if firm and lexicon.from_gerund(word) and after:
+            return lexicon.from_gerund(word)
+        return word if after in _KNOWN_OBJECT and _maybe_verb(word) else ""
+    if after == "of" or after in _FINITE:
+        return ""
+    if word not in lexicon.NOUNS_TOO or after in lexicon.OPENERS or after[:1] == HIDDEN or after.isdecimal():
+        return verb
+    subject = any(token.word in _FINITE for token in tokens[at + 1 : at + 7])
+    return verb if firm and after and not subject else ""
+
+
+def generic(heading: str) -> bool:
+    """Tell whether a heading only says that things to do follow: "please do the following"."""
+    return len(heading) <= _MAX_HEADING and _GENERIC.match(heading) is not None
+
+
+def _maybe_verb(word: str) -> bool:
+    if not word.isalpha() or len(word) < 3 or word in lexicon.STOP or word.endswith(_UNLIKELY):  # noqa: PLR2004 - "go"
+        return False
+    return not word.endswith("s") or word.endswith("ss")
+
+
+def _mark(group: str) -> Mark:
+    return "then" if group == "then" else "last" if group == "last" else "meanwhile"
+
+
+# --- what stands before a colon or a comma ----------------------------------------------------------------
+
+
+def _after_colon(body: Body, segment: Segment, tokens: list[Token], colon: int, mark: Mark) -> list[Piece]:
+    """Read what stands before a colon: something to do with its object, "do the following", or context."""
+    before = body.hidden[tokens[0].start : tokens[colon].start].strip()
+    rest = segment._replace(start=tokens[colon].end)
+    if generic(before):
+        return cut(body, rest)
+    if begins(tokens, 0, firm=True):
+        return [_piece(body, tokens[0].start, segment.end, begins(tokens, 0, firm=True), mark, asked=True)]
+    context = Piece(_clean(body.plain[tokens[0].start : tokens[colon].start]), "statement")
+    found = cut(body, rest)
+    return [context, *found] if any(piece.kind == "ask" for piece in found) else [whole(body, segment)]
+
+
+def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark) -> list[Piece]:
+    """Read "after cleaning the data, train a model" as two things, "if x, do y" as one with its condition."""
+    comma = next((at for at, token in enumerate(tokens) if token.word in {",", "then"}), 0)
+    if not comma or comma + 1 >= len(tokens):
+        return []
+    head, inner = tokens[0].word, tokens[1]
+    rest = segment._replace(start=tokens[comma].start)
+    verb = lexicon.from_gerund(inner.word)
+    if verb and comma > 2 and head in {"after", "once", "before"}:  # noqa: PLR2004 - head, verb, object
+        done = Piece(f"{verb} {_clean(body.plain[inner.end : tokens[comma].start])}", "ask", verb, mark)
+        found = cut(body, rest)
+        if head == "before":
+            return [*found, done._replace(mark="then")]
+        return [done, *(found[:1] and [found[0]._replace(mark=found[0].mark or "then")]), *found[1:]]
+    condition = _clean(body.plain[tokens[0].start : tokens[comma].start])
+    found = cut(body, rest)
+    carried = head not in _ONCE and not any(token.word in _SPOKEN_OF for token in tokens[:comma])
+    ordered: Mark = mark or ("then" if head in _ORDERING else "")
+    return [
+        piece._replace(text=f"{condition}, {piece.text}", mark=piece.mark or ("" if number else ordered))
+        if number == 0 or (carried and piece.kind == "ask" and len(condition) <= _MAX_HEADING)
+        else piece
+        for number, piece in enumerate(found)
+    ]
+
+
+# --- the clauses of one sentence --------------------------------------------------------------------------
+
+
+def _main(body: Body, segment: Segment, tokens: list[Token], mark: Mark, *, asked: bool) -> Iterator[Piece]:
+    """Yield the pieces between the cuts, bare verbs put with the object they share."""
+    question = body.hidden[segment.start : segment.end].rstrip().endswith("?")
+    verb = begins(tokens, 0, firm=True) or ("answer" if question or tokens[0].word in lexicon.QUESTIONS else "")
+    cuts = list(_cuts(body, tokens, question=question))
+    starts = [_Cut(tokens[0].start, 0, verb, mark), *cuts]
+    ends = [one.end for one in cuts] + [segment.end]
+    bare: list[_Cut] = []
+    for one, end in zip(starts, ends, strict=True):
+        begin = tokens[one.at].start
+        if one.verb and end < segment.end and _clean(body.plain[begin:end]).lower() == one.verb:
+            bare.append(one)
+            continue
+        if len(bare) > 1:
+            shared = _clean(body.plain[tokens[one.at].end : end])
+            yield from (
+                Piece(f"{each.verb} {shared}", "ask", each.verb, "then" if number else each.mark)
+                for number, each in enumerate(bare)
+            )
+            yield Piece(f"{one.verb} {shared}", "ask", one.verb, "then")
+        else:
+            first = bare[0] if bare else one
+            yield from _timed(body, tokens, (tokens[first.at].start, end), first, asked=asked or bool(first.at))
+        bare = []
+
+
+def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:
+    """Yield the places where a new clause begins."""
+    last = 0
+    at = 1
+    listing = False
+    while at < len(tokens):
+        if tokens[at].word not in _CUTS:
+            at += 1
+            continue
+        start, mark, firm = skip(body, tokens[at].start, tokens[-1].end)
+        after = at + 1
+        while after < len(tokens) and tokens[after].start < start:
+            after += 1
+        signs = {token.word for token in tokens[at:after]}
+        sure = firm or bool(signs & _FIRM)
+        verb = begins(tokens, after, firm=sure)
+        if not verb and question:
+            verb = _asked(tokens, after)
+        is_bare = after + 1 < len(tokens) and tokens[after + 1].word in _CUTS and at - last > 1
+        if verb and is_bare and not sure:
+            listing = True
+        elif verb and not (listing and not sure) and not _blocked(body, tokens, last, at, signs):
+            yield _Cut(tokens[at].start, after, verb, mark or ("then" if "then" in signs else ""))
+            last = after
+        at = max(after, at + 1)
+
+
+def _asked(tokens: Sequence[Token], at: int) -> str:
+    """Return "answer" if a question of its own begins here, not one that speaks of what was just asked."""
+    own = tokens[at:]
+    if not own or own[0].word not in lexicon.QUESTIONS or any(token.word in _SPOKEN_OF for token in own):
+        return ""
+    return "answer"
+
+
+def _blocked(body: Body, tokens: list[Token], last: int, at: int, signs: set[str]) -> bool:
+    """Tell whether the cut would tear a relative clause, an infinitive or "between a and b" apart."""
+    before = body.hidden[tokens[last].start : tokens[at].start].lower()
+    if signs & _FIRM:
+        return False
+    if _ENABLES.search(before):
+        return True
+    return "," not in signs and (_INSIDE.search(before, 4) is not None or _relative(tokens[last:at]))
+
+
+def _relative(tokens: Sequence[Token]) -> bool:
+    """Tell whether "that" follows a noun here, and so belongs to it."""
+    return any(
+        one.word == "that" and before.word not in lexicon.PREPOSITIONS and not lexicon.base(before.word)
+        for before, one in pairwise(tokens)
+    )
+
+
+def _timed(body: Body, tokens: list[Token], span: tuple[int, int], first: _Cut, *, asked: bool) -> Iterator[Piece]:
+    """Yield a clause; two if it says "x before doing y" or "x after doing y"."""
+    start, end = span
+    inner = [token for token in tokens if start <= token.start < end]
+    for at, token in enumerate(inner[2:-2], 2):
+        verb = lexicon.from_gerund(inner[at + 1].word) if token.word in {"before", "after"} else ""
+        if not verb:
+            continue
+        main = _piece(body, start, token.start, first.verb, first.mark, asked=asked)
+        other = Piece(f"{verb} {_clean(body.plain[inner[at + 1].end : end])}", "ask", verb)
+        if token.word == "before":
+            yield from (main, other._replace(mark="then", late=True))
+        else:
+            yield from (other._replace(mark=first.mark), main._replace(mark="then"))
+        return
+    yield _piece(body, start, end, first.verb, first.mark, asked=asked)
+
+
+def _sorted_pieces(pieces: Iterator[Piece]) -> list[Piece]:
+    return sorted(pieces, key=lambda piece: piece.late)
+
+
+def _piece(body: Body, start: int, end: int, verb: str, mark: Mark, *, asked: bool) -> Piece:
+    text = _clean(body.plain[start:end])
+    tail = _TAIL.search(text)
+    if tail:
+        text, mark = text[: tail.start()], _mark(tail.lastgroup or "")
+    if _CHAT.match(text):
+        return Piece(text, "chat")
+    if _ASIDE.match(text):
+        return Piece(text, "aside")
+    if verb and lexicon.from_gerund(text.split(None, 1)[0].lower()) == verb:
+        text = f"{verb} {text.split(None, 1)[1]}"
+    if verb or asked or _WANT.search(body.hidden, start, end):
+        return Piece(text, "ask", verb, mark)
+    return Piece(text, "statement")
+
+
+def _clean(text: str) -> str:
+    """Return a clause without the signs around it and without line breaks, unless it holds code."""
+    text = text.strip(" \t\r\n,;:\u2014\u2013").removesuffix(".").rstrip()
+    return text if "`" in text else " ".join(text.split())

@@ -1,0 +1,355 @@
+"""What each clause of a request waits for. The third step of clauses, after `foa.core.dag.cutting`.
+
+A clause waits for another because it says so ("then", a numbered step), because it speaks of what the other
+yields ("it", "the results", "the chart", "what matters"), because it closes the request ("write a report"), or
+because, in one sentence or list, its verb works on what an earlier one brings ("load ..., plot ..."). Else it
+waits for nobody. A pronoun for what the asker gave ("this data ... in it") is no reason to wait: it is
+written out instead, so that the subtask can be understood alone.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from foa.core.dag import lexicon
+from foa.core.dag.cutting import Mark
+from foa.core.dag.lexicon import Stage, singular
+from foa.core.dag.segments import HIDDEN, hide
+
+_WORD: Final = re.compile(rf"{HIDDEN}+|\w+(?:['-]\w+)*|[^\w\s]")
+_MAX_CARRIED: Final = 400
+_PRONOUNS: Final = frozenset({"it", "them", "they", "its", "their"})
+_PLURAL: Final = frozenset({"them", "they", "their", "these", "those"})
+_POINTERS: Final = frozenset({"this", "that", "these", "those"})
+_INTRODUCES: Final = lexicon.words(
+    "if whether that how what why when where because and so while until unless since which who"
+)
+_EMPTY_IT: Final = lexicon.words("important necessary possible clear time okay fine best better easy hard likely")
+_PARTICLES: Final = lexicon.words("up out down off over through back for at into me us on")
+_DEFINITE: Final = lexicon.words("the this that these those each every all both its their my our your")
+_TOPIC: Final = lexicon.words("of on about regarding concerning covering describing explaining")
+_WHOLE: Final = re.compile(
+    r"\b(?:based on (?:that|this|it|these|those|them|the above|what)|all(?: of)? (?:it|this|that|them|these|those)\b"
+    r"|it all|everything|(?:the|all) (?:of the )?(?:above|foregoing|previous \w+)|accordingly|together"
+    r"|what (?:you|we|was|were|has been|have been) (?:find|found|learn|learned|did|discover|discovered|see|saw|done))\b"
+)
+_BEST: Final = re.compile(
+    r"\b(?:the|a) (?:(?:two|three|top|five|first|second|last|next)\b ?)?"
+    r"(?:most \w+|best|worst|cheapest|winner|winning|\w{3,}est|two|former|latter|others?)\b"
+)
+_ONES: Final = re.compile(r"\b(?:which|the \w+) ones?\b|\bthe (?:two|former|latter|winner)\b")
+_FREE: Final = frozenset({"what", "whatever", "whichever"})
+
+
+class Clause(NamedTuple):
+    """One thing asked. ``group`` is its sentence or list, ``step`` tells a numbered item, ``context`` what was said."""
+
+    text: str
+    verb: str
+    mark: Mark
+    group: int
+    step: bool = False
+    context: str = ""
+
+
+class _Thing(NamedTuple):
+    """What a pronoun after a clause means: a phrase, and whose product it is (None: the asker gave it)."""
+
+    phrase: str
+    maker: int | None
+    plural: bool
+
+
+class _Phrase(NamedTuple):
+    """The object of a verb: its words, and where it stands in the clause's text."""
+
+    words: tuple[str, ...]
+    start: int
+    end: int
+    heads: tuple[str, ...]
+
+
+class _View(NamedTuple):
+    """A clause taken apart: words in lower case with their places, where its verb is, and the verb's object."""
+
+    clause: Clause
+    words: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]
+    verb: int
+    stage: Stage
+    object: _Phrase | None
+
+
+class _Past(NamedTuple):
+    """What stands before a clause: the views, what each waits for, and the thing each leaves to speak of."""
+
+    views: list[_View]
+    waits: list[frozenset[int]]
+    things: list[_Thing]
+
+    def leaves(self, within: Callable[[int], bool] = lambda _: True) -> frozenset[int]:
+        """Return those of the earlier clauses nobody waits for yet."""
+        waited = frozenset[int]().union(*self.waits)
+        return frozenset(at for at in range(len(self.views)) if at not in waited and within(at))
+
+
+def linked(clauses: Sequence[Clause], given: frozenset[str] = frozenset()) -> tuple[list[str], list[tuple[int, int]]]:
+    """Return every clause's text, made to be read alone, and the edges (before, after) between their places.
+
+    ``given`` are nouns, in the singular, for what the asker gave along.
+    """
+    past = _Past([], [], [])
+    texts: list[str] = []
+    for at, clause in enumerate(clauses):
+        view = _view(clause)
+        text, meant = _spoken_of(view, past)
+        waits = _waits(view, past, meant)
+        past.things.append(_left(at, view, past, meant, given))
+        past.views.append(view)
+        past.waits.append(waits - {at})
+        texts.append(_with_context(text, clause.context, clauses, at))
+    return texts, [(before, after) for after, waits in enumerate(past.waits) for before in sorted(waits)]
+
+
+def _with_context(text: str, context: str, clauses: Sequence[Clause], at: int) -> str:
+    if not context and at and _unresolved(text) and len(clauses[0].context) <= _MAX_CARRIED:
+        context = clauses[0].context
+    return f"{context}. {text}" if context and len(context) <= _MAX_CARRIED else text
+
+
+def _unresolved(text: str) -> bool:
+    return any(word in _PRONOUNS for word in _WORD.findall(text.lower()))
+
+
+# --- taking a clause apart --------------------------------------------------------------------------------
+
+
+def _view(clause: Clause) -> _View:
+    found = list(_WORD.finditer(hide(clause.text)))
+    words = tuple(one[0].lower() for one in found)
+    places = tuple(one.span() for one in found)
+    verb = words.index(clause.verb) if clause.verb in words else -1
+    stage = lexicon.stage(clause.verb) if clause.verb != "answer" else Stage.ACQUIRE
+    return _View(clause, words, places, verb, stage, _object(words, places, verb))
+
+
+def _object(words: tuple[str, ...], places: tuple[tuple[int, int], ...], verb: int) -> _Phrase | None:
+    """Return the noun phrase after the verb, with one "of ..." behind it."""
+    start = verb + 1
+    while start < len(words) and words[start] in _PARTICLES and start <= verb + 2:
+        start += 1
+    end = _noun_phrase(words, start)
+    if verb < 0 or end == start:
+        return None
+    heads = [words[end - 1]]
+    if end < len(words) and words[end] == "of" and _noun_phrase(words, end + 1) > end + 1:
+        end = _noun_phrase(words, end + 1)
+        heads.append(words[end - 1])
+    return _Phrase(words[start:end], places[start][0], places[end - 1][1], tuple(map(singular, heads)))
+
+
+def _noun_phrase(words: tuple[str, ...], start: int) -> int:
+    """Return where the noun phrase that begins at `start` ends; `start` if there is none."""
+    at = start
+    while at < len(words) and at - start < 7:  # noqa: PLR2004 - longer ones are no handy antecedent
+        word = words[at]
+        first = at == start and word in lexicon.DETERMINERS
+        if not first and (word in _ENDS or not (word[0].isalnum() or word[0] == HIDDEN)):
+            break
+        at += 1
+    while at > start and (words[at - 1].endswith("ly") or words[at - 1] in lexicon.DETERMINERS):
+        at -= 1
+    return at
+
+
+_ENDS: Final = (
+    lexicon.PREPOSITIONS
+    | lexicon.CONJUNCTIONS
+    | lexicon.AUXILIARIES
+    | lexicon.QUESTIONS
+    | _PRONOUNS
+    | lexicon.words("him you me us everything anything then again together first once to")
+)
+
+
+# --- what it speaks of ------------------------------------------------------------------------------------
+
+
+def _spoken_of(view: _View, past: _Past) -> tuple[str, _Thing | None]:
+    """Return the clause's text with its first pronoun written out where that is simple, and what it means."""
+    at = _pronoun(view)
+    if at < 0 or not past.things:
+        return view.clause.text, None
+    word = view.words[at]
+    things = past.things[::-1]
+    thing = next((one for one in things if one.plural), things[0]) if word in _PLURAL else things[0]
+    after = view.words[at + 1] if at + 1 < len(view.words) else ""
+    if not thing.phrase or word == "they" or after in lexicon.AUXILIARIES or word in _POINTERS:
+        return view.clause.text, thing
+    start, end = view.places[at]
+    phrase = f"{thing.phrase}'s" if word in {"its", "their"} else thing.phrase
+    return view.clause.text[:start] + phrase + view.clause.text[end:], thing
+
+
+def _pronoun(view: _View) -> int:
+    """Return the place of the first word that means something said before this clause; -1 if there is none."""
+    for at, word in enumerate(view.words):
+        before = view.words[at - 1] if at else ""
+        after = view.words[at + 1] if at + 1 < len(view.words) else ""
+        own = view.object is not None and view.object.end <= view.places[at][0]
+        if word in _PRONOUNS and not (own and (before in _INTRODUCES or word in {"its", "their"})):
+            empty = (
+                word == "it"
+                and after in {"is", "was"}
+                and view.words[at + 2 : at + 3]
+                and view.words[at + 2] in _EMPTY_IT
+            )
+            if not empty:
+                return at
+        if word in _POINTERS and (before in lexicon.PREPOSITIONS or at == view.verb + 1) and _alone(after):
+            return at
+    return -1
+
+
+def _alone(after: str) -> bool:
+    return not after or after in _ENDS or not after[0].isalnum()
+
+
+def _left(at: int, view: _View, past: _Past, meant: _Thing | None, given: frozenset[str]) -> _Thing:
+    """Return what a pronoun in the next clause would mean: the object as it was, or what was made of it."""
+    unchanged = view.stage in lexicon.UNCHANGING
+    phrase = view.object
+    if phrase is None:
+        if meant is None:
+            return _Thing("", at if past.views or view.verb >= 0 else None, plural=False)
+        return meant if unchanged else meant._replace(maker=at)
+    text = view.clause.text[phrase.start : phrase.end]
+    plural = phrase.heads[0] != phrase.words[-1] and phrase.words[-1].endswith("s")
+    pointed = any(word in lexicon.POINTING for word in phrase.words[:2]) or phrase.words[-1][0] == HIDDEN
+    known = pointed or phrase.words[0] == "the" or not given.isdisjoint(phrase.heads)
+    made = _mentioned(view, past)
+    maker = (max(made) if made else None) if unchanged and known else at
+    return _Thing(_definite(text), maker, plural)
+
+
+def _definite(text: str) -> str:
+    """Write "a file" as "the file", so that it can stand for the one meant."""
+    first, _, rest = text.partition(" ")
+    if first.lower() in {"a", "an", "some", "any"} and rest:
+        return f"the {rest}"
+    determined = first.lower() in lexicon.DETERMINERS or first[0].isupper() or not first[0].isalpha()
+    return text if determined else f"the {text}"
+
+
+# --- what it waits for ------------------------------------------------------------------------------------
+
+
+def _waits(view: _View, past: _Past, meant: _Thing | None) -> frozenset[int]:
+    clause = view.clause
+    if not past.views:
+        return frozenset()
+    found = set(_mentioned(view, past))
+    if meant is not None and meant.maker is not None:
+        found.add(meant.maker)
+    same = past.leaves(lambda at: past.views[at].clause.group == clause.group)
+    if clause.mark in {"then", "last"} or _speaks_of_all(view) or _closes(view, past):
+        return past.leaves() | found
+    if _gathers(view, meant):
+        return (same or past.leaves()) | found
+    if clause.step and past.views[-1].clause.group == clause.group:
+        return same | found
+    if clause.mark == "meanwhile":
+        return frozenset(found) | past.waits[-1]
+    return frozenset(found) or _by_stage(view, past)
+
+
+def _mentioned(view: _View, past: _Past) -> frozenset[int]:
+    """Return the latest earlier clause that yields what this one names with "the", "this", "each" and the like."""
+    named = {
+        singular(word)
+        for at, word in enumerate(view.words)
+        if any(before in _DEFINITE or before.endswith("'s") for before in view.words[max(0, at - 3) : at])
+    }
+    for at in range(len(past.views) - 1, -1, -1):
+        if not named.isdisjoint(_yields(past.views[at])):
+            return frozenset({at})
+    return frozenset()
+
+
+def _yields(view: _View) -> frozenset[str]:
+    """Return the nouns for what a clause leaves behind."""
+    noun = lexicon.NOMINAL.get(view.clause.verb)
+    named = {noun} if noun else set()
+    if view.object is not None and view.stage not in lexicon.UNCHANGING:
+        named.update(head for head in view.object.heads if head[0] != HIDDEN)
+    return frozenset(named)
+
+
+def _speaks_of_all(view: _View) -> bool:
+    """Tell whether the clause names everything found so far: the results, the above, what matters."""
+    text = " ".join(view.words)
+    if _WHOLE.search(text) or _ONES.search(text):
+        return True
+    if view.clause.verb in lexicon.CHOOSING and _BEST.search(text):
+        return True
+    after = view.words[view.verb + 1 : view.verb + 2]
+    if view.verb >= 0 and after and after[0] in _FREE and view.clause.verb not in lexicon.ASKING:
+        return True
+    return any(_is_result(view.words, at) for at in range(1, len(view.words)))
+
+
+def _is_result(words: tuple[str, ...], at: int) -> bool:
+    """Tell whether "the ... results" stands at `at`, without an "of ..." that makes them somebody else's."""
+    if singular(words[at]) not in lexicon.RESULTS or words[at] in {"data", "analysis", "information"}:
+        return False
+    own = at + 1 < len(words) and words[at + 1] in {"of", "from"}
+    return not own and any(word in _DEFINITE for word in words[max(0, at - 3) : at])
+
+
+def _closes(view: _View, past: _Past) -> bool:
+    """Tell whether the clause makes a report or summary, and of nothing new."""
+    phrase = view.object
+    if phrase is None:
+        alone = view.clause.verb in {"summarize", "summarise", "conclude", "report", "recap"}
+        return alone and not any(word in _FREE for word in view.words)
+    if lexicon.singular(phrase.heads[0]) not in lexicon.DOCUMENTS or view.stage in lexicon.UNCHANGING:
+        return False
+    if phrase.words[0] in lexicon.POINTING:
+        return False
+    return not _own_topic(view, phrase, past)
+
+
+def _own_topic(view: _View, phrase: _Phrase, past: _Past) -> bool:
+    """Tell whether "a report on ..." goes on with something that was not spoken of before."""
+    first = next((at for at, word in enumerate(view.words) if at > view.verb and word in _TOPIC), -1)
+    if first < 0:
+        return False
+    topic = {singular(word) for word in view.words[first + 1 :] if word[0].isalnum() and word not in lexicon.STOP}
+    known = {singular(word) for earlier in past.views for word in earlier.words}
+    return bool(topic) and topic.isdisjoint(known | lexicon.RESULTS | _PRONOUNS) and bool(phrase.words)
+
+
+def _gathers(view: _View, meant: _Thing | None) -> bool:
+    """Tell whether "compare them" and the like takes all that its sentence or list found."""
+    return view.clause.verb in lexicon.GATHERING and meant is not None and view.object is None
+
+
+def _by_stage(view: _View, past: _Past) -> frozenset[int]:
+    """Return the earlier clauses of the same sentence or list whose work comes before this kind of work."""
+    clause = view.clause
+    if view.object is not None and any(word in lexicon.POINTING for word in view.object.words[:2]):
+        return frozenset()
+    if view.stage is not Stage.DELIVER and _novel(view, past):
+        return frozenset()
+    earlier = [at for at, one in enumerate(past.views) if one.clause.group == clause.group and one.stage < view.stage]
+    waited = frozenset[int]().union(*(past.waits[at] for at in earlier))
+    return frozenset(earlier) - waited
+
+
+def _novel(view: _View, past: _Past) -> bool:
+    """Tell whether the clause brings a name or a quotation nobody spoke of: then it is about something else."""
+    known = {word for earlier in past.views for word in earlier.words}
+    for word, (start, _) in list(zip(view.words, view.places, strict=True))[1:]:
+        if view.clause.text[start].isupper() and word not in known and word not in lexicon.STOP:
+            return True
+    return False
