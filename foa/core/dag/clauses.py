@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from foa.core.dag import lexicon
 from foa.core.dag.cutting import Body, Piece, begins, cut, generic, skip, tokenize, whole
 from foa.core.dag.plan import reduced
-from foa.core.dag.references import Clause, linked
+from foa.core.dag.references import Clause, linked, standing
 from foa.core.dag.segments import Segment, hide, segments
 from foa.wire.records import MAX_TEXT, Plan, Port, Subtask
 
@@ -49,7 +49,7 @@ def propose(text: str, inputs: tuple[Port, ...] = ()) -> Plan:
 def clauses(text: str) -> tuple[str, ...]:
     """Return the clauses of `text` in the order they are to be done; the text itself if it is one."""
     found = _read(text)
-    return tuple(clause.text for clause in found) if len(found) > 1 else (text.strip(),)
+    return tuple(map(standing, found)) if len(found) > 1 else (text.strip(),)
 
 
 def is_atomic(text: str) -> bool:
@@ -132,13 +132,20 @@ def _folded(found: list[_Found]) -> list[Clause]:
     said: list[str] = []
     for segment, piece, context in found:
         if piece.kind == "ask":
-            around = ". ".join([*said, *([context] if context else [])])
-            result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, segment.kind == "step", around))
+            if not (piece.again and _asked_before(piece, result)):
+                around = ". ".join(one for one in (*said, context, piece.context) if one)
+                result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, segment.kind == "step", around))
             said = []
         elif piece.kind == "aside" and result:
-            result[-1] = result[-1]._replace(text=f"{result[-1].text}. {piece.text}")
+            result[-1] = result[-1]._replace(aside=". ".join(filter(None, (result[-1].aside, piece.text))))
         elif piece.kind != "chat":
             said.append(piece.text)
     if said and result:
-        result[-1] = result[-1]._replace(text=". ".join([result[-1].text, *said]))
+        result[-1] = result[-1]._replace(aside=". ".join(filter(None, (result[-1].aside, *said))))
     return result
+
+
+def _asked_before(piece: Piece, earlier: list[Clause]) -> bool:
+    """Tell whether what is named in passing is a clause already: the same verb, and a word of its object."""
+    words = set(piece.text.lower().split()[1:]) - lexicon.STOP
+    return any(one.verb == piece.verb and not words.isdisjoint(one.text.lower().split()) for one in earlier)

@@ -41,10 +41,13 @@ _START: Final = re.compile(r"(?:start|begin)(?: off)? (?:by|with)\s{1,4}(?=[a-z]
 _GENERIC: Final = re.compile(
     r"(?:(?:please|kindly|i (?:want|need) you to|can you|could you) )?"
     r"(?:(?:do|perform|complete|execute|carry out|follow|handle)\b.{0,60}"
-    r"|(?:the |your |my |our |here (?:is|are) )?.{0,20}\b"
-    r"(?:to-?do(?: list)?|tasks?|steps?|instructions?|plan|request|things)"
-    r"(?: .{0,30})?)$",
+    r"|(?:the |your |my |our |these |here (?:is|are) (?:the |my |your )?)?(?:[\w-]+ ){0,2}"
+    r"(?:to-?do(?: list)?|tasks?|steps?|instructions?|things to do)(?: .{0,30})?)$",
     re.IGNORECASE,
+)
+_WORDING: Final = lexicon.words(
+    "sentence text phrase paragraph passage message title headline question quote code article word line statement"
+    " tweet prompt snippet sql letter saying verse lyrics caption comment name string"
 )
 _ASIDE: Final = re.compile(
     r"(?:do not|don't|never|avoid|ensure|make sure|be (?!sure to)|keep (?:it|them|the|your|this|in)|only|no |limit"
@@ -60,6 +63,7 @@ _TAIL: Final = re.compile(
     r"|(?P<then>afterwards?|after that))$",
     re.IGNORECASE,
 )
+_BOTH: Final = re.compile(r"\bboth\b", re.IGNORECASE)
 _ENABLES: Final = re.compile(
     r"\b(?:let|lets|allow|allows|allowing|enable|enables|enabling|help|helps) \w+|\bbetween\b(?!.*\band\b)"
 )
@@ -80,6 +84,7 @@ _CUTS: Final = frozenset({",", ";", "and", "but", "then", "plus", "&", "-", "\u2
 _FIRM: Final = frozenset({";", "then", "-", "\u2014", "\u2013"})
 _KNOWN_OBJECT: Final = lexicon.words("the this these those my our your their its all each every them")
 _UNLIKELY: Final = ("ly", "ing", "ed", "ion", "ness", "ment", "ity")
+_ADJECTIVAL: Final = ("ly", "al", "ive", "ous", "ful", "ic", "ed")
 _FINITE: Final = lexicon.words("is are was were has have had will can should may means")
 
 
@@ -100,13 +105,19 @@ class Token(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What one cut yields. ``verb`` is the verb of an ``ask``; ``late``: it comes after the rest of its sentence."""
+    """What one cut yields. ``verb`` is the verb of an ``ask``; ``late``: it comes after the rest of its sentence.
+
+    ``context`` is what was said for this clause and its neighbours; ``again``: it was named in passing ("after
+    cleaning the data"), so it may have been asked for before.
+    """
 
     text: str
     kind: Kind
     verb: str = ""
     mark: Mark = ""
+    context: str = ""
     late: bool = False
+    again: bool = False
 
 
 class _Cut(NamedTuple):
@@ -131,7 +142,10 @@ def cut(body: Body, segment: Segment) -> list[Piece]:
         found = _subordinate(body, segment, tokens, mark)
         if found:
             return found
-    return _sorted_pieces(_main(body, segment, tokens, mark, asked=firm))
+    pieces = _sorted_pieces(_main(body, segment, tokens, mark, asked=firm))
+    if len(pieces) > 1 and _BOTH.search(body.hidden, segment.start, start):
+        pieces[1] = pieces[1]._replace(mark=pieces[1].mark or "meanwhile")
+    return pieces
 
 
 def whole(body: Body, segment: Segment) -> Piece:
@@ -188,6 +202,8 @@ def begins(tokens: Sequence[Token], at: int, *, firm: bool) -> str:
         return ""
     if word not in lexicon.NOUNS_TOO or after in lexicon.OPENERS or after[:1] == HIDDEN or after.isdecimal():
         return verb
+    if after.endswith(_ADJECTIVAL) and at + 2 < len(tokens) and tokens[at + 2].word.isalpha():
+        return verb
     subject = any(token.word in _FINITE for token in tokens[at + 1 : at + 7])
     return verb if firm and after and not subject else ""
 
@@ -216,11 +232,17 @@ def _after_colon(body: Body, segment: Segment, tokens: list[Token], colon: int, 
     rest = segment._replace(start=tokens[colon].end)
     if generic(before):
         return cut(body, rest)
-    if begins(tokens, 0, firm=True):
-        return [_piece(body, tokens[0].start, segment.end, begins(tokens, 0, firm=True), mark, asked=True)]
-    context = Piece(_clean(body.plain[tokens[0].start : tokens[colon].start]), "statement")
+    verb = begins(tokens, 0, firm=True)
     found = cut(body, rest)
-    return [context, *found] if any(piece.kind == "ask" for piece in found) else [whole(body, segment)]
+    asked = sum(piece.kind == "ask" for piece in found)
+    wording = any(lexicon.singular(token.word) in _WORDING for token in tokens[:colon])
+    if wording or asked < 1 + bool(verb):
+        return [_piece(body, tokens[0].start, segment.end, verb, mark, asked=bool(verb))]
+    context = _clean(body.plain[tokens[0].start : tokens[colon].start])
+    return [
+        found[0]._replace(context=context, mark=found[0].mark or mark),
+        *(one._replace(context=context) for one in found[1:]),
+    ]
 
 
 def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark) -> list[Piece]:
@@ -232,7 +254,7 @@ def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark) 
     rest = segment._replace(start=tokens[comma].start)
     verb = lexicon.from_gerund(inner.word)
     if verb and comma > 2 and head in {"after", "once", "before"}:  # noqa: PLR2004 - head, verb, object
-        done = Piece(f"{verb} {_clean(body.plain[inner.end : tokens[comma].start])}", "ask", verb, mark)
+        done = Piece(f"{verb} {_clean(body.plain[inner.end : tokens[comma].start])}", "ask", verb, mark, again=True)
         found = cut(body, rest)
         if head == "before":
             return [*found, done._replace(mark="then")]
@@ -292,7 +314,7 @@ def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:
         while after < len(tokens) and tokens[after].start < start:
             after += 1
         signs = {token.word for token in tokens[at:after]}
-        sure = firm or bool(signs & _FIRM)
+        sure = firm or bool(signs & _FIRM) or (last > 0 and {",", "and"} <= signs)
         verb = begins(tokens, after, firm=sure)
         if not verb and question:
             verb = _asked(tokens, after)
@@ -340,7 +362,7 @@ def _timed(body: Body, tokens: list[Token], span: tuple[int, int], first: _Cut, 
         if not verb:
             continue
         main = _piece(body, start, token.start, first.verb, first.mark, asked=asked)
-        other = Piece(f"{verb} {_clean(body.plain[inner[at + 1].end : end])}", "ask", verb)
+        other = Piece(f"{verb} {_clean(body.plain[inner[at + 1].end : end])}", "ask", verb, again=True)
         if token.word == "before":
             yield from (main, other._replace(mark="then", late=True))
         else:

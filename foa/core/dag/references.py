@@ -42,7 +42,10 @@ _FREE: Final = frozenset({"what", "whatever", "whichever"})
 
 
 class Clause(NamedTuple):
-    """One thing asked. ``group`` is its sentence or list, ``step`` tells a numbered item, ``context`` what was said."""
+    """One thing asked. ``group`` is its sentence or list, ``step`` tells a numbered item.
+
+    ``context`` was said before it, ``aside`` after it; neither is looked at for what it waits for.
+    """
 
     text: str
     verb: str
@@ -50,6 +53,7 @@ class Clause(NamedTuple):
     group: int
     step: bool = False
     context: str = ""
+    aside: str = ""
 
 
 class _Thing(NamedTuple):
@@ -107,14 +111,19 @@ def linked(clauses: Sequence[Clause], given: frozenset[str] = frozenset()) -> tu
         past.things.append(_left(at, view, past, meant, given))
         past.views.append(view)
         past.waits.append(waits - {at})
-        texts.append(_with_context(text, clause.context, clauses, at))
+        texts.append(standing(clause._replace(text=text, context=clause.context or _borrowed(text, clauses, at))))
     return texts, [(before, after) for after, waits in enumerate(past.waits) for before in sorted(waits)]
 
 
-def _with_context(text: str, context: str, clauses: Sequence[Clause], at: int) -> str:
-    if not context and at and _unresolved(text) and len(clauses[0].context) <= _MAX_CARRIED:
-        context = clauses[0].context
-    return f"{context}. {text}" if context and len(context) <= _MAX_CARRIED else text
+def standing(clause: Clause) -> str:
+    """Return a clause with what was said around it."""
+    context = clause.context if len(clause.context) <= _MAX_CARRIED else ""
+    return ". ".join(filter(None, (context, clause.text, clause.aside)))
+
+
+def _borrowed(text: str, clauses: Sequence[Clause], at: int) -> str:
+    """Return the context of the first clause for one whose pronoun found nothing nearer."""
+    return clauses[0].context if at and _unresolved(text) else ""
 
 
 def _unresolved(text: str) -> bool:
