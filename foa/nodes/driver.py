@@ -39,8 +39,8 @@ class Program(Protocol):
     def birth(self, key: Key) -> Any | None:
         """Return the first state of the machine `key`; None if there is no such machine."""
 
-    def route(self, event: fx.Received | fx.Cleared, known: Callable[[Key], bool]) -> Key | None:
-        """Return whose event it is; None if nobody's."""
+    def route(self, event: fx.Received | fx.Cleared, known: Callable[[Key], bool]) -> tuple[Key, ...]:
+        """Return whose event it is; none if nobody's."""
 
 
 class Journal(Protocol):
@@ -152,7 +152,8 @@ class Driver:
     def disconnected(self, reason: str, *, final: bool) -> None:
         """Tell the roots that the bus is gone; end the node if for good."""
         self.online = False
-        self._sink.log("bus_lost", "warning", {"reason": reason, "final": final})
+        level = "info" if reason == "closed" else "warning"
+        self._sink.log("bus_lost", level, {"reason": reason, "final": final})
         for key in self._program.roots:
             self.feed(key, fx.Offline())
         if final:
@@ -171,8 +172,7 @@ class Driver:
         except WireError as error:
             self._refuse(frame, error.reason, error.detail)
         else:
-            key = self._program.route(event, self._states.__contains__)
-            if key is not None:
+            for key in self._program.route(event, self._states.__contains__):
                 self.feed(key, event)
         self._schedule()
 

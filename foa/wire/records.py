@@ -149,7 +149,10 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is asked. ``deadline_ms`` is what remained when it was sent; ``hops`` the agents it came through."""
+    """What is asked. ``deadline_ms`` is what remained when it was sent; ``hops`` the agents it came through.
+
+    ``format`` is how the submitter reads replies: a stranger at the door reads JSON.
+    """
 
     id: TaskId
     text: Text
@@ -165,6 +168,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     team: Annotated[int, Meta(ge=0, le=MAX_TEAM)] = 0
     attempts: Annotated[int, Meta(ge=1, le=20)] = 3
     hops: Annotated[tuple[AgentId, ...], Meta(max_length=16)] = ()
+    format: Literal["msgpack", "json"] = "msgpack"
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from foa.wire.ids import is_digest, is_segment
 
 TopicKind = Literal[
     "discovery", "vcv", "presence", "own", "submit", "cancel", "state", "event", "result", "request", "answer",
-    "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "dead", "control", "door",
+    "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "dead", "control", "door", "outcome",
 ]  # fmt: skip
 
 
@@ -57,6 +57,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     Rule("dead", "dead/{name}", False, 1, "whoever refused it"),
     Rule("control", "control/{name}", False, 1, "operator"),
     Rule("door", "tasks", False, 1, "anyone"),
+    Rule("outcome", "tasks/{task}/result", True, 1, "coordinator"),
 )
 
 _LEVELS: Final = {"partition": 1, "task": 1, "agent": 3, "node": 1, "name": 1}
@@ -68,7 +69,7 @@ def _width(pattern: str) -> int:
 
 _BY_HEAD: Final[dict[tuple[str, int], tuple[Rule, ...]]] = {
     key: tuple(rule for rule in TABLE if (rule.pattern.split("/")[0], _width(rule.pattern)) == key)
-    for key in {(rule.pattern.split("/")[0], _width(rule.pattern)) for rule in TABLE}
+    for key in dict.fromkeys((rule.pattern.split("/")[0], _width(rule.pattern)) for rule in TABLE)
 }
 
 _PATTERNS: Final = {rule.kind: rule.pattern for rule in TABLE}

@@ -250,8 +250,9 @@ def _abandon(context: Context, state: TaskState, *, cancel: bool, reason: str) -
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """What is being collected: filters by token."""
+    """What is being collected: filters by token; and the topic on which coordinators reply."""
 
+    replies: str
     collecting: dict[str, tuple[str, ...]] = {}
 
 
@@ -259,16 +260,20 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
     """Take one event: pass questions to the index and what arrives to the program."""
     del now, rng
     match event:
+        case fx.Online():
+            return state, [fx.Subscribe((state.replies,))]
         case fx.Told(_, Question(asked)):
             return state, [fx.Tell(Key("lookup"), asked)]
         case fx.Told(_, Answer() as answer):
             return state, [_report("answer", answer.token, answer)]
         case fx.Told(_, Collect(token, patterns)):
-            return Desk({**state.collecting, token: patterns}), [fx.Subscribe(patterns)]
+            return msgspec.structs.replace(state, collecting={**state.collecting, token: patterns}), [
+                fx.Subscribe(patterns)
+            ]
         case fx.Told(_, Enough(token)):
             patterns = state.collecting.get(token, ())
             rest = {other: kept for other, kept in state.collecting.items() if other != token}
-            return Desk(rest), [fx.Unsubscribe(patterns)] if patterns else []
+            return msgspec.structs.replace(state, collecting=rest), [fx.Unsubscribe(patterns)] if patterns else []
         case fx.Received() if state.collecting:
             return state, [_report("retained", "", event)]
         case _:

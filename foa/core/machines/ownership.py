@@ -20,8 +20,10 @@ from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
 from foa.core.routing.ownership import Holds, Lost, Opened
 from foa.core.routing.rendezvous import order
-from foa.wire.ids import NO_EPOCH, Epoch, NodeId
-from foa.wire.messages import Own, Presence
+from foa.errors import WireError
+from foa.wire import door
+from foa.wire.ids import NO_EPOCH, Epoch, NodeId, digest_of, partition_of
+from foa.wire.messages import Blob, Dead, Own, Presence, Rejected, Submit
 from foa.wire.topics import Topics
 
 Role = Literal["none", "heir", "claiming", "owner"]
@@ -57,25 +59,43 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
     match event:
         case fx.Online(resumed):
             return _online(state, now, resumed=resumed)
-        case fx.Elapsed("settle"):
+        case fx.Elapsed(timer):
+            return _elapsed(state, timer, now, rng)
+        case fx.Received():
+            return _received(state, event, now, rng)
+        case fx.Cleared(topic) if topic.kind == "presence":
+            return _gone(state, topic.node, now)
+        case fx.Told(_, "leave"):
+            return _leave(state)
+        case _:
+            return state, []
+
+
+def _elapsed(state: State, timer: str, now: float, rng: Random) -> tuple[State, list[Effect]]:
+    match timer:
+        case "settle":
             return _arrange(msgspec.structs.replace(state, settled=True), now)
-        case fx.Elapsed("refresh"):
+        case "refresh":
             state, effects = _forget_silent(state, now)
             pause = state.rules.refresh_s * (0.8 + 0.2 * rng.random())
             return state, [*effects, _presence(state), fx.Wake("refresh", now + pause)]
-        case fx.Elapsed("reclaim"):
+        case "reclaim":
             state, effects = _arrange(state, now)
             return state, [*effects, *_insist(state, now)]
+        case _:
+            return state, []
+
+
+def _received(state: State, event: fx.Received, now: float, rng: Random) -> tuple[State, list[Effect]]:
+    match event:
         case fx.Received(_, Presence() as seen):
             return _peer(state, seen, now)
         case fx.Received(_, Own() as claim):
             return _claimed(state, claim, now)
-        case fx.Cleared(topic) if topic.kind == "presence":
-            return _gone(state, topic.node, now)
+        case fx.Received(topic, Blob(document)) if topic.kind == "door":
+            return state, _through_the_door(state, event, document, rng)
         case fx.Received(topic) if topic.partition >= 0:
             return state, _opened(state, event)
-        case fx.Told(_, "leave"):
-            return _leave(state)
         case _:
             return state, []
 
@@ -84,7 +104,7 @@ def _online(state: State, now: float, *, resumed: bool) -> tuple[State, list[Eff
     """Show ourselves and listen to our peers; what we held is claimed again once they have been heard."""
     topics = state.topics
     effects: list[Effect] = [
-        fx.Subscribe((topics("presence/coordinator/+"), topics("own/+"))),
+        fx.Subscribe((topics("presence/coordinator/+"), topics("own/+"), topics("tasks"))),
         _presence(state),
         fx.Wake("refresh", now + state.rules.refresh_s),
     ]
@@ -246,6 +266,47 @@ def _opened(state: State, event: fx.Received) -> list[Effect]:
         return []
     epoch = state.claims.get(partition) if role == "owner" else None
     return [fx.Tell(Key("task", event.topic.task), Opened(partition, epoch, event))]
+
+
+def _through_the_door(state: State, event: fx.Received, document: bytes, rng: Random) -> list[Effect]:
+    """Make a stranger's document an ordinary submission.
+
+    Every coordinator hears it; with an id the owner and the heir both pass it on (it is the same task),
+    without one only the owner does. A document that cannot be read is told so where it asked for a reply.
+    """
+    fresh = f"door-{rng.getrandbits(64):016x}"
+    try:
+        task = door.read(document, fresh)
+    except WireError as error:
+        return _turned_away(state, event, error, document)
+    partition = partition_of(task.id, state.topics.partitions)
+    role = state.roles.get(partition, "none")
+    named = task.id != fresh
+    if role == "none" or (role == "heir" and not named):
+        return []
+    if not named and not event.reply_to:
+        missing = WireError("door", "a document without id needs a Response Topic; add an id or a Response Topic")
+        return _turned_away(state, event, missing, document)
+    topic = state.topics.task(partition, task.id, "submit")
+    reply_to = event.reply_to or state.topics(f"tasks/{task.id}/result")
+    return [fx.Publish(topic, Submit(task), event.envelope, reply_to=reply_to, correlation=event.correlation)]
+
+
+def _turned_away(state: State, event: fx.Received, error: WireError, document: bytes) -> list[Effect]:
+    """Say no once, not once per coordinator: the owner of the document's own partition does."""
+    partition = partition_of(digest_of(document), state.topics.partitions)
+    if state.roles.get(partition) != "owner":
+        return []
+    dead = Dead(error.reason, error.detail[:500], state.topics("tasks"), state.node, document[:256])
+    effects: list[Effect] = [
+        fx.Publish(state.topics.dead(error.reason), dead, qos=0),
+        fx.Measure("foa_dead_letters_total", label=error.reason),
+        fx.Log("door_refused", {"detail": error.detail}, "warning"),
+    ]
+    if event.reply_to:
+        refused = door.write(Rejected("unknown", "door", error.detail[:500]))
+        effects.append(fx.Publish(event.reply_to, refused, correlation=event.correlation))
+    return effects
 
 
 def _leave(state: State) -> tuple[State, list[Effect]]:

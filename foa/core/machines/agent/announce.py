@@ -30,18 +30,26 @@ def step(context: Context, state: Agent, event: Event, now: float, rng: Random) 
             return state, [fx.Wake("embed", now + context.rules.embed_retry_s)]
         case fx.Elapsed("embed") if state.vcv is None:
             return state, [_embed(context)]
-        case fx.Received(_, Award() as award):
-            return _offered(context, state, award)
-        case fx.Received(_, Withdrawn() as message):
-            return _withdrawn(state, message)
-        case fx.Received(_, Draft() as draft) if draft.cluster in state.clusters:
-            return state, [fx.Tell(Key("award", state.clusters[draft.cluster]), draft)]
+        case fx.Received():
+            return _received(context, state, event)
         case fx.Told(_, Freed(award)):
             return _freed(context, state, award)
-        case fx.Received(_, Control() as control) if control.verb == "rebirth":
-            return _online(context, state)
         case fx.Told(_, "leave"):
             return _leave(context, state)
+        case _:
+            return state, []
+
+
+def _received(context: Context, state: Agent, event: fx.Received) -> Stepped:
+    match event.message:
+        case Award() as award:
+            return _offered(context, state, award)
+        case Withdrawn() as message:
+            return _withdrawn(state, message)
+        case Draft() as draft if draft.cluster in state.clusters:
+            return state, [fx.Tell(Key("award", state.clusters[draft.cluster]), draft)]
+        case Control() as control if control.verb == "rebirth":
+            return _online(context, state)
         case _:
             return state, []
 

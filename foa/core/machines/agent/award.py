@@ -145,10 +145,10 @@ def _either(context: Context, state: Working, event: Event, now: float) -> Stepp
             progress = Progress(award.award, award.task, context.profile.agent, fraction, text[:500])
             return state, [_send(context, award, progress), _beat(award, now)]
         case fx.Elapsed("deadline"):
-            state, effects = _stumble(
+            after, effects = _stumble(
                 context, award, Stumbled("failed", "deadline", "not done before the deadline"), now
             )
-            return state, [fx.Request("cancel", "", award.award), *effects]
+            return after, [fx.Request("cancel", "", award.award), *effects]
         case fx.Told(_, Withdraw()):
             return state, [fx.Request("cancel", "", award.award), _freed(award), *_leave(context, award), fx.Retire()]
         case fx.Told(_, Begin(again, _)):

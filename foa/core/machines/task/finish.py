@@ -3,7 +3,7 @@
 from foa.core import effects as fx
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect
-from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, tell
+from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, reply, tell
 from foa.wire.messages import Result, Withdrawn
 from foa.wire.records import Status, Work
 
@@ -59,8 +59,7 @@ def end(live: Live, context: Context, now: float, result: Result) -> Ending:
             expiry_s=expiry_s(live, now),
         )
     )
-    if live.reply_to:
-        effects.append(fx.Publish(live.reply_to, result, headers(live), correlation=live.correlation))
+    effects += reply(live, context, result)
     effects.append(fx.Publish(topics.task(live.partition, live.task.id, "state/0"), None, retain=True))
     effects.append(tell(live, context, said))
     effects += withdrawals(live, context, list(live.works.values()), result.status)

@@ -14,10 +14,12 @@ from foa.core.machines.task.state import (
     Context,
     Ended,
     Live,
+    Reply,
     Shadow,
     TaskState,
-    headers,
+    answer_to,
     note,
+    reply,
     resumed,
     save,
     tell,
@@ -62,8 +64,9 @@ def submitted(
     if refusal:
         code, reason = refusal
         rejected = Rejected(task.id, code, reason[:500])
-        reply = [fx.Publish(received.reply_to, rejected, correlation=received.correlation)] if received.reply_to else []
-        return Shadow(partition), [*reply, fx.Retire(), fx.Measure("foa_tasks_rejected_total", label=code)]
+        to = Reply(received.reply_to, received.correlation, task)
+        told = [answer_to(to, rejected, context)] if received.reply_to else []
+        return Shadow(partition), [*told, fx.Retire(), fx.Measure("foa_tasks_rejected_total", label=code)]
     live = Live(
         partition,
         epoch,
@@ -99,27 +102,25 @@ def durable(live: Live, code: int, context: Context, now: float) -> tuple[TaskSt
         return fail(live, context, now, "refused", reason)
     live = msgspec.structs.replace(live, accepted=True)
     told = tell(live, context, note(live, now, "accepted", text=live.epoch.node))
-    return live, [*accept(live), told]
+    return live, [*accept(live, context), told]
 
 
-def accept(live: Live) -> list[Effect]:
+def accept(live: Live, context: Context) -> list[Effect]:
     """Tell the submitter that the task is kept; a repeated submission is told again."""
-    if not live.reply_to:
-        return []
-    message = Accepted(live.task.id, live.epoch)
-    return [fx.Publish(live.reply_to, message, headers(live), correlation=live.correlation)]
+    return reply(live, context, Accepted(live.task.id, live.epoch))
 
 
-def resubmitted(state: Live | Ended, received: fx.Received) -> tuple[TaskState, list[Effect]]:
+def resubmitted(state: Live | Ended, received: fx.Received, context: Context) -> tuple[TaskState, list[Effect]]:
     """Answer a submission that came again: where we stand, to the new address."""
     if isinstance(state, Live):
         state = msgspec.structs.replace(state, reply_to=received.reply_to, correlation=received.correlation)
-        return state, accept(state) if state.accepted else []
-    if not received.reply_to:
+        return state, accept(state, context) if state.accepted else []
+    message = received.message
+    if not received.reply_to or not isinstance(message, Submit):
         return state, []
     result = state.result
-    accepted = fx.Publish(received.reply_to, Accepted(result.task, result.epoch), correlation=received.correlation)
-    return state, [accepted, fx.Publish(received.reply_to, result, correlation=received.correlation)]
+    to = Reply(received.reply_to, received.correlation, message.task)
+    return state, [answer_to(to, Accepted(result.task, result.epoch), context), answer_to(to, result, context)]
 
 
 def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -145,7 +146,7 @@ def _resume(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
     effects.append(fx.Wake("deadline", live.ends))
     effects.append(tell(live, context, note(live, now, "taken-over", text=live.epoch.node)))
     effects.append(fx.Measure("foa_takeovers_total"))
-    effects += accept(live)
+    effects += accept(live, context)
     lease = now + context.rules.lease_s + context.rules.grace_s
     for work in live.works.values():
         effects += [fx.Wake(f"lease:{seat.award}", lease) for seat in work.seats if seat.phase == "running"]

@@ -90,7 +90,7 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
         case fx.Elapsed(timer):
             return _elapsed(context, state, timer, now)
         case fx.Received(_, Submit()):
-            return resubmitted(state, event)
+            return resubmitted(state, event, context)
         case fx.Received(_, Cancel() as cancel):
             return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
         case fx.Received(_, Result() as result):
@@ -143,7 +143,7 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
             return state, settle(late_answer, state, context, used=False)
         case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
             received = event if isinstance(event, fx.Received) else event.message.received
-            return resubmitted(state, received)
+            return resubmitted(state, received, context)
         case fx.Received(_, Result() as result) if result != state.result:
             return _first_wins(context, state, result)
         case fx.Elapsed("forget"):

@@ -22,6 +22,7 @@ from foa.core.machines.task.state import (
 )
 from foa.core.routing.choose import decide
 from foa.core.routing.exchange import Asked
+from foa.core.routing.score import preferring
 from foa.wire.messages import Ask, Award
 from foa.wire.records import Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
 
@@ -118,9 +119,17 @@ def _place(
     subtask, work = live.subtask(ident), live.works[ident]
     query = query_for(live, subtask)
     query = msgspec.structs.replace(query, exclude=_union(query.exclude, live.busy))
-    rules = msgspec.structs.replace(context.rules.weights, prefer=live.task.prefer)
-    decision = decide(query, hits, rules, subtask=ident, attempt=work.attempt + 1, team=subtask.team or live.task.team)
-    decision = msgspec.structs.replace(decision, covered=covered)
+    weights = preferring(context.rules.weights, live.task.prefer)
+    decision = decide(
+        query,
+        hits,
+        weights,
+        subtask=ident,
+        attempt=work.attempt + 1,
+        team=subtask.team or live.task.team,
+        left_ms=left_ms(live, now),
+        covered=covered,
+    )
     live = _record(live, decision)
     if not decision.chosen:
         since = live.unplaced.get(ident, now)

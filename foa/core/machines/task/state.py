@@ -1,15 +1,28 @@
 """The states of a task machine, and the snapshot that lets an heir go on from each."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect
 from foa.core.routing.score import Weights
+from foa.wire import door
 from foa.wire.envelope import Envelope
 from foa.wire.ids import Epoch, stable_hash
-from foa.wire.messages import Cancel, Declined, Done, Events, Failed, Progress, Result, State, Taken
+from foa.wire.messages import (
+    Accepted,
+    Cancel,
+    Declined,
+    Done,
+    Events,
+    Failed,
+    Progress,
+    Rejected,
+    Result,
+    State,
+    Taken,
+)
 from foa.wire.records import Decision, Note, Phase, Plan, Subtask, Task, Work
 from foa.wire.topics import Topics
 
@@ -194,6 +207,32 @@ def tell(live: Live, context: Context, *notes: Note, plan: Plan | None = None) -
 def note(live: Live, now: float, kind: str, subtask: str = "", agent: str = "", text: str = "") -> Note:
     """Return a note stamped with the time since acceptance."""
     return Note(kind, max(0, int((now - live.began) * 1000)), subtask, agent, text[:500], live.spent)
+
+
+class Reply(NamedTuple):
+    """Where a submitter listens, and the task as it was submitted (which says how it reads)."""
+
+    topic: str
+    correlation: bytes
+    task: Task
+
+
+def answer_to(to: Reply, message: Accepted | Rejected | Result, context: Context) -> fx.Publish:
+    """Return the frame that tells the submitter; what strangers read at the door is JSON, its result retained."""
+    if to.task.format == "msgpack":
+        return fx.Publish(to.topic, message, correlation=to.correlation)
+    kept = to.topic == context.topics(f"tasks/{to.task.id}/result")
+    body = door.write(message)
+    expiry = to.task.deadline_ms // 1000 + to.task.retention_s
+    return fx.Publish(to.topic, body, retain=kept, expiry_s=expiry, correlation=to.correlation)
+
+
+def reply(live: Live, context: Context, message: Accepted | Result) -> list[Effect]:
+    """Return what the submitter is told, if it said where it listens."""
+    if not live.reply_to:
+        return []
+    said = answer_to(Reply(live.reply_to, live.correlation, live.task), message, context)
+    return [said._replace(envelope=headers(live))]
 
 
 def headers(live: Live) -> Envelope:

@@ -1,0 +1,211 @@
+"""The agent: shows a profile, takes awards, and has its author's code do the work. Loads neither torch nor scipy."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, Self
+
+from foa.adapters.handlers import Assignment, inputs_of
+from foa.adapters.runners.base import Runner
+from foa.bus.port import Will
+from foa.core import effects as fx
+from foa.core.dag.blobs import CHUNK
+from foa.core.effects import Key, Step
+from foa.core.machines import blobs, lookup
+from foa.core.machines.agent import announce, award
+from foa.core.machines.agent.state import Agent, Context, Fresh, Job, Progressed, Rules, Stumbled, Yielded
+from foa.core.vcv.card import card_of
+from foa.core.vcv.profile import Profile
+from foa.errors import AgentFailed, Decline, Retry
+from foa.nodes.driver import Done, Service, frame_of
+from foa.nodes.host import Host, Place, birth, topics_of
+from foa.settings import Settings
+from foa.wire.messages import Award, Settled
+from foa.wire.records import Given
+from foa.wire.topics import Topics
+
+REPLY_SEPARATOR = "."
+
+
+class Worker(Protocol):
+    """An author's code, as the runners of `foa.adapters.runners` wrap it."""
+
+    async def run(self, assignment: Assignment) -> tuple[Given, ...]:
+        """Do the work; raises Retry, Decline or AgentFailed."""
+
+    async def revise(
+        self, assignment: Assignment, draft: tuple[Given, ...], peers: tuple[tuple[Given, ...], ...]
+    ) -> tuple[Given, ...] | None:
+        """Improve `draft` in view of the others'; None keeps it."""
+
+
+def node_of(agent: str) -> str:
+    """Return the one-segment name under which an agent takes replies."""
+    return agent.replace("/", REPLY_SEPARATOR)[-64:]
+
+
+class AgentProgram:
+    """The machines of an agent: the agent, one per award, and the lookup and blobs they share."""
+
+    def __init__(self, profile: Profile, birth: int, settings: Settings, topics: Topics) -> None:
+        """`birth` is the epoch of the capability vector: higher at every start."""
+        self.roots: tuple[Key, ...] = (announce.KEY, lookup.KEY, blobs.KEY)
+        context = Context(profile, topics, card_of(profile, topics), birth, _rules(profile, settings))
+        self.context = context
+        self._first: dict[str, Callable[[], Any]] = {
+            announce.KEY.kind: Agent,
+            "award": Fresh,
+            lookup.KEY.kind: lambda: lookup.new(lookup.Setup(topics=topics, node=node_of(profile.agent))),
+            blobs.KEY.kind: lambda: blobs.State(topics),
+        }
+        self.steps: Mapping[str, Step[Any]] = {
+            announce.KEY.kind: partial(announce.step, context),
+            "award": partial(award.step, context),
+            lookup.KEY.kind: lookup.step,
+            blobs.KEY.kind: blobs.step,
+        }
+
+    def birth(self, key: Key) -> Any | None:
+        """Return the first state of a machine."""
+        first = self._first.get(key.kind)
+        return None if first is None else first()
+
+    def route(self, event: fx.Received | fx.Cleared, known: Callable[[Key], bool]) -> tuple[Key, ...]:
+        """Say whose event it is."""
+        kind = event.topic.kind
+        if kind == "request":
+            if isinstance(event, fx.Received) and isinstance(event.message, Settled):
+                key = Key("award", event.message.award)
+                return (key,) if known(key) else ()
+            return (announce.KEY,)
+        if kind in {"channel", "control"}:
+            return (announce.KEY,)
+        if kind == "blob":
+            return (blobs.KEY,)
+        return (lookup.KEY,) if kind in {"presence", "reply"} else ()
+
+
+def _rules(profile: Profile, settings: Settings) -> Rules:
+    return Rules(
+        repeat_s=settings.agent.repeat_ms / 1000,
+        backlog=max(settings.agent.queue, 0) / max(1, profile.resources.concurrency),
+        inline_bytes=settings.wire.inline_limit,
+        chunk_bytes=min(settings.wire.chunk, CHUNK),
+        blob_expiry_s=settings.wire.retention_s,
+    )
+
+
+@dataclass
+class Handling:
+    """The handler service: one asyncio task per piece of work, cancelled when its award is."""
+
+    worker: Worker
+    tell: Callable[[Key, Any], None]
+
+    def __post_init__(self) -> None:
+        """Start with nothing running."""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def handler(self, job: Job, done: Done) -> None:
+        """Start one draft or revision; `done` gets `Yielded` or `Stumbled`."""
+        task = asyncio.get_running_loop().create_task(self._work(job, done))
+        self._tasks[job.award.award] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.award.award, None))
+
+    def cancel(self, award_id: str, done: Done) -> None:
+        """Stop the work on an award, if any runs."""
+        del done
+        if (task := self._tasks.pop(award_id, None)) is not None:
+            task.cancel()
+
+    def close(self) -> None:
+        """Stop all work."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    async def _work(self, job: Job, done: Done) -> None:
+        done(await attempt(self.worker, job, self._progress(job.award)), "")
+
+    def _progress(self, award_: Award) -> Callable[..., None]:
+        loop = asyncio.get_running_loop()
+
+        def progress(fraction: float, text: str = "") -> None:
+            loop.call_soon_threadsafe(self.tell, Key("award", award_.award), Progressed(float(fraction), str(text)))
+
+        return progress
+
+
+async def attempt(worker: Worker, job: Job, progress: Callable[..., None]) -> Yielded | Stumbled:
+    """Do one job and say what came of it, in the words that travel."""
+    assignment = assignment_of(job, progress)
+    try:
+        if job.round:
+            return Yielded(await worker.revise(assignment, job.draft, job.peers))
+        return Yielded(await worker.run(assignment))
+    except Decline as error:
+        code, reason = error.args if len(error.args) == 2 else ("declined", str(error))  # noqa: PLR2004 - code, reason
+        return Stumbled("declined", str(code)[:64] or "declined", str(reason))
+    except Retry as error:
+        return Stumbled(
+            "failed", "retry", str(error) or "the agent asks for another try", after_ms=int(error.after * 1000)
+        )
+    except AgentFailed as error:
+        return Stumbled("failed", _code(str(error)), str(error), error.retryable)
+
+
+def _code(reason: str) -> str:
+    """Return the word for a failure that discredits the agent rather than the subtask."""
+    return "lies" if reason.startswith("lies") else "garbage" if reason.startswith("answered garbage") else "handler"
+
+
+def assignment_of(job: Job, progress: Callable[..., None]) -> Assignment:
+    """Return what the author's code is given."""
+    granted = job.award
+    return Assignment(
+        text=granted.subtask.text,
+        task=granted.task,
+        subtask=granted.subtask.id,
+        key=granted.key,
+        attempt=granted.attempt,
+        left_ms=job.left_ms,
+        budget=granted.budget,
+        policies=granted.policies,
+        inputs=inputs_of(job.inputs),
+        progress=progress,
+        round=job.round,
+    )
+
+
+class AgentHost(Host):
+    """A host that also starts and closes the author's code."""
+
+    def __init__(self, runner: Runner, settings: Settings) -> None:
+        """Run what `runner` declares."""
+        profile, topics = runner.profile, topics_of(settings)
+        program = AgentProgram(profile, birth(), settings, topics)
+        self.handling = Handling(runner, self._tell)
+        self._runner = runner
+        services: dict[str, Service] = {"handler": self.handling.handler, "cancel": self.handling.cancel}
+        place = Place(profile.agent, node_of(profile.agent), will_of(program.context))
+        super().__init__(place, program, services, settings)
+
+    def _tell(self, key: Key, message: Any) -> None:
+        self.driver.tell(key, message)
+
+    async def __aenter__(self) -> Self:
+        """Make the author's code ready before anybody can find the agent."""
+        await self._runner.start()
+        return await super().__aenter__()
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Stop the work, then say goodbye."""
+        self.driver.tell(announce.KEY, "leave")
+        self.handling.close()
+        await super().__aexit__(*exc)
+        await self._runner.close()
+
+
+def will_of(context: Context) -> Will:
+    """Return the will of an agent: its card again, marked offline."""
+    return Will(frame_of(announce.card(context, "offline")))

@@ -1,0 +1,82 @@
+"""The coordinator: owns partitions, and runs the tasks in them."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from foa.core import effects as fx
+from foa.core.effects import Key, Step
+from foa.core.machines import lookup, ownership
+from foa.core.machines.task import machine as task
+from foa.core.machines.task.state import Context, Rules, Shadow
+from foa.core.routing.score import Weights
+from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
+from foa.settings import Settings
+from foa.wire.ids import partition_of
+from foa.wire.topics import Topics
+
+_TASK_KINDS: Final = frozenset({"submit", "cancel", "state", "result", "answer"})
+
+
+class CoordinatorProgram:
+    """The machines of a coordinator: ownership, one per task, and the lookup they share."""
+
+    def __init__(self, node: str, birth: int, settings: Settings, topics: Topics) -> None:
+        """`birth` grows with every start of the node: peers tell its lives apart by it."""
+        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY)
+        self._topics = topics
+        self._first: dict[Key, Callable[[], Any]] = {
+            ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
+            lookup.KEY: lambda: lookup.new(lookup.Setup(topics=topics, node=node)),
+        }
+        self.steps: Mapping[str, Step[Any]] = {
+            ownership.KEY.kind: ownership.step,
+            lookup.KEY.kind: lookup.step,
+            "task": partial(task.step, Context(topics, _task_rules(settings))),
+        }
+
+    def birth(self, key: Key) -> Any | None:
+        """Return the first state of a machine; a task begins as its heir sees it."""
+        if key.kind == "task":
+            return Shadow(partition_of(key.id, self._topics.partitions))
+        first = self._first.get(key)
+        return None if first is None else first()
+
+    def route(self, event: fx.Received | fx.Cleared, known: Callable[[Key], bool]) -> tuple[Key, ...]:
+        """Say whose event it is; what concerns a task not known here is judged by the ownership machine."""
+        topic = event.topic
+        if topic.kind in _TASK_KINDS:
+            key = Key("task", topic.task)
+            return (key,) if known(key) else (ownership.KEY,)
+        if topic.kind in {"own", "door"} or (topic.kind == "presence" and topic.name == "coordinator"):
+            return (ownership.KEY,)
+        return (lookup.KEY,) if topic.kind in {"presence", "reply"} else ()
+
+
+def _ownership_rules(settings: Settings) -> ownership.Rules:
+    return ownership.Rules(refresh_s=settings.coordinator.refresh_s, reclaim_s=settings.coordinator.claim_ms / 1000)
+
+
+def _task_rules(settings: Settings) -> Rules:
+    chosen = settings.coordinator
+    return Rules(
+        accept_s=chosen.accept_ms / 1000,
+        lease_s=chosen.lease_ms / 1000,
+        grace_s=chosen.grace_ms / 1000,
+        planners=chosen.planners,
+        plan_s=chosen.plan_timeout_ms / 1000,
+        candidates=settings.matching.retrieve,
+        rounds=settings.cluster.rounds,
+        round_s=settings.cluster.round_ms / 1000,
+        inline_bytes=settings.wire.inline_limit,
+        weights=Weights(shortfall=settings.matching.shortfall, cost=settings.matching.cost),
+    )
+
+
+def coordinator(settings: Settings) -> Host:
+    """Return a coordinator, ready to be entered."""
+    topics, born = topics_of(settings), birth()
+    node = named(settings, "coordinator")
+    program = CoordinatorProgram(node, born, settings, topics)
+    will = presence_will(topics, "coordinator", node, born)
+    return Host(Place(client_id(settings, node), node, will), program, {}, settings)

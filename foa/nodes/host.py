@@ -1,0 +1,151 @@
+"""One node in one process: its bus, driver, journal, telemetry and health page, started and ended in order.
+
+Every kind of node is run by this class. It ends by itself only when the bus refuses it for good (wrong
+credentials, its identity taken by another process), and says so.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from random import SystemRandom
+from typing import Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from foa.adapters.health import HealthServer
+from foa.adapters.journal import MemoryJournal, SqliteJournal
+from foa.adapters.telemetry import Telemetry
+from foa.bus.mqtt.client import MqttBus
+from foa.bus.port import Options, Will
+from foa.core.effects import Key
+from foa.nodes.driver import Driver, Program, Service
+from foa.settings import Settings
+from foa.wire import codec
+from foa.wire.envelope import Frame
+from foa.wire.messages import NodeKind, Presence
+from foa.wire.topics import Topics
+
+DEFAULT_PORT = 1883
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Who a node is on the bus: its Client ID, its one-segment name, its will, and how long its session is kept."""
+
+    client_id: str
+    node: str
+    will: Will | None = None
+    session_s: int | None = None
+    keeps_journal: bool = True
+
+
+def topics_of(settings: Settings) -> Topics:
+    """Return the topics of the federation these settings name."""
+    return Topics(settings.wire.root, settings.wire.partitions)
+
+
+def options_of(settings: Settings, place: Place) -> Options:
+    """Return how a node connects."""
+    broker = settings.broker
+    url = urlsplit(broker.url)
+    session = broker.session_expiry_s if place.session_s is None else place.session_s
+    return Options(
+        place.client_id,
+        url.hostname or "127.0.0.1",
+        url.port or DEFAULT_PORT,
+        broker.username or None,
+        broker.password or None,
+        place.will,
+        clean_start=session == 0,
+        session_expiry_s=session,
+        keep_alive_s=broker.keep_alive_s,
+        receive_maximum=broker.receive_maximum,
+        maximum_packet_size=broker.packet_limit,
+        max_queued=broker.max_queued,
+        connect_timeout_s=broker.connect_timeout_s,
+        backoff_min_s=broker.backoff_min_s,
+        backoff_max_s=broker.backoff_max_s,
+    )
+
+
+class Host:
+    """A node that runs in this process; an async context manager."""
+
+    def __init__(self, place: Place, program: Program, services: Mapping[str, Service], settings: Settings) -> None:
+        """Wire the node together; nothing happens before it is entered."""
+        self.place = place
+        self._settings = settings
+        loop = asyncio.get_running_loop()
+        self.telemetry = Telemetry(place.node, settings.log.level, as_json=settings.log.json)
+        self.stopped: asyncio.Future[str] = loop.create_future()
+        self._journal = self._open_journal()
+        self.driver = Driver(
+            place.node,
+            program,
+            topics_of(settings),
+            clock=loop,
+            rng=SystemRandom(),
+            journal=self._journal,
+            sink=self.telemetry,
+            services=services,
+            stopped=self.stop,
+        )
+        self._bus = MqttBus(options_of(settings, place), self.driver, loop)
+        self._health = HealthServer(self.telemetry.registry, lambda: self.driver.online)
+
+    def _open_journal(self) -> SqliteJournal | MemoryJournal:
+        if not self.place.keeps_journal:
+            return MemoryJournal()
+        return SqliteJournal(Path(self._settings.node.state_dir) / f"{self.place.node}.sqlite")
+
+    async def __aenter__(self) -> Self:
+        """Connect; raises Refused or BusError if that cannot be."""
+        if self._settings.http.port:
+            self._health.start(self._settings.http.host, self._settings.http.port)
+        self.driver.start(self._bus)
+        try:
+            await self._bus.open(self._settings.broker.connect_timeout_s)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Say goodbye in good order."""
+        self.driver.close()
+        await self._bus.close()
+        self._journal.close()
+        self._health.close()
+
+    def stop(self, reason: str) -> None:
+        """End the node; `reason` is shown to the user."""
+        if not self.stopped.done():
+            self.stopped.set_result(reason)
+
+    async def leave(self, key: Key, seconds: float) -> None:
+        """Tell the node's machine to leave, and give peers time to take over."""
+        self.driver.tell(key, "leave")
+        await asyncio.sleep(seconds)
+
+
+def named(settings: Settings, role: str) -> str:
+    """Return the node's name: the one set, else one made up (such a node finds no journal of an earlier life)."""
+    return settings.node.name or f"{role}-{secrets.token_hex(4)}"
+
+
+def client_id(settings: Settings, node: str) -> str:
+    """Return a node's identity on the bus, ``org/unit/node``."""
+    return f"{settings.node.org}/{settings.node.unit}/{node}"
+
+
+def birth() -> int:
+    """Return a number that is higher at every start: milliseconds of the wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def presence_will(topics: Topics, role: NodeKind, node: str, born: int) -> Will:
+    """Return the will that tells of a node's death; it names the life that ended."""
+    message = Presence(node, role, born, alive=False)
+    return Will(Frame(topics.presence(role, node), codec.encode(message), retain=True, expiry_s=60))

@@ -1,0 +1,105 @@
+"""The index node: holds the vectors of its partitions, answers searches, embeds for those without a model."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from foa.adapters import embed, exact
+from foa.adapters.embed import Embedder, SentenceEmbedder
+from foa.adapters.hnsw import HnswIndex
+from foa.core import effects as fx
+from foa.core.effects import Key, Step
+from foa.core.machines import shard
+from foa.core.routing.exchange import IndexCall
+from foa.core.vcv.card import profile_of
+from foa.errors import ConfigError, WireError
+from foa.nodes.driver import Done, Service
+from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
+from foa.settings import Settings
+
+KEY = Key("shard")
+
+
+class ShardProgram:
+    """The one machine of an index node."""
+
+    def __init__(self, setup: shard.Setup) -> None:
+        """Run the node that `setup` describes."""
+        self.roots: tuple[Key, ...] = (KEY,)
+        self.steps: Mapping[str, Step[Any]] = {KEY.kind: shard.step}
+        self._setup = setup
+
+    def birth(self, key: Key) -> Any | None:
+        """Return the first state of the machine."""
+        return shard.new(self._setup) if key == KEY else None
+
+    def route(self, event: fx.Received | fx.Cleared, known: Callable[[Key], bool]) -> tuple[Key, ...]:
+        """Give everything to the one machine."""
+        del event, known
+        return (KEY,)
+
+
+class Indexing:
+    """The services of an index node. Embedding has one thread of its own: the bus never waits for a model."""
+
+    def __init__(self, embedder: Embedder, crossover: int) -> None:
+        """Start loading the model."""
+        self._embedder = embedder
+        self._index = HnswIndex(embedder.dim, crossover)
+        self._pool = ThreadPoolExecutor(1, "foa-embed")
+        if isinstance(embedder, SentenceEmbedder):
+            embedder.warm()
+
+    def services(self) -> dict[str, Service]:
+        """Return the services by name."""
+        return {"index": self.index, "embed": self.embed, "card": self.card}
+
+    def index(self, call: IndexCall, done: Done) -> None:
+        """Change or search the index, at once."""
+        done(exact.serve(self._index, call), "")
+
+    def card(self, body: bytes, done: Done) -> None:
+        """Read a stranger's card; its own words name the agent, so the topic's claim is checked by the machine."""
+        try:
+            done(profile_of(body), "")
+        except WireError as error:
+            done(None, error.detail)
+
+    def embed(self, texts: tuple[str, ...], done: Done) -> None:
+        """Make vectors, in the thread."""
+        asyncio.get_running_loop().create_task(self._embed(texts, done))
+
+    async def _embed(self, texts: tuple[str, ...], done: Done) -> None:
+        try:
+            vectors = await asyncio.get_running_loop().run_in_executor(self._pool, embed.serve, self._embedder, texts)
+        except ConfigError as error:
+            done(None, str(error))
+        else:
+            done(vectors, "")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def shard_node(settings: Settings) -> Host:
+    """Return an index node, ready to be entered."""
+    topics, born = topics_of(settings), birth()
+    node = named(settings, "index")
+    chosen = settings.index
+    cache = Path(settings.node.state_dir) / chosen.cache if chosen.cache else None
+    embedder = embed.embedder(chosen.model, cache=cache, batch=chosen.batch)
+    setup = shard.Setup(
+        topics=topics,
+        node=node,
+        epoch=born,
+        model=embedder.model,
+        dim=embedder.dim,
+        replicas=chosen.replicas,
+        refresh_s=settings.coordinator.refresh_s,
+    )
+    indexing = Indexing(embedder, chosen.crossover)
+    place = Place(client_id(settings, node), node, presence_will(topics, "index", node, born), keeps_journal=False)
+    return Host(place, ShardProgram(setup), indexing.services(), settings)
