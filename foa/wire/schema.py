@@ -9,12 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
+from foa.wire.card import Card
 from foa.wire.codec import CARRIES, MAX_PAYLOAD, MESSAGES, encode
+from foa.wire.door import Document
 from foa.wire.examples import EXAMPLES
 from foa.wire.messages import Message
 from foa.wire.topics import TABLE, Rule, Topics
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+DOCUMENTS: Final[dict[str, type[msgspec.Struct]]] = {"card": Card, "task": Document}
 SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 MEDIA: Final = "application/msgpack"
 _BIN: Final = "msgpack bin; base64 in the JSON view"
@@ -33,7 +36,9 @@ def generate(root: str = "foa/v1") -> dict[str, str | bytes]:
     """Return all generated files below ``schemas/v1`` by relative name."""
     files: dict[str, str | bytes] = {"asyncapi.json": _text(asyncapi(root))}
     for kind in MESSAGES:
-        files[f"messages/{tag(kind)}.json"] = _text(json_schema(kind))
+        files[f"messages/{tag(kind)}.json"] = _text(json_schema(kind, tag(kind)))
+    for name, document in DOCUMENTS.items():
+        files[f"documents/{name}.json"] = _text(json_schema(document, name))
     for message in EXAMPLES:
         files[f"examples/{tag(type(message))}.msgpack"] = encode(message)
         files[f"examples/{tag(type(message))}.json"] = _text(json.loads(msgspec.json.encode(message)))
@@ -45,11 +50,11 @@ def tag(kind: type[Message]) -> str:
     return str(kind.__struct_config__.tag)
 
 
-def json_schema(kind: type[Message]) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of one message, self-contained."""
+def json_schema(kind: type[msgspec.Struct], name: str) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one message or document, self-contained."""
     (schema,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     own = parts.pop(schema["$ref"].rpartition("/")[2])
-    return {"$schema": DIALECT, "$id": f"urn:foa:v1:{tag(kind)}", **_noted(own), "$defs": _noted(parts)}
+    return {"$schema": DIALECT, "$id": f"urn:foa:v1:{name}", **_noted(own), "$defs": _noted(parts)}
 
 
 def _noted(node: Any) -> Any:
@@ -137,21 +142,21 @@ _JSON_MESSAGES: Final[dict[str, dict[str, Any]]] = {
         "title": "AgentCard",
         "summary": "An A2A 1.0 Agent Card; the user property a2a-status is online or offline",
         "contentType": "application/json",
-        "payload": {"type": "object", "required": ["name", "description", "version", "skills"]},
+        "payload": {"schemaFormat": SCHEMA_FORMAT, "schema": {"$ref": "./documents/card.json"}},
     },
     "door": {
         "name": "door",
         "title": "PlainTask",
         "summary": "A task as people and scripts write it; see docs/wire.md",
         "contentType": "application/json",
-        "payload": {"type": "object", "required": ["text"]},
+        "payload": {"schemaFormat": SCHEMA_FORMAT, "schema": {"$ref": "./documents/task.json"}},
     },
     "outcome": {
         "name": "outcome",
         "title": "PlainResult",
         "summary": "How a task that came in by the door ended, as people and scripts read it; see docs/wire.md",
         "contentType": "application/json",
-        "payload": {"type": "object", "required": ["task", "status"]},
+        "payload": {"type": "object", "required": ["id", "status"]},
     },
 }
 
