@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from foa.adapters.mistakes import explain
 from foa.adapters.runners.base import Declared, Run
 from foa.core.vcv.profile import Profile, Skill, Spec
 from foa.errors import ConfigError, WireError
@@ -181,6 +182,15 @@ class _File(_Table):
         return self
 
 
+_KEYS: Final = {
+    name: tuple(table.model_fields)
+    for name, table in (
+        ("", _File), ("skill", _Skill), ("input", _Port), ("output", _Port), ("resources", _Resources),
+        ("policies", _Policies), ("spec", _Spec), ("run", _Run),
+    )
+}  # fmt: skip
+
+
 def path_of(path: Path) -> Path:
     """Return the profile file that `path` means: a folder's ``profile.toml``."""
     return path / FILE if path.is_dir() else path
@@ -195,12 +205,13 @@ def problems(path: Path) -> list[str]:
     try:
         parsed = _File.model_validate(document)
     except ValidationError as error:
-        return [f"{file.name}: {line}" for line in _explained(error)]
+        found = [dict(each) for each in error.errors(include_url=False)]
+        return [f"{file.name}: {line}" for line in explain(found, _KEYS)]
     return [f"{file.name}: {line}" for line in _lost_files(file, parsed.run)]
 
 
 def load(path: Path) -> Declared:
-    """Return what a profile file (or the folder of one) declares; ConfigError is its first mistake, the rest counted."""
+    """Return what a profile file (or its folder) declares; ConfigError is its first mistake, the rest counted."""
     found = problems(path)
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -275,97 +286,3 @@ def _run(run: _Run, file: Path) -> Run:
         cwd=str((file.parent / run.cwd).resolve()),
         env=run.env,
     )
-
-
-# --- explaining ------------------------------------------------------------------------------------------------
-
-
-_MENDS: Final = {
-    "missing": "is missing",
-    "string_type": "must be text in quotes",
-    "bool_type": "must be true or false, without quotes",
-    "bool_parsing": "must be true or false, without quotes",
-    "int_type": "must be a whole number, without quotes",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number, without quotes",
-    "finite_number": "must be a finite number",
-    "tuple_type": 'must be a list, such as ["one", "two"]',
-    "string_too_short": "must not be empty",
-    "string_pattern_mismatch": "must be a version such as 1.0.0",
-}
-_TABLES: Final = ("skill", "input", "output")
-_EXAMPLES: Final = {
-    "agent": 'agent = "acme/data/profiler"',
-    "name": 'name = "Profiler"',
-    "description": 'description = "What it does, in the words of those who will ask for it"',
-    "skill": '[[skill]] with id = "…" and description = "…": agents are found by their skills',
-    "output": '[[output]] with name = "result" and type = "text/plain": say what it gives back',
-    "run": '[run] with python = "handler.py:run", command = ["program"] or http = "https://…"',
-    "id": 'id = "find-outliers"',
-    "type": 'type = "text/csv"',
-}
-
-
-def _explained(error: ValidationError) -> Iterator[str]:
-    for each in error.errors(include_url=False):
-        yield _explain(dict(each))
-
-
-def _explain(each: dict[str, Any]) -> str:
-    kind, where = each["type"], [str(part) for part in each["loc"]]
-    key = ".".join(where)
-    if kind == "extra_forbidden":
-        return f"{key}: is no key of a profile{_did_you_mean(where)}"
-    if kind == "missing":
-        return f"{key}: is missing, add {_EXAMPLES.get(where[-1], where[-1] + ' = …')}"
-    if kind in ("model_type", "dict_type", "tuple_type") and where[0] in _TABLES and len(where) <= 2:  # noqa: PLR2004
-        return f"{where[0]}: is written as a list of tables, [[{where[0]}]]"
-    if kind in ("model_type", "dict_type"):
-        return f"{key}: is written as a table, [{key}]"
-    if kind == "too_short" and where[-1] in _EXAMPLES:
-        return f"{key}: is empty, add {_EXAMPLES[where[-1]]}"
-    shown = "" if isinstance(each["input"], dict | _Table) else f" {_shown(each['input'])}:"
-    return f"{key}:{shown} {_mend(each)}" if key else _mend(each)
-
-
-def _mend(each: dict[str, Any]) -> str:
-    if each["type"] == "value_error":
-        return str(each["ctx"]["error"])
-    if each["type"] == "literal_error":
-        return f"must be one of {each['ctx']['expected']}"
-    message = str(each["msg"])
-    return _MENDS.get(each["type"], message.removeprefix("Input ").replace("should be", "must be").lower())
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value[:60]}{"…" if len(value) > 60 else ""}"'  # noqa: PLR2004 - a line stays a line
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{list(value)!r}"[:60] if isinstance(value, tuple) else str(value)[:60]
-
-
-def _did_you_mean(where: list[str]) -> str:
-    """Name the nearest key of the same table; failing that, the table where that key belongs."""
-    wrong, table = where[-1], _table(where[:-1])
-    near = difflib.get_close_matches(wrong, table.model_fields, n=1, cutoff=0.6)
-    if near:
-        return f": did you mean {near[0]}?"
-    for name, model in (
-        ("resources", _Resources),
-        ("policies", _Policies),
-        ("run", _Run),
-        ("spec", _Spec),
-        ("", _File),
-    ):
-        if wrong in model.model_fields and model is not table:
-            return f": it belongs under [{name}]" if name else ": it belongs at the top of the file"
-    return f"; keys here are {', '.join(table.model_fields)}"
-
-
-def _table(where: list[str]) -> type[_Table]:
-    models: dict[str, type[_Table]] = {
-        "skill": _Skill, "input": _Port, "output": _Port, "resources": _Resources, "policies": _Policies,
-        "spec": _Spec, "run": _Run,
-    }  # fmt: skip
-    return models.get(where[0], _File) if where else _File

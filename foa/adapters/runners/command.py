@@ -135,6 +135,7 @@ async def _end(process: Process) -> None:
     _signal(process, signal.SIGKILL)
     if process.returncode is None:
         await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - the only way to give up pipes unread
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

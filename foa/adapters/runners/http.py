@@ -79,6 +79,7 @@ class HttpRunner:
         try:
             with self._opener.open(post, timeout=seconds) as reply:
                 body: bytes = reply.read(MAX_ANSWER + 1)
+                cut = bool(reply.length) and len(body) <= MAX_ANSWER
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(error) from error
@@ -86,6 +87,8 @@ class HttpRunner:
             raise
         except (OSError, http.client.HTTPException) as error:
             raise AgentFailed(f"{self._run.http} cannot be reached: {one_line(error)}") from error
+        if cut:
+            raise AgentFailed(f"{self._run.http} broke off in the middle of its answer")
         if len(body) > MAX_ANSWER:
             raise garbage(f"more than {MAX_ANSWER // 1024 // 1024} MiB")
         return body
