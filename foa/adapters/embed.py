@@ -109,15 +109,13 @@ class SentenceEmbedder:
         vectors = encoder.encode(
             texts, batch_size=self._batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
         )
+        if vectors.shape[1] != self.dim:
+            raise ConfigError(f"index.model = {self.model!r} has {vectors.shape[1]} dimensions, not {self.dim}")
         return normalised(vectors)
 
     def _load(self) -> Any:
         if self._encoder is None:
             self._encoder = load(self.model)
-            found = self._encoder.get_sentence_embedding_dimension()
-            if found != self.dim:
-                self._encoder = None
-                raise ConfigError(f"index.model = {self.model!r} has {found} dimensions, not {self.dim}")
         return self._encoder
 
 

@@ -16,8 +16,8 @@ MAX_CANDIDATES: Final = 64
 """What a `Decision` may list; the worst refused ones are left out first."""
 
 AUTO_TEAM: Final = 3
-AUTO_TEAM_WITHIN: Final = 0.75
-"""A team formed by itself has at most 3 members, each at least this good compared with the best."""
+TEAM_RATIO: Final = 0.75
+"""A team formed by itself has at most 3 members, each with at least this share of the best score."""
 
 
 def consider(
@@ -39,8 +39,8 @@ def consider(
     scored = [
         alpha(query, hit, weights, Circumstances(loads.get(hit.agent, 0), left_ms, share)) for hit in permitted
     ]  # fmt: skip
-    good = sorted((c for c in scored if c.score > 0.0), key=lambda c: (-c.score, c.agent))
-    unrelated = [_unrelated(c) for c in scored if c.score <= 0.0]
+    good = sorted((c for c in scored if c.score > weights.floor), key=lambda c: (-c.score, c.agent))
+    unrelated = [_unrelated(c) for c in scored if c.score <= weights.floor]
     refused = [refuse(hit, refusal) for hit, refusal in verdicts if refusal is not None]
     return (*good, *sorted(unrelated + refused, key=lambda c: (-c.cosine, c.agent)))[:MAX_CANDIDATES]
 
@@ -67,12 +67,13 @@ def _share(query: Query, permitted: Sequence[Hit]) -> float:
 def _unrelated(candidate: Candidate) -> Candidate:
     return msgspec.structs.replace(
         candidate,
-        score=0.0,
-        refused=f"unrelated: cosine {candidate.cosine:.3f}, spec {candidate.spec:.3f}; alpha is 0",
+        refused=f"unrelated: alpha {candidate.score:.3g}, cosine {candidate.cosine:.3f}, spec {candidate.spec:.3f}",
     )
 
 
-def pick(candidates: Sequence[Candidate], hits: Iterable[Hit], team: int = 0) -> tuple[tuple[str, ...], str]:
+def pick(
+    candidates: Sequence[Candidate], hits: Iterable[Hit], team: int = 0, ratio: float = TEAM_RATIO
+) -> tuple[tuple[str, ...], str]:
     """Return the chosen among `candidates` (best first, as given) and why so many; none if all are refused.
 
     ``team`` 0 decides by itself: one, unless the best says ``refines`` and others that do, with the same output
@@ -91,9 +92,9 @@ def pick(candidates: Sequence[Candidate], hits: Iterable[Hit], team: int = 0) ->
         return tuple(c.agent for c in chosen), f"{len(chosen)} of a team of {team} that was asked for"
     if not lead.refines:
         return (best.agent,), "alone, since its answers do not gain from peers"
-    close = [c for c in others if _is_peer(known[c.agent], lead) and c.score >= AUTO_TEAM_WITHIN * best.score]
+    close = [c for c in others if _is_peer(known[c.agent], lead) and c.score >= ratio * best.score]
     chosen = (best, *close)[:AUTO_TEAM]
-    reason = f"team of {len(chosen)}, peers that refine and score within {AUTO_TEAM_WITHIN:.0%} of the best"
+    reason = f"team of {len(chosen)}, peers that refine and score at least {ratio:.0%} of the best"
     return tuple(c.agent for c in chosen), reason if close else "alone, no peer comes close"
 
 
@@ -109,6 +110,7 @@ def decide(
     subtask: str,
     attempt: int = 1,
     team: int = 0,
+    ratio: float = TEAM_RATIO,
     loads: Mapping[str, int] | None = None,
     left_ms: float | None = None,
     refused: Sequence[Candidate] = (),
@@ -116,7 +118,7 @@ def decide(
 ) -> Decision:
     """Return who gets `subtask` and why. ``refused`` and ``covered`` come from the `Found` that had the hits."""
     candidates = consider(query, hits, weights, loads, left_ms)
-    chosen, reason = pick(candidates, hits, team)
+    chosen, reason = pick(candidates, hits, team, ratio)
     seen = {candidate.agent for candidate in candidates}
     told = tuple(c for c in refused if c.agent not in seen)
     best = next((c for c in candidates if c.agent in chosen), None)

@@ -19,7 +19,8 @@ class Weights(msgspec.Struct, frozen=True):
     """The knobs of alpha. ``shortfall`` is λ, ``cost`` is μ, ``latency`` is ν; the next four are the w_i.
 
     ``named``: the least that both cosines count for where the query names skills and the agent has them all,
-    since an exact skill is better evidence than a short text's vector (ours).
+    since an exact skill is better evidence than a short text's vector (ours). ``floor``: whose score is not above
+    it is refused as unrelated; a product of two cosines is small, so it should be too.
     """
 
     shortfall: float = 1.0
@@ -30,6 +31,7 @@ class Weights(msgspec.Struct, frozen=True):
     hurry: float = 1.0
     load: float = 0.5
     named: float = 0.05
+    floor: float = 0.0
 
 
 class Circumstances(msgspec.Struct, frozen=True):
