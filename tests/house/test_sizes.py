@@ -82,8 +82,11 @@ def test_most_of_foa_is_pure() -> None:
 
 
 def _is_broad(node: ast.AST) -> bool:
-    """Tell `except:`, `except Exception`, `except BaseException` and `suppress(Exception)`."""
-    if isinstance(node, ast.ExceptHandler):
+    """Tell `except:`, `except Exception`, `except BaseException` and `suppress(Exception)`.
+
+    One whose last word is `raise` swallows nothing (it cleans up, or wraps at a border) and is not meant.
+    """
+    if isinstance(node, ast.ExceptHandler) and not isinstance(node.body[-1], ast.Raise):
         caught = [node.type] if not isinstance(node.type, ast.Tuple) else node.type.elts
         return any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in caught)
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
