@@ -105,7 +105,7 @@ def _led(body: Body, lead: Segment, items: list[Segment]) -> list[_Found]:
     if _heads(body, lead) or not before:
         return _listed(body, items, "")
     earlier = [_Found(lead, piece) for piece in before[:-1]]
-    return [*earlier, *_listed(body, items, before[-1].text)]
+    return [*earlier, *_listed(body, items, f"{before[-1].text}:")]
 
 
 def _listed(body: Body, items: list[Segment], context: str) -> list[_Found]:
@@ -133,15 +133,17 @@ def _folded(found: list[_Found]) -> list[Clause]:
     for segment, piece, context in found:
         if piece.kind == "ask":
             if not (piece.again and _asked_before(piece, result)):
-                around = ". ".join(one for one in (*said, context, piece.context) if one)
+                around = " ".join(filter(None, (*said, context, piece.context)))
                 result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, segment.kind == "step", around))
             said = []
         elif piece.kind == "aside" and result:
-            result[-1] = result[-1]._replace(aside=". ".join(filter(None, (result[-1].aside, piece.text))))
+            result[-1] = _aside(result[-1], piece.text)
         elif piece.kind != "chat":
-            said.append(piece.text)
+            said.append(f"{piece.text}.")
     if said and result:
-        result[-1] = result[-1]._replace(aside=". ".join(filter(None, (result[-1].aside, *said))))
+        result[-1] = result[-1]._replace(
+            aside=". ".join(filter(None, (result[-1].aside, " ".join(said).removesuffix("."))))
+        )
     return result
 
 

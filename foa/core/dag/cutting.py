@@ -73,6 +73,8 @@ _INSIDE: Final = re.compile(
 )
 
 _MAX_HEADING: Final = 200
+_MAX_SENTENCE: Final = 4_000
+_MAX_DEPTH: Final = 4
 _HEADS: Final = frozenset({"if", "unless", "when", "whenever", "once", "after", "before", "while", "because", "since"})
 _INTRODUCES: Final = lexicon.words(
     "based using given in for with from on by at according as to depending under through"
@@ -129,17 +131,21 @@ class _Cut(NamedTuple):
     mark: Mark
 
 
-def cut(body: Body, segment: Segment) -> list[Piece]:
-    """Return the pieces of a sentence in the order they are to be done."""
+def cut(body: Body, segment: Segment, depth: int = 0) -> list[Piece]:
+    """Return the pieces of a sentence in the order they are to be done; one if it is over `_MAX_SENTENCE`.
+
+    ``depth`` counts the conditions and headings already read off its start.
+    """
+    if segment.end - segment.start > _MAX_SENTENCE or depth > _MAX_DEPTH:
+        return [whole(body, segment)]
     start, mark, firm = skip(body, segment.start, segment.end)
     tokens = tokenize(body, start, segment.end)
     if not tokens:
         return []
-    colon = next((at for at, token in enumerate(tokens[:-1]) if token.word == ":"), 0)
-    if colon:
-        return _after_colon(body, segment, tokens, colon, mark)
+    if any(token.word == ":" for token in tokens[1:-1]):
+        return _after_colon(body, segment, tokens, mark, depth)
     if tokens[0].word in _HEADS or tokens[0].word in _INTRODUCES:
-        found = _subordinate(body, segment, tokens, mark)
+        found = _subordinate(body, segment, tokens, mark, depth)
         if found:
             return found
     pieces = _sorted_pieces(_main(body, segment, tokens, mark, asked=firm))
@@ -226,26 +232,25 @@ def _mark(group: str) -> Mark:
 # --- what stands before a colon or a comma ----------------------------------------------------------------
 
 
-def _after_colon(body: Body, segment: Segment, tokens: list[Token], colon: int, mark: Mark) -> list[Piece]:
+def _after_colon(body: Body, segment: Segment, tokens: list[Token], mark: Mark, depth: int) -> list[Piece]:
     """Read what stands before a colon: something to do with its object, "do the following", or context."""
+    colon = next(at for at, token in enumerate(tokens) if at and token.word == ":")
     before = body.hidden[tokens[0].start : tokens[colon].start].strip()
     rest = segment._replace(start=tokens[colon].end)
     if generic(before):
-        return cut(body, rest)
+        return cut(body, rest, depth + 1)
     verb = begins(tokens, 0, firm=True)
-    found = cut(body, rest)
+    found = cut(body, rest, depth + 1)
     asked = sum(piece.kind == "ask" for piece in found)
     wording = any(lexicon.singular(token.word) in _WORDING for token in tokens[:colon])
     if wording or asked < 1 + bool(verb):
         return [_piece(body, tokens[0].start, segment.end, verb, mark, asked=bool(verb))]
-    context = _clean(body.plain[tokens[0].start : tokens[colon].start])
-    return [
-        found[0]._replace(context=context, mark=found[0].mark or mark),
-        *(one._replace(context=context) for one in found[1:]),
-    ]
+    context = f"{_clean(body.plain[tokens[0].start : tokens[colon].start])}:"
+    first = found[0]._replace(mark=found[0].mark or mark)
+    return [piece._replace(context=context) for piece in (first, *found[1:])]
 
 
-def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark) -> list[Piece]:
+def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark, depth: int) -> list[Piece]:
     """Read "after cleaning the data, train a model" as two things, "if x, do y" as one with its condition."""
     comma = next((at for at, token in enumerate(tokens) if token.word in {",", "then"}), 0)
     if not comma or comma + 1 >= len(tokens):
@@ -255,12 +260,12 @@ def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark) 
     verb = lexicon.from_gerund(inner.word)
     if verb and comma > 2 and head in {"after", "once", "before"}:  # noqa: PLR2004 - head, verb, object
         done = Piece(f"{verb} {_clean(body.plain[inner.end : tokens[comma].start])}", "ask", verb, mark, again=True)
-        found = cut(body, rest)
+        found = cut(body, rest, depth + 1)
         if head == "before":
             return [*found, done._replace(mark="then")]
         return [done, *(found[:1] and [found[0]._replace(mark=found[0].mark or "then")]), *found[1:]]
     condition = _clean(body.plain[tokens[0].start : tokens[comma].start])
-    found = cut(body, rest)
+    found = cut(body, rest, depth + 1)
     carried = head not in _ONCE and not any(token.word in _SPOKEN_OF for token in tokens[:comma])
     ordered: Mark = mark or ("then" if head in _ORDERING else "")
     return [

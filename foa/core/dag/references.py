@@ -118,7 +118,8 @@ def linked(clauses: Sequence[Clause], given: frozenset[str] = frozenset()) -> tu
 def standing(clause: Clause) -> str:
     """Return a clause with what was said around it."""
     context = clause.context if len(clause.context) <= _MAX_CARRIED else ""
-    return ". ".join(filter(None, (context, clause.text, clause.aside)))
+    text = f"{clause.text}. {clause.aside}" if clause.aside else clause.text
+    return f"{context} {text}" if context else text
 
 
 def _borrowed(text: str, clauses: Sequence[Clause], at: int) -> str:
@@ -233,12 +234,17 @@ def _left(at: int, view: _View, past: _Past, meant: _Thing | None, given: frozen
             return _Thing("", at if past.views or view.verb >= 0 else None, plural=False)
         return meant if unchanged else meant._replace(maker=at)
     text = view.clause.text[phrase.start : phrase.end]
-    plural = phrase.heads[0] != phrase.words[-1] and phrase.words[-1].endswith("s")
+    plural = any(word.endswith("s") and singular(word) in phrase.heads for word in phrase.words)
     pointed = any(word in lexicon.POINTING for word in phrase.words[:2]) or phrase.words[-1][0] == HIDDEN
     known = pointed or phrase.words[0] == "the" or not given.isdisjoint(phrase.heads)
     made = _mentioned(view, past)
     maker = (max(made) if made else None) if unchanged and known else at
-    return _Thing(_definite(text), maker, plural)
+    listed = any(word in {",", "and", "or"} for word in view.words[_after(view, phrase.end) :][:1])
+    return _Thing("" if listed else _definite(text), maker, plural or listed)
+
+
+def _after(view: _View, place: int) -> int:
+    return next((at for at, (start, _) in enumerate(view.places) if start >= place), len(view.places))
 
 
 def _definite(text: str) -> str:
