@@ -129,11 +129,6 @@ class Matching(msgspec.Struct, frozen=True):
     retrieve: Annotated[int, _doc("agents each query to the index asks for", ge=1, le=1000)] = 16
     screen: Annotated[int, _doc("L: best scores among which learning may choose", ge=1, le=64)] = 8
     floor: Annotated[float, _doc("score below which an agent is no candidate", ge=0, le=1)] = 0.05
-    explore: Annotated[
-        float, _doc("α of LinUCB: weight of what is not yet known; 0: the score alone decides", ge=0, le=10)
-    ] = 0.2
-    ridge: Annotated[float, _doc("λ of LinUCB's prior", gt=0, le=1000)] = 1.0
-    drift_s: Annotated[float, _doc("τ: evidence this much older weighs 1/e", gt=0, le=1e9)] = 604_800.0
     team_ratio: Annotated[
         float, _doc("a second agent joins where its score is at least this share of the best", ge=0, le=1)
     ] = 0.9

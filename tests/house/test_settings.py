@@ -1,5 +1,6 @@
 """Settings: every knob has a meaning, layers override in order, and each mistake is one line that mends itself."""
 
+import ast
 import inspect
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from foa.errors import ConfigError
 from foa.settings import Entry, Settings, entries, from_env, resolve
+from tests.house.tree import modules, none
 
 
 def test_the_defaults_stand_when_nothing_is_given() -> None:
@@ -100,3 +102,17 @@ def test_an_unknown_variable_of_ours_is_a_mistake() -> None:
 def test_a_mistake_in_a_hidden_layer_is_told_too() -> None:
     with pytest.raises(ConfigError, match=r"in foa\.toml"):
         resolve([("foa.toml", {"http.port": -1}), ("environment", {"http.port": "0"})])
+
+
+def test_every_knob_is_read_somewhere() -> None:
+    """A knob that nothing reads is a promise nobody keeps."""
+    read = {
+        ast.unparse(node)
+        for module in modules("foa")
+        if module.room != "settings"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+    }
+    read_names = {text.rpartition(".")[2] for text in read}
+    unread = [row.key for row in entries(Settings(), {}) if row.key.partition(".")[2] not in read_names]
+    none(unread, "read it, or remove it from foa.settings")

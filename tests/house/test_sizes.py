@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from tests.house.tree import ROOT, SOURCE, FunctionNode, modules
+from tests.house.tree import ROOT, SOURCE, FunctionNode, modules, none
 
 FILE, TEST_FILE, FUNCTION, POSITIONAL, FOLDER = 400, 600, 60, 6, 12
 PURE_SHARE = 0.40
@@ -15,14 +15,14 @@ def test_files_are_short() -> None:
     long = [
         f"{module.path}: {module.lines} lines, at most {FILE}" for module in modules(*SOURCE) if module.lines > FILE
     ]
-    assert long == []
+    none(long)
 
 
 def test_test_files_are_short() -> None:
     long = [
         f"{test.path}: {test.lines} lines, at most {TEST_FILE}" for test in modules("tests") if test.lines > TEST_FILE
     ]
-    assert long == []
+    none(long)
 
 
 def test_functions_are_short() -> None:
@@ -32,7 +32,7 @@ def test_functions_are_short() -> None:
         for node in module.functions()
         if (height := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION
     ]
-    assert long == []
+    none(long)
 
 
 def _positional(node: FunctionNode) -> int:
@@ -47,7 +47,7 @@ def test_functions_take_few_positional_parameters() -> None:
         for node in module.functions()
         if (count := _positional(node)) > POSITIONAL
     ]
-    assert wide == []
+    none(wide)
 
 
 def test_functions_are_simple() -> None:
@@ -104,6 +104,6 @@ def test_broad_excepts_are_two_at_most_each_with_its_reason() -> None:
                 broad.append(place)
                 if "noqa: BLE001 - " not in rows[node.lineno - 1]:  # type: ignore[attr-defined]
                     silent.append(place)
-    assert silent == [], "say why in the same line: # noqa: BLE001 - reason"
-    assert [place for place in broad if place.startswith(("foa/wire", "foa/core"))] == []
-    assert len(broad) <= 2, broad
+    none(silent, "say why in the same line: # noqa: BLE001 - reason")
+    none([place for place in broad if place.startswith(("foa/wire", "foa/core"))])
+    assert len(broad) <= 2, "\n".join(broad)

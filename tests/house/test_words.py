@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.house.tree import ROOT, SOURCE, modules, texts
+from tests.house.tree import ROOT, SOURCE, modules, none, texts
 
 _LATER = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK")) + r")\b(?!\([^)]+\): \S)")
 _DRAWERS = {"utils", "util", "common", "helpers", "helper", "shared", "misc"}
@@ -21,24 +21,24 @@ def _machine_paths() -> set[str]:
 
 def test_no_file_promises_without_a_reason() -> None:
     found = [f"{path}: {match.group()}" for path, text in texts() if (match := _LATER.search(text))]
-    assert found == []
+    none(found)
 
 
 def test_no_file_names_the_machine_it_was_written_on() -> None:
     paths = _machine_paths()
     found = [f"{path} names {word}" for path, text in texts() for word in paths if word in text]
     found += [str(path) for path, text in texts() if re.search(r"(?<![\w.])/(?:home|Users)/\w", text)]
-    assert found == []
+    none(found)
 
 
 def test_every_module_says_why_it_exists() -> None:
     mute = [str(module.path) for module in modules(*SOURCE) if len(ast.get_docstring(module.tree) or "") < 20]
-    assert mute == []
+    none(mute)
 
 
 def test_no_module_is_a_drawer() -> None:
     named = [str(module.path) for module in modules(*SOURCE, "tests") if module.path.stem in _DRAWERS]
-    assert named == []
+    none(named)
 
 
 def test_every_ignored_check_says_why() -> None:
@@ -49,4 +49,4 @@ def test_every_ignored_check_says_why() -> None:
         said = {code for codes, reason in found if reason for code in re.split(r",\s*", codes)}
         used = {code for codes, _ in found for code in re.split(r",\s*", codes)}
         unsaid += [f"{module.path}: noqa {code}" for code in sorted(used - said)]
-    assert unsaid == []
+    none(unsaid)

@@ -1,7 +1,7 @@
 """The project's own source as the house's tests see it: every file read and parsed once."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -52,3 +52,8 @@ def texts() -> Iterator[tuple[Path, str]]:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and (path.suffix in kinds or not path.suffix) and "__pycache__" not in path.parts:
                 yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+
+
+def none(found: Collection[object], mend: str = "") -> None:
+    """Fail unless `found` is empty, and list all of it, a line each."""
+    assert not found, "\n".join([f"{len(found)} found. {mend}".rstrip(), *map(str, found)])
