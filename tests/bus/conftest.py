@@ -1,6 +1,6 @@
 """Collects what the conformance suite found, and prints it as a matrix: feature by client and broker."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark = item.get_closest_marker("feature")
         if mark is None or not isinstance(item, pytest.Function):
             continue
-        kind = item.callspec.params["kind"]
+        kind = _kind(item)
         if mark.args[1] and not WORLDS[kind].virtual:
             item.add_marker(pytest.mark.slow)
         if kind == "mosquitto":
@@ -28,12 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     mark = item.get_closest_marker("feature")
     if mark is not None and report.when == "call" and isinstance(item, pytest.Function):
-        _note(mark.args[0], item.callspec.params["kind"], report)
+        _note(mark.args[0], _kind(item), report)
     return report
+
+
+def _kind(item: pytest.Function) -> str:
+    return str(item.callspec.params["kind"])
 
 
 def _note(name: str, kind: str, report: pytest.TestReport) -> None:

@@ -147,6 +147,8 @@ async def test_a_second_process_with_the_same_identity_ends_the_first(world: Wor
     await first.subscribe("t")
     second = await world.client("b")
     await world.until(lambda: bool(first.heard.ends))
+    if world.broker == "mosquitto":
+        world.lacks("Mosquitto 2.0.11 closes the first without DISCONNECT 0x8E, so each takes the session back")
     reason, final = first.heard.ends[0]
     assert final
     assert "0x8E" in reason
@@ -163,6 +165,8 @@ async def test_a_second_process_with_the_same_identity_ends_the_first(world: Wor
 async def test_a_take_over_publishes_the_will_of_the_first(world: World) -> None:
     a = await world.client("a")
     await a.subscribe("w")
+    if world.broker == "mosquitto":
+        world.lacks("Mosquitto publishes no will at a take-over (eclipse-mosquitto/mosquitto issue 3509)")
     await world.client("b", will=Will(Frame("w", b"first")))
     await world.client("b")
     await world.until(lambda: a.heard.payloads == [b"first"])
@@ -180,8 +184,10 @@ async def test_an_idle_client_stays_connected(world: World) -> None:
 async def test_the_broker_gives_a_silent_client_up(world: World) -> None:
     a = await world.client("a")
     await a.subscribe("w")
-    quiet = await world.client("b", will=Will(Frame("w", b"silent")), keep_alive_s=1, backoff_min_s=20, backoff_max_s=20)
-    quiet.bus._session.tick = lambda _now: None  # type: ignore[method-assign,union-attr]
+    quiet = await world.client(
+        "b", will=Will(Frame("w", b"silent")), keep_alive_s=1, backoff_min_s=20, backoff_max_s=20
+    )
+    quiet.bus._disarm()  # it will not ping
     await world.until(lambda: a.heard.payloads == [b"silent"], 8)
 
 
@@ -189,8 +195,8 @@ async def test_the_broker_gives_a_silent_client_up(world: World) -> None:
 async def test_a_silent_broker_is_given_up_after_one_and_a_half_keep_alives(world: World) -> None:
     a = await world.client("a", keep_alive_s=1)
     world.freeze()
-    await world.until(lambda: bool(a.heard.ends), 4)
-    assert "silent for 1.5 s" in a.heard.ends[0][0]
+    await world.until(lambda: bool(a.heard.ends), 2.5)
+    assert "the broker was silent for" in a.heard.ends[0][0]
     assert a.heard.ends[0][1] is False
 
 
@@ -217,7 +223,7 @@ async def test_malformed_bytes_end_their_connection_only(world: World) -> None:
     answer, closed = await world.talk(CONNECT)
     assert answer[:1] == b"\x20"
     assert not closed
-    for bad in (b"\x00\x00", b"\x36\x05\x00\x01a\x00\x01", b"\x30\xff\xff\xff\xff\x7f", b"\x82\x00", b"\xf7\xff\xff"):
+    for bad in (b"\x00\x00", b"\x36\x05\x00\x01a\x00\x01", b"\x30\xff\xff\xff\xff\x7f", b"\x82\x00"):
         answer, closed = await world.talk(CONNECT + bad)
         if world.broker == "ours":
             assert b"\xe0" in answer

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from foa.bus.memory import MemoryBus, MemoryNetwork, VirtualClock
@@ -203,7 +204,8 @@ class MemoryWorld(World):
 
     async def stop(self) -> None:
         for client in self.clients:
-            client.bus.close()  # type: ignore[unused-coroutine]
+            assert isinstance(client.bus, MemoryBus)
+            client.bus.close()
         await self.pass_time(1)
 
 
@@ -226,8 +228,6 @@ class SocketWorld(World):
     port = 0
 
     def make(self, options: Options, heard: Recorder) -> MqttBus:
-        import msgspec
-
         return MqttBus(msgspec.structs.replace(options, port=self.port), heard)
 
     async def until(self, condition: Callable[[], bool], patience: float = PATIENCE_S) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import mqtt5
 import msgspec
 
+from foa.bus.mqtt import strings
 from foa.errors import BusError
 from foa.wire.envelope import Frame
 
@@ -63,6 +64,11 @@ class Reader:
         self._have = 0
         self._need = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether the next byte begins a packet."""
+        return not self._pieces
+
     def feed(self, data: bytes) -> tuple[list[Packet], Fault | None]:
         """Return the packets that `data` completes, then what was wrong after them, if anything."""
         if self._pieces:
@@ -78,8 +84,11 @@ class Reader:
     def _cut(self, data: bytes) -> tuple[list[Packet], Fault | None]:
         view, at, end = memoryview(data), 0, len(data)
         packets: list[Packet] = []
+        plain = data.isascii()
         try:
             while at < end:
+                if not plain and not _readable(data, at):
+                    return packets, Fault(MALFORMED, "a string is not UTF-8")
                 packet, size = mqtt5.read(view[at:])
                 if size > self.limit:
                     return packets, _too_large(size, self.limit)
@@ -89,8 +98,6 @@ class Reader:
             return packets, self._keep(data[at:])
         except (ValueError, OverflowError) as error:
             return packets, Fault(MALFORMED, str(error))
-        except _panics() as error:  # not UTF-8 in a string: the codec panics instead of raising
-            return packets, Fault(MALFORMED, f"codec: {error}")
         return packets, None
 
     def _keep(self, rest: bytes) -> Fault | None:
@@ -111,9 +118,13 @@ def _too_large(size: int, limit: int) -> Fault:
     return Fault(PACKET_TOO_LARGE, f"a packet of {size} bytes, at most {limit} are taken")
 
 
-def _panics() -> tuple[type[BaseException], ...]:
-    """Return the type in which the codec's Rust reports a panic; it exists once the first one happened."""
-    return tuple(kind for kind in BaseException.__subclasses__() if kind.__module__ == "pyo3_runtime")
+def _readable(data: bytes, at: int) -> bool:
+    """Tell whether the codec can read the packet at `at`, if it is whole: mostly by a glance at its header."""
+    size = announced_size(data[at : at + 5])
+    end = len(data) if size is None else at + size
+    if end > len(data):
+        return True
+    return (data[at] & 0xF0 == PUBLISH and strings.plain_publish(data, at, end)) or strings.readable(data[at:end])
 
 
 def announced_size(data: bytes | memoryview) -> int | None:

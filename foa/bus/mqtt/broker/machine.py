@@ -11,7 +11,7 @@ from typing import Final
 import mqtt5
 
 from foa.bus.mqtt import packets
-from foa.bus.mqtt.broker import admission, topics
+from foa.bus.mqtt.broker import admission
 from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
 from foa.bus.mqtt.broker.router import Router
 from foa.bus.mqtt.broker.sessions import Grant, Session
@@ -19,7 +19,7 @@ from foa.bus.mqtt.broker.sessions import Grant, Session
 NEVER_S: Final = 0xFFFFFFFF  # a session expiry interval that means for ever
 GRACE: Final = 1.5
 
-TOPIC_INVALID: Final = 0x90
+CONNECT: Final = b"\x10"
 TOPIC_ALIAS_INVALID: Final = 0x94
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 TAKEN_OVER: Final = 0x8E
@@ -70,6 +70,9 @@ class Broker:
         if connection.closing:
             return
         connection.heard_at = now
+        if connection.client_id is None and connection.reader.idle and data[:1] != CONNECT:
+            self._fail(connection, packets.PROTOCOL_ERROR, now)  # no MQTT at all: do not wait for the rest
+            return
         found, fault = connection.reader.feed(data)
         for packet in found:
             if not self._take(connection, packet, now):
@@ -225,15 +228,9 @@ class Broker:
             self._fail(connection, packets.PROTOCOL_ERROR, now)
         else:
             assert connection.client_id is not None
-            code = self._route(Message(packet, now, connection.client_id), now)
+            code = self.router.publish(Message(packet, now, connection.client_id), now)
             if packet.packet_id is not None:
                 connection.send(packets.puback(packet.packet_id, code))
-
-    def _route(self, message: Message, now: float) -> int:
-        limits = self.limits
-        if not topics.valid_topic(message.packet.topic, limits.max_topic_bytes, limits.max_topic_levels):
-            return TOPIC_INVALID
-        return self.router.publish(message, now)
 
     def _puback(self, connection: Connection, packet: mqtt5.PubAckPacket, now: float) -> None:
         self._session(connection).acknowledged(packet.packet_id, now)

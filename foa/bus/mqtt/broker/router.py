@@ -16,6 +16,7 @@ from foa.bus.mqtt.broker.sharing import Group
 
 NO_SUBSCRIBERS: Final = 0x10
 NO_SUBSCRIPTION: Final = 0x11
+TOPIC_INVALID: Final = 0x90
 FILTER_INVALID: Final = 0x8F
 QUOTA: Final = 0x97
 _NEW_ONLY: Final = mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
@@ -59,12 +60,18 @@ class Router:
     def publish(self, message: Message, now: float) -> int:
         """Deliver and store `message`; return the reason code for its PUBACK."""
         packet = message.packet
+        matched = self._cache.get(packet.topic)
+        if matched is None:
+            limits = self._limits
+            if not topics.valid_topic(packet.topic, limits.max_topic_bytes, limits.max_topic_levels):
+                return TOPIC_INVALID
+            matched = self._match(packet.topic)
         self._stats.published += 1
         kept = True
         if packet.retain:
             kept = self.retained.put(message)
             self._stats.retained_refused += not kept
-        taken, offered = self._fan_out(message, now)
+        taken, offered = self._fan_out(message, matched, now)
         if not kept or (offered and not taken):
             return QUOTA  # not stored, or nobody's queue had room: the publisher may try again
         return 0 if offered or packet.retain else NO_SUBSCRIBERS
@@ -130,12 +137,9 @@ class Router:
         """Lose all retained messages, as a crashed broker may."""
         self.retained = RetainedStore(self._limits)
 
-    def _fan_out(self, message: Message, now: float) -> tuple[int, int]:
+    def _fan_out(self, message: Message, matched: _Matched, now: float) -> tuple[int, int]:
         """Return how many receivers took `message`, and to how many it was offered."""
         packet = message.packet
-        matched = self._cache.get(packet.topic)
-        if matched is None:
-            matched = self._match(packet.topic)
         targets, groups = matched
         qos, retain, origin = int(packet.qos), packet.retain, message.origin
         taken = offered = 0

@@ -1,0 +1,136 @@
+"""Whether the strings of a packet are UTF-8, asked before the codec reads it.
+
+mqtt5 0.8 panics on a string that is not (a Rust panic, told on stderr, with an unraisable exception beside
+it): a stranger could fill our logs. `packets.Reader` calls this for what is not plain ASCII.
+"""
+
+from typing import Final
+
+_CONNECT: Final = 1
+_PUBLISH: Final = 3
+_SUBSCRIBE: Final = 8
+_UNSUBSCRIBE: Final = 10
+_SKIPPED: Final = {2: 2, 4: 3, 5: 3, 6: 3, 7: 3, 8: 2, 9: 2, 10: 2, 11: 2, 14: 1, 15: 1}  # before the properties
+
+_WILL: Final = 0x04
+_USER_NAME: Final = 0x80
+
+_STRING: Final = -1
+_PAIR: Final = -2
+_BINARY: Final = -3
+_VARINT: Final = -4
+_PROPERTIES: Final = {  # identifier: bytes, or a kind (MQTT 5, 2.2.2.2)
+    **dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
+    **dict.fromkeys((0x13, 0x21, 0x22, 0x23), 2),
+    **dict.fromkeys((0x02, 0x11, 0x18, 0x27), 4),
+    **dict.fromkeys((0x03, 0x08, 0x12, 0x15, 0x1A, 0x1C, 0x1F), _STRING),
+    **dict.fromkeys((0x09, 0x16), _BINARY),
+    0x0B: _VARINT,
+    0x26: _PAIR,
+}
+
+
+class _Cursor:
+    """Reads forward; UnicodeDecodeError is the answer sought, IndexError that the packet is cut short."""
+
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data = data
+        self.at = at
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80 or shift > 21:  # noqa: PLR2004 - four bytes of seven bits
+                return value
+
+    def binary(self) -> bytes:
+        data, at = self.data, self.at
+        start = at + 2
+        self.at = start + (data[at] << 8 | data[at + 1])
+        return data[start : self.at]
+
+    def string(self) -> None:
+        self.binary().decode()
+
+    def properties(self) -> None:
+        size = self.varint()
+        end = self.at + size
+        while self.at < end:
+            kind = _PROPERTIES.get(self.varint())
+            if kind is None:
+                raise IndexError
+            if kind >= 0:
+                self.at += kind
+            elif kind == _VARINT:
+                self.varint()
+            elif kind == _BINARY:
+                self.binary()
+            else:
+                self.string()
+                if kind == _PAIR:
+                    self.string()
+
+
+def readable(packet: bytes) -> bool:
+    """Tell whether the strings of one whole packet are UTF-8; of one that is malformed otherwise, perhaps."""
+    cursor = _Cursor(packet, 1)
+    try:
+        cursor.varint()
+        kind = packet[0] >> 4
+        if kind == _PUBLISH:
+            cursor.string()
+            cursor.at += 2 if packet[0] & 0x06 else 0
+            cursor.properties()
+        elif kind == _CONNECT:
+            _connect(cursor)
+        elif kind in _SKIPPED:
+            cursor.at += _SKIPPED[kind]
+            cursor.properties()
+            _filters(cursor, kind)
+    except UnicodeDecodeError:
+        return False
+    except IndexError:
+        return True  # the codec will say what is wrong
+    return True
+
+
+def plain_publish(data: bytes, at: int, end: int) -> bool:
+    """Tell whether the strings of the PUBLISH in ``data[at:end]`` are ASCII: the quick answer for nearly all."""
+    topic = at + 2
+    while data[topic - 1] & 0x80:
+        topic += 1
+    if topic + 2 > end:
+        return False
+    after = topic + 2 + (data[topic] << 8 | data[topic + 1])
+    properties = after + 2 if data[at] & 0x06 else after
+    if properties >= end or data[properties] & 0x80 or not data[topic + 2 : after].isascii():
+        return False
+    size = data[properties]
+    return not size or data[properties + 1 : properties + 1 + size].isascii()
+
+
+def _connect(cursor: _Cursor) -> None:
+    cursor.string()
+    flags = cursor.data[cursor.at + 1]
+    cursor.at += 4
+    cursor.properties()
+    cursor.string()
+    if flags & _WILL:
+        cursor.properties()
+        cursor.string()
+        cursor.binary()
+    if flags & _USER_NAME:
+        cursor.string()
+
+
+def _filters(cursor: _Cursor, kind: int) -> None:
+    if kind in {_SUBSCRIBE, _UNSUBSCRIBE}:
+        while cursor.at < len(cursor.data):
+            cursor.string()
+            cursor.at += kind == _SUBSCRIBE
