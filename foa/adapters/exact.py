@@ -124,10 +124,15 @@ class ExactIndex:
 
     def search(self, queries: Floats, k: int, among: Sequence[str] | None = None) -> tuple[tuple[Near, ...], ...]:
         """Return the exact `k` nearest for each of `queries` (n, dim)."""
-        if among is None:
-            cosines = queries @ self.rows.c[: len(self)].T
-            return tuple(self.rows.best(query, row, k) for query, row in zip(queries, cosines, strict=True))
-        return search_among(self.rows, queries, k, among)
+        return search_all(self.rows, queries, k) if among is None else search_among(self.rows, queries, k, among)
+
+
+def search_all(rows: Rows, queries: Floats, k: int) -> tuple[tuple[Near, ...], ...]:
+    """Return the exact `k` nearest for each of `queries` (n, dim); several cost one pass over the matrix."""
+    if len(queries) == 1:
+        return (rows.nearest(queries[0], k),)
+    cosines = queries @ rows.c[: len(rows.keys)].T
+    return tuple(rows.best(query, row, k) for query, row in zip(queries, cosines, strict=True))
 
 
 def search_among(rows: Rows, queries: Floats, k: int, among: Sequence[str]) -> tuple[tuple[Near, ...], ...]:

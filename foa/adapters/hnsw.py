@@ -11,14 +11,14 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from foa.adapters.exact import Rows, search_among
+from foa.adapters.exact import Rows, search_all, search_among
 from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
 
 CROSSOVER: Final = 10_000
 M: Final = 16
 EF_CONSTRUCTION: Final = 200
-LEAST_EF: Final = 128
+LEAST_EF: Final = 192
 OVERFETCH: Final = 4
 MOVED_AT_ONCE: Final = 16
 """Rows that one change moves into the graph: 0.2 ms each."""
@@ -66,8 +66,7 @@ class HnswIndex:
         fetch = min(max(LEAST_EF // 2, OVERFETCH * k), len(self._key_of))
         labels = self._propose(queries, fetch) if self.is_graph_used and fetch >= k else None
         if labels is None:
-            cosines = queries @ self.rows.c[: len(self)].T
-            return tuple(self.rows.best(query, row, k) for query, row in zip(queries, cosines, strict=True))
+            return search_all(self.rows, queries, k)
         outside = [self.rows.row_of[key] for key in self._outside]
         return tuple(self._rescored(query, k, row, outside) for query, row in zip(queries, labels, strict=True))
 

@@ -4,11 +4,26 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from foa.adapters.embed import HashEmbedder, serve as embed
+from foa.adapters.embed import HashEmbedder
+from foa.adapters.embed import serve as embed
 from foa.adapters.exact import ExactIndex, VectorIndex, serve
 from foa.core.effects import (
-    Cleared, Effect, Elapsed, Event, Key, Online, Publish, Received, Request, Returned, Sleep, Subscribe, Tell, Told,
-    Unsubscribe, Wake,
+    Cleared,
+    Effect,
+    Elapsed,
+    Event,
+    Key,
+    Online,
+    Publish,
+    Received,
+    Request,
+    Returned,
+    Sleep,
+    Subscribe,
+    Tell,
+    Told,
+    Unsubscribe,
+    Wake,
 )
 from foa.core.machines import lookup, shard
 from foa.core.routing.exchange import Answer, Asked
@@ -82,9 +97,7 @@ class Net:
     def agent(self, profile: Profile, counter: int = 1, *, status: str = "online", vector: bool = True) -> None:
         card = f"{profile.agent} {counter}".encode()
         self.profiles[card] = profile
-        self.publish(
-            Publish(TOPICS.discovery(profile.agent), Blob(body=card), Envelope(status=status), retain=True)
-        )
+        self.publish(Publish(TOPICS.discovery(profile.agent), Blob(body=card), Envelope(status=status), retain=True))
         if vector:
             self.publish(Publish(vcv_topic(profile.agent), vcv_of(profile, counter), retain=True))
 
@@ -120,11 +133,7 @@ class Net:
             case Publish():
                 self.publish(effect)
             case Subscribe(patterns):
-                for pattern in patterns:
-                    node.patterns[pattern] = None
-                    for topic, frame in list(self.retained.items()):
-                        if matches(pattern, topic) and topic not in self.lost_replays:
-                            self.queue.append((node.name, event_of(frame, retained=True)))
+                self.subscribe(node, patterns)
             case Unsubscribe(patterns):
                 for pattern in patterns:
                     node.patterns.pop(pattern, None)
@@ -132,16 +141,24 @@ class Net:
                 node.timers[timer] = at
             case Sleep(timer):
                 node.timers.pop(timer, None)
-            case Request(service, token, argument):
-                returned = Returned(token, self.serve(node, service, argument))
-                if token:
-                    self.queue.insert(0, (node.name, returned)) if service == "index" else self.queue.append(
-                        (node.name, returned)
-                    )
+            case Request():
+                self.request(node, effect)
             case Tell(_, message):
                 node.told.append(message)
             case _:
                 pass
+
+    def subscribe(self, node: Node, patterns: tuple[str, ...]) -> None:
+        for pattern in patterns:
+            node.patterns[pattern] = None
+            for topic, frame in list(self.retained.items()):
+                if matches(pattern, topic) and topic not in self.lost_replays:
+                    self.queue.append((node.name, event_of(frame, retained=True)))
+
+    def request(self, node: Node, effect: Request) -> None:
+        returned = (node.name, Returned(effect.token, self.serve(node, effect.service, effect.argument)))
+        if effect.token:
+            self.queue.insert(0 if effect.service == "index" else len(self.queue), returned)
 
     def serve(self, node: Node, service: str, argument: Any) -> Any:
         if service == "index":
@@ -156,10 +173,7 @@ class Net:
         self.drain()
         while True:
             due = sorted(
-                (at, node.name, timer)
-                for node in self.nodes.values()
-                for timer, at in node.timers.items()
-                if at <= end
+                (at, node.name, timer) for node in self.nodes.values() for timer, at in node.timers.items() if at <= end
             )
             if not due:
                 break
@@ -185,7 +199,7 @@ class Net:
 
 def event_of(frame: Publish, *, retained: bool) -> Event:
     topic = TOPICS.parse(frame.topic)
-    if frame.message is None:
+    if frame.message is None or isinstance(frame.message, bytes):
         return Cleared(topic)
     return Received(topic, frame.message, frame.envelope or EMPTY, retained, frame.reply_to, frame.correlation)
 

@@ -4,13 +4,14 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foa.core.effects import Publish
+from foa.adapters.embed import serve
+from foa.core.effects import Publish, Told
 from foa.core.machines import lookup
-from foa.core.routing.exchange import Answer
+from foa.core.routing.exchange import Answer, Asked
 from foa.core.vcv.vector import cosine
 from foa.wire.messages import Ask, Embed, Found, Presence, Rejected, Vectors
 from foa.wire.records import Query
-from tests.core.index_net import TOPICS, WORDS, Net, profile_of, vcv_of
+from tests.core.index_net import ME, MODEL, TOPICS, WORDS, Net, profile_of, vcv_of, vcv_topic
 
 EVERYTHING = tuple(range(TOPICS.partitions))
 ASK = Ask((Query("please translate the pdf"), Query("plot the csv")), 5)
@@ -41,9 +42,7 @@ def oracle(agents: dict[int, int], text: str, k: int) -> list[tuple[str, float]]
 
 
 def vcv_of_text(text: str) -> bytes:
-    from foa.adapters.embed import HashEmbedder, serve
-
-    return serve(HashEmbedder(), (text,)).vectors[0]
+    return serve(MODEL, (text,)).vectors[0]
 
 
 def test_one_covering_node_gets_the_text_itself() -> None:
@@ -91,7 +90,7 @@ def test_many_in_flight_each_get_their_own_answer() -> None:
     node = net.nodes["asker"]
     texts = [f"{a} and {b}" for a in WORDS for b in WORDS]
     for number, text in enumerate(texts):
-        net.queue.append(("asker", lookup.Told(net_key(), lookup.Asked(f"t{number}", Ask((Query(text),), 3)))))
+        net.queue.append(("asker", Told(ME, Asked(f"t{number}", Ask((Query(text),), 3)))))
     net.run(2.0)
     answers = {answer.token: answer.found for answer in node.told}
     assert len(answers) == len(texts)
@@ -104,10 +103,6 @@ def test_many_in_flight_each_get_their_own_answer() -> None:
     assert not state.jobs
     assert not state.asked
     assert not +state.loads
-
-
-def net_key() -> lookup.Key:
-    return lookup.Key("test")
 
 
 def test_without_any_index_node_it_waits_then_answers_emptily() -> None:
@@ -223,7 +218,9 @@ MOVES = st.lists(
 
 @settings(max_examples=25, deadline=None)
 @given(MOVES, st.integers(1, 2))
-def test_whoever_comes_and_goes_the_answers_are_those_of_one_big_table(moves: list[tuple[str, int]], copies: int) -> None:
+def test_whoever_comes_and_goes_the_answers_are_those_of_one_big_table(
+    moves: list[tuple[str, int]], copies: int
+) -> None:
     net = Net()
     net.lookup()
     agents = dict.fromkeys(range(12), 1)
@@ -258,8 +255,6 @@ def test_whoever_comes_and_goes_the_answers_are_those_of_one_big_table(moves: li
 
 
 def change(net: Net, agents: dict[int, int], kind: str, which: int) -> None:
-    from tests.core.index_net import vcv_topic
-
     if kind == "agent":
         number = 20 + which
         agents[number] = agents.get(number, 0) + 1
@@ -267,9 +262,11 @@ def change(net: Net, agents: dict[int, int], kind: str, which: int) -> None:
     elif kind == "update" and which in agents:
         agents[which] += 1
         net.agent(profile_of(which), agents[which])
-    elif kind == "offline" and agents.pop(which + 4, None):
+    elif kind == "offline" and which + 4 in agents:
+        del agents[which + 4]
         net.agent(profile_of(which + 4), status="offline", vector=False)
-    elif kind == "remove" and agents.pop(which + 8, None):
+    elif kind == "remove" and which + 8 in agents:
+        del agents[which + 8]
         agent = profile_of(which + 8).agent
         net.publish(Publish(vcv_topic(agent), None, retain=True))
         net.publish(Publish(TOPICS.discovery(agent), None, retain=True))

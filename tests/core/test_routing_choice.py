@@ -1,6 +1,7 @@
 """Gates, scores, choice, merging."""
 
 from math import exp
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,8 +19,8 @@ from foa.wire.records import Candidate, Hit, Port, Query, Resources
 TEXT = "x" * 4000  # about 1000 tokens
 
 
-def hit(name: str = "a", cosine: float = 0.6, spec: float = 0.5, **fields: object) -> Hit:
-    return Hit(f"o/u/{name}", Version(1, 1), cosine, spec, **fields)  # type: ignore[arg-type]
+def hit(name: str = "a", cosine: float = 0.6, spec: float = 0.5, **fields: Any) -> Hit:
+    return Hit(f"o/u/{name}", Version(1, 1), cosine, spec, **fields)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_types_fit_by_equality_or_prefix(declared: str, given: str, good: bool) 
         ("excluded", Query("x", exclude=("o/u/a",)), {}),
     ],
 )
-def test_each_gate_refuses_with_its_word_and_a_sentence(word: str, query: Query, fields: dict[str, object]) -> None:
+def test_each_gate_refuses_with_its_word_and_a_sentence(word: str, query: Query, fields: dict[str, Any]) -> None:
     refusal = gate(query, hit(**fields))
     assert refusal is not None
     assert refusal.word == word
@@ -126,7 +127,7 @@ def test_the_busy_are_refused_and_ties_go_by_id() -> None:
     assert found[2].refused.startswith("busy")
 
 
-REFINES = {"refines": True, "outputs": (Port("o", "text/plain"),)}
+REFINES: dict[str, Any] = {"refines": True, "outputs": (Port("o", "text/plain"),)}
 
 
 def test_a_team_forms_by_itself_only_of_close_peers_that_refine() -> None:
@@ -138,8 +139,10 @@ def test_a_team_forms_by_itself_only_of_close_peers_that_refine() -> None:
     decision = decide(Query("x"), hits, Weights(), subtask="s")
     assert decision.chosen == ("o/u/a", "o/u/b", "o/u/g")
     assert decide(Query("x"), hits[2:4], Weights(), subtask="s").chosen == ("o/u/c",)
-    assert decide(Query("x"), hits, Weights(), subtask="s", team=5).chosen == tuple(f"o/u/{n}" for n in "aceb" "g")
-    assert decide(Query("x"), [hit("f", 0.9, effects="once"), *hits], Weights(), subtask="s", team=3).chosen == ("o/u/f",)
+    assert decide(Query("x"), hits, Weights(), subtask="s", team=5).chosen == tuple(f"o/u/{n}" for n in "acebg")
+    assert decide(Query("x"), [hit("f", 0.9, effects="once"), *hits], Weights(), subtask="s", team=3).chosen == (
+        "o/u/f",
+    )
 
 
 def test_a_decision_tells_everything() -> None:

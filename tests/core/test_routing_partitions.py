@@ -65,7 +65,9 @@ def test_models_are_not_mixed_and_the_dead_are_not_asked() -> None:
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.sets(st.integers(0, 15)), max_size=8))
 def test_a_cover_misses_only_what_nobody_serves(served: dict[str, set[int]]) -> None:
-    nodes = {name: Presence(name, "index", 1, partitions=tuple(sorted(parts)), model="m") for name, parts in served.items()}
+    nodes = {
+        name: Presence(name, "index", 1, partitions=tuple(sorted(parts)), model="m") for name, parts in served.items()
+    }
     found = cover(nodes, range(16))
     covered = [p for _, parts in found.legs for p in parts]
     assert len(covered) == len(set(covered))

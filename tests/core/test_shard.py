@@ -1,14 +1,16 @@
 """The index node's machine: filling, serving, refusing, handing over."""
 
+from typing import Any
+
+import msgspec
+import pytest
+
 from foa.core.effects import Measure, Publish, Stop
 from foa.core.routing.rendezvous import share
 from foa.wire.envelope import Envelope
 from foa.wire.messages import Ask, Blob, Control, Dead, Embed, Found, Presence, Vectors
 from foa.wire.records import Query, Resources
 from tests.core.index_net import MODEL, TOPICS, Net, Node, profile_of, vcv_of, vcv_topic
-
-import msgspec
-import pytest
 
 EVERYTHING = tuple(range(TOPICS.partitions))
 
@@ -19,7 +21,7 @@ def presence_of(net: Net, name: str) -> Presence:
     return word
 
 
-def filled(count: int = 30, shards: tuple[str, ...] = ("i1",), **knobs: object) -> Net:
+def filled(count: int = 30, shards: tuple[str, ...] = ("i1",), **knobs: Any) -> Net:
     net = Net()
     for number in range(count):
         net.agent(profile_of(number))
@@ -104,7 +106,7 @@ def test_when_nearly_all_are_refused_the_second_search_finds_the_rest() -> None:
         ("conflict", {"name": "another content, same version"}),
     ],
 )
-def test_unsound_vectors_are_refused_aloud(reason: str, change: dict[str, object]) -> None:
+def test_unsound_vectors_are_refused_aloud(reason: str, change: dict[str, Any]) -> None:
     net = filled(3)
     profile = profile_of(1)
     bad = msgspec.structs.replace(vcv_of(profile), **change)

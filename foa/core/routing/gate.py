@@ -63,8 +63,7 @@ def refusals(query: Query, hit: Hit) -> Iterator[Refusal]:
     missing = [kind for kind in query.produces if not any(fits(kind, port.type) for port in hit.outputs)]
     if missing:
         yield Refusal("produces", f"does not produce {', '.join(missing)}")
-    price = expected_price(query, hit.resources)
-    if query.budget is not None and price > query.budget:
+    if query.budget is not None and (price := expected_price(query, hit.resources)) > query.budget:
         yield Refusal("budget", f"costs about {price:.6g} USD, {query.budget:.6g} are left")
 
 

@@ -51,6 +51,8 @@ def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: C
     hits: list[Hit] = []
     refused: list[Candidate] = []
     for found in near:
+        if len(hits) == k:
+            break
         entry = catalogue.entries.get(found.key)
         if entry is None:
             continue
@@ -64,7 +66,7 @@ def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: C
     if tried.among is None and len(hits) < k and len(near) == tried.fetch:
         permitted = _permitted(query, catalogue.findable())
         again = Plan(k, permitted) if len(permitted) > len(hits) else None
-    return Yield(tuple(hits[:k]), tuple(refused), again)
+    return Yield(tuple(hits), tuple(refused), again)
 
 
 def _permitted(query: Query, entries: Iterable[Entry]) -> tuple[str, ...]:
