@@ -12,6 +12,9 @@ from foa.errors import ConfigError
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS kept (kind TEXT, id TEXT, body BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID"
 
+_PUT = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)"
+_DROP = "DELETE FROM kept WHERE kind = ? AND id = ?"
+
 
 class SqliteJournal:
     """A journal in one file."""
@@ -39,11 +42,14 @@ class SqliteJournal:
         pending, self._pending = self._pending, {}
         kept = [(kind, ident, body) for (kind, ident), body in pending.items() if body is not None]
         gone = [key for key, body in pending.items() if body is None]
+        if len(pending) == 1:  # a statement on its own is its own transaction
+            self._db.execute(_PUT, kept[0]) if kept else self._db.execute(_DROP, gone[0])
+            return
         self._db.execute("BEGIN")
         if kept:
-            self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", kept)
+            self._db.executemany(_PUT, kept)
         if gone:
-            self._db.executemany("DELETE FROM kept WHERE kind = ? AND id = ?", gone)
+            self._db.executemany(_DROP, gone)
         self._db.execute("COMMIT")
 
     def load(self) -> Iterable[tuple[str, str, bytes]]:

@@ -69,6 +69,7 @@ def _task_rules(settings: Settings) -> Rules:
         rounds=settings.cluster.rounds,
         round_s=settings.cluster.round_ms / 1000,
         inline_bytes=settings.wire.inline_limit,
+        event_s=chosen.event_ms / 1000,
         weights=Weights(shortfall=settings.matching.shortfall, cost=settings.matching.cost),
     )
 

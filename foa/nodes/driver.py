@@ -103,6 +103,21 @@ class Driver:
         self._turning = False
         self._flushing: Handle | None = None
         self.online = False
+        self._perform: dict[type, Callable[[Key, Any], None]] = {
+            fx.Publish: self._queue,
+            fx.Subscribe: self._hold,
+            fx.Unsubscribe: self._hold,
+            fx.Wake: self._wake,
+            fx.Sleep: self._sleep,
+            fx.Persist: self._persist,
+            fx.Tell: self._tell,
+            fx.TellAll: self._tell_all,
+            fx.Request: self._request,
+            fx.Log: self._log,
+            fx.Measure: self._measure,
+            fx.Retire: self._retire,
+            fx.Stop: self._stop,
+        }
 
     # --- what the host calls ---------------------------------------------------------------------------
 
@@ -224,42 +239,34 @@ class Driver:
             return
         self._states[key] = state
         for effect in wanted:
-            self._perform(key, effect)
+            self._perform[type(effect)](key, effect)
 
-    def _perform(self, key: Key, effect: Effect) -> None:
-        match effect:
-            case fx.Publish():
-                self._queue(key, effect)
-            case fx.Tell(to, message):
-                self._inbox.append((to, fx.Told(key, message)))
-            case fx.TellAll(kind, message):
-                self._inbox.extend((other, fx.Told(key, message)) for other in self._states if other.kind == kind)
-            case fx.Wake(timer, at):
-                self._wake(key, timer, at)
-            case fx.Sleep(timer):
-                if (handle := self._timers.get(key, {}).pop(timer, None)) is not None:
-                    handle.cancel()
-            case fx.Request(service, token, argument):
-                self._services[service](argument, partial(self._returned, key, token))
-            case _:
-                self._perform_rest(key, effect)
+    def _tell(self, key: Key, effect: fx.Tell) -> None:
+        self._inbox.append((effect.to, fx.Told(key, effect.message)))
 
-    def _perform_rest(self, key: Key, effect: Effect) -> None:
-        match effect:
-            case fx.Persist(message):
-                self._journal.put(key.kind, key.id, None if message is None else codec.encode(message))
-            case fx.Log(name, fields, level):
-                self._sink.log(name, level, fields)
-            case fx.Measure(name, amount, seconds, label):
-                self._sink.measure(name, amount, seconds, label)
-            case fx.Subscribe() | fx.Unsubscribe():
-                self._out.append((key, effect))
-            case fx.Retire():
-                self._retire(key)
-            case fx.Stop(reason):
-                self._stopped(reason)
+    def _tell_all(self, key: Key, effect: fx.TellAll) -> None:
+        event = fx.Told(key, effect.message)
+        self._inbox.extend((other, event) for other in self._states if other.kind == effect.kind)
 
-    def _retire(self, key: Key) -> None:
+    def _request(self, key: Key, effect: fx.Request) -> None:
+        self._services[effect.service](effect.argument, partial(self._returned, key, effect.token))
+
+    def _persist(self, key: Key, effect: fx.Persist) -> None:
+        self._journal.put(key.kind, key.id, None if effect.message is None else codec.encode(effect.message))
+
+    def _log(self, _key: Key, effect: fx.Log) -> None:
+        self._sink.log(effect.name, effect.level, effect.fields)
+
+    def _measure(self, _key: Key, effect: fx.Measure) -> None:
+        self._sink.measure(effect.name, effect.amount, effect.seconds, effect.label)
+
+    def _hold(self, key: Key, effect: Effect) -> None:
+        self._out.append((key, effect))
+
+    def _stop(self, _key: Key, effect: fx.Stop) -> None:
+        self._stopped(effect.reason)
+
+    def _retire(self, key: Key, _effect: fx.Retire) -> None:
         self._states.pop(key, None)
         self._calm(key)
 
@@ -267,11 +274,15 @@ class Driver:
         for handle in self._timers.pop(key, {}).values():
             handle.cancel()
 
-    def _wake(self, key: Key, timer: str, at: float) -> None:
+    def _wake(self, key: Key, effect: fx.Wake) -> None:
         timers = self._timers.setdefault(key, {})
-        if (handle := timers.pop(timer, None)) is not None:
+        if (handle := timers.pop(effect.timer, None)) is not None:
             handle.cancel()
-        timers[timer] = self._clock.call_at(at, partial(self._elapsed, key, timer))
+        timers[effect.timer] = self._clock.call_at(effect.at, partial(self._elapsed, key, effect.timer))
+
+    def _sleep(self, key: Key, effect: fx.Sleep) -> None:
+        if (handle := self._timers.get(key, {}).pop(effect.timer, None)) is not None:
+            handle.cancel()
 
     def _elapsed(self, key: Key, timer: str) -> None:
         self._timers[key].pop(timer)
@@ -288,7 +299,7 @@ class Driver:
         if effect.retain and not effect.token:
             earlier = self._retained.get(effect.topic)
             if earlier is not None:
-                self._out[earlier] = (key, fx.Log("", {}))
+                self._out[earlier] = _NOTHING
             self._retained[effect.topic] = len(self._out)
         self._out.append((key, effect))
 
@@ -335,6 +346,10 @@ class Driver:
                 self._bus.subscribe([Subscription(pattern, qos, no_local) for pattern in patterns])
             case fx.Unsubscribe(patterns):
                 self._bus.unsubscribe(patterns)
+
+
+_NOTHING: Final[tuple[Key, Effect]] = (Key("shell"), fx.Retire())
+"""Stands in the queue of frames for one that a later one made useless."""
 
 
 def frame_of(effect: fx.Publish) -> Frame:

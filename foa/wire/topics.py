@@ -3,10 +3,11 @@
 `Topics.parse` and the builders are inverse; a topic that parses to nothing raises WireError("topic").
 """
 
+import re
 from typing import Final, Literal, NamedTuple
 
 from foa.errors import WireError
-from foa.wire.ids import is_digest, is_segment
+from foa.wire.ids import is_segment
 
 TopicKind = Literal[
     "discovery", "vcv", "presence", "own", "submit", "cancel", "state", "event", "result", "request", "answer",
@@ -63,13 +64,35 @@ TABLE: Final[tuple[Rule, ...]] = (
 _LEVELS: Final = {"partition": 1, "task": 1, "agent": 3, "node": 1, "name": 1}
 
 
-def _width(pattern: str) -> int:
-    return sum(_LEVELS[level[1:-1]] if level[0] == "{" else 1 for level in pattern.split("/"))
+_SEGMENT: Final = "[A-Za-z0-9_.-]{1,64}"
+_LEVEL: Final = {
+    "partition": "[0-9]{1,4}",
+    "task": _SEGMENT,
+    "agent": f"{_SEGMENT}/{_SEGMENT}/{_SEGMENT}",
+    "node": _SEGMENT,
+    "name": _SEGMENT,
+}
 
 
-_BY_HEAD: Final[dict[tuple[str, int], tuple[Rule, ...]]] = {
-    key: tuple(rule for rule in TABLE if (rule.pattern.split("/")[0], _width(rule.pattern)) == key)
-    for key in dict.fromkeys((rule.pattern.split("/")[0], _width(rule.pattern)) for rule in TABLE)
+def _compiled(rule: Rule) -> re.Pattern[str]:
+    """Return the pattern of a rule; a blob's name is a digest."""
+    kinds = _LEVEL | ({"name": "[0-9a-f]{64}"} if rule.kind == "blob" else {})
+    levels = [
+        f"(?P<{level[1:-1]}>{kinds[level[1:-1]]})" if level[0] == "{" else re.escape(level)
+        for level in rule.pattern.split("/")
+    ]
+    return re.compile("/".join(levels) + r"\Z")
+
+
+def _shape(rule: Rule) -> tuple[str, int]:
+    """Return the first level and the number of slashes: what `Topics.parse` looks rules up by."""
+    slashes = rule.pattern.count("/") + 2 * rule.pattern.count("{agent}")
+    return rule.pattern.partition("/")[0], slashes
+
+
+_BY_SHAPE: Final[dict[tuple[str, int], tuple[tuple[TopicKind, re.Pattern[str]], ...]]] = {
+    shape: tuple((rule.kind, _compiled(rule)) for rule in TABLE if _shape(rule) == shape)
+    for shape in map(_shape, TABLE)
 }
 
 _PATTERNS: Final = {rule.kind: rule.pattern for rule in TABLE}
@@ -147,39 +170,18 @@ class Topics:
         """Return what `topic` means; WireError("topic") if it is none of ours."""
         if not topic.startswith(self._prefix):
             raise WireError("topic", f"{topic[:200]!r} is not below {self.root}")
-        levels = topic[len(self._prefix) :].split("/")
-        for rule in _BY_HEAD.get((levels[0], len(levels)), ()):
-            found = self._match(rule, levels)
+        path = topic[len(self._prefix) :]
+        for kind, pattern in _BY_SHAPE.get((path.partition("/")[0], path.count("/")), ()):
+            found = pattern.match(path)
             if found is not None:
-                return found
+                fields = found.groupdict()
+                text = fields.pop("partition", None)
+                partition = -1 if text is None else self._partition(text)
+                if partition is not None:
+                    return Topic(kind, partition, **fields)
         raise WireError("topic", f"{topic[:200]!r} is no topic of the federation")
 
-    def _match(self, rule: Rule, levels: list[str]) -> Topic | None:
-        fields: dict[str, str] = {}
-        at = 0
-        for level in rule.pattern.split("/"):
-            if level[0] != "{":
-                if levels[at] != level:
-                    return None
-                at += 1
-                continue
-            name = level[1:-1]
-            width = _LEVELS[name]
-            part = levels[at : at + width]
-            if not all(map(is_segment, part)):
-                return None
-            fields[name] = "/".join(part)
-            at += width
-        partition = self._partition(fields.pop("partition", None))
-        if partition is None or (rule.kind == "blob" and not is_digest(fields["name"])):
-            return None
-        return Topic(rule.kind, partition, **fields)
-
-    def _partition(self, text: str | None) -> int | None:
-        """Return -1 where a topic has none, None where it is out of range."""
-        if text is None:
-            return -1
-        if not text.isdecimal() or text != str(int(text[:6])):
-            return None
+    def _partition(self, text: str) -> int | None:
+        """Return the partition, None if it is out of range or not written plainly."""
         number = int(text)
-        return number if number < self.partitions else None
+        return number if number < self.partitions and str(number) == text else None

@@ -76,7 +76,7 @@ def end(live: Live, context: Context, now: float, result: Result) -> Ending:
 def _calm(live: Live) -> list[Effect]:
     """Call off every timer of the task."""
     leases = [f"lease:{seat.award}" for work in live.works.values() for seat in work.seats if seat.phase == "running"]
-    return [fx.Sleep(timer) for timer in ("deadline", "relook", "plan", *leases)]
+    return [fx.Sleep(timer) for timer in ("deadline", "relook", "plan", "events", *leases)]
 
 
 def withdrawals(live: Live, context: Context, works: list[Work], reason: str) -> list[Effect]:

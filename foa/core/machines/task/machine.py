@@ -7,6 +7,7 @@ import msgspec
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event
 from foa.core.machines.task.answers import answered, settle, silent
+from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.intake import durable, remember, resubmitted, submitted, take_over
 from foa.core.machines.task.place import look
@@ -15,7 +16,7 @@ from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Sh
 from foa.core.routing.exchange import Answer
 from foa.core.routing.ownership import Holds, Lost, Opened
 from foa.wire.ids import Epoch
-from foa.wire.messages import Cancel, Done, Failed, Found, Result, Settled, State, Submit
+from foa.wire.messages import Cancel, Done, Failed, Result, Settled, State, Submit
 from foa.wire.topics import Topic
 
 Stepped = tuple[TaskState, list[Effect]]
@@ -26,9 +27,9 @@ def step(context: Context, state: TaskState, event: Event, now: float, rng: Rand
     del rng  # nothing here is left to chance
     match state:
         case Shadow():
-            return _shadow(context, state, event, now)
+            return gathered(context, None, *_shadow(context, state, event, now), now)
         case Live():
-            return _live(context, state, event, now)
+            return gathered(context, state, *_live(context, state, event, now), now)
         case Ended():
             return _ended(context, state, event)
 
@@ -84,7 +85,7 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
         case fx.Received(_, message) if isinstance(message, AnswerMessage):
             return answered(state, message, context, now)
         case fx.Told(_, Answer(token, found)):
-            return looked_up(state, token, found if isinstance(found, Found) else Found(()), context, now)
+            return looked_up(state, token, found, context, now)
         case fx.Delivered("accept", code):
             return durable(state, code, context, now)
         case fx.Elapsed(timer):
@@ -110,6 +111,8 @@ def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
         return fail(state, context, now, "deadline", "the deadline came before the result", "expired")
     if timer == "plan":
         return late(state, context, now)
+    if timer == "events":
+        return show(context, state)
     if timer == "relook":
         state = msgspec.structs.replace(state, busy=())
         idents = tuple(sorted(state.unplaced))[:64]
@@ -132,7 +135,7 @@ def _says_result(effect: Effect) -> bool:
 
 def _step_back(state: Live, now: float) -> Stepped:
     """Another owner claimed above us: go on as its heir, with all timers called off."""
-    timers = ["deadline", "relook", "plan"]
+    timers = ["deadline", "relook", "plan", "events"]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
     return Shadow(state.partition, snapshot=snapshot(state, now)), [fx.Sleep(timer) for timer in timers]
 

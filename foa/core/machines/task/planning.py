@@ -21,12 +21,14 @@ from foa.core.machines.task.place import advance, award, placed, query_for
 from foa.core.machines.task.state import PLANNING, Context, Live, TaskState, note, put, save, tell
 from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Asked
+from foa.core.vcv.vector import unpack
 from foa.errors import ConfigError, ProposalError
-from foa.wire.messages import Ask, Found
+from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.records import Hit, Plan, Port, Subtask, Work
 
 ATOMIC: Final = "main"
 MAX_CLAUSES: Final = 32
+MAX_TEXTS: Final = 64
 
 
 def find(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -84,7 +86,7 @@ def invited(live: Live, hits: tuple[Hit, ...], context: Context, now: float) -> 
 
 def planned(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Go on once every planner has answered."""
-    state, effects = agree(live, context, now)
+    state, effects = deliberate(live, context, now)
     return state, [fx.Sleep("plan"), *effects]
 
 
@@ -92,7 +94,7 @@ def late(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effe
     """Go on without the planners that did not answer in time."""
     work = live.works.get(PLANNING)
     taken_back = withdrawals(live, context, [work], "the plan was made without you") if work else []
-    state, effects = agree(live, context, now)
+    state, effects = deliberate(live, context, now)
     return state, taken_back + effects
 
 
@@ -114,17 +116,29 @@ def proposals(live: Live) -> tuple[list[Proposal], list[str]]:
     return read, refused
 
 
-def agree(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
-    """Merge what was proposed into one plan and adopt it."""
+def deliberate(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Have the proposals' subtasks embedded, since planners mean the same in other words; one voice needs none."""
+    read, _ = proposals(live)
+    if len(read) < 2:  # noqa: PLR2004 - nothing to compare
+        return agree(live, context, now)
+    texts = _texts(read)
+    return live, [fx.Tell(Key("lookup"), Asked("vectors", Embed(texts)))]
+
+
+def _texts(read: list[Proposal]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(subtask.text for one in read for subtask in one.plan.subtasks))[:MAX_TEXTS]
+
+
+def agree(live: Live, context: Context, now: float, vectors: Vectors | None = None) -> tuple[TaskState, list[Effect]]:
+    """Merge what was proposed into one plan and adopt it; without vectors words are compared."""
     read, refused = proposals(live)
-    plan, report = merge(read)
+    known = zip(_texts(read), vectors.vectors, strict=False) if vectors is not None else ()
+    plan, report = merge(read, {text: unpack(vector) for text, vector in known})
     works = {ident: work for ident, work in live.works.items() if ident != PLANNING}
     live = msgspec.structs.replace(live, works=works)
-    dropped = [*refused, *(f"{line}" for line in report.dropped)]
+    dropped = [*refused, *(f"{one.planner}: {one.what}: {one.reason}" for one in report.dropped)]
     notes = [note(live, now, "proposal-dropped", text=line) for line in dropped[:16]]
-    if not plan.subtasks:
-        plan = _atomic(live)
-    state, effects = adopt(live, plan, context, now)
+    state, effects = adopt(live, plan or _atomic(live), context, now)
     return state, [tell(live, context, *notes), *effects] if notes else effects
 
 
@@ -140,8 +154,14 @@ def adopt(live: Live, plan: Plan, context: Context, now: float) -> tuple[TaskSta
     return state, [told, *effects]
 
 
-def looked_up(live: Live, token: str, found: Found, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
-    """Take the answer to any of a task's lookups."""
+def looked_up(
+    live: Live, token: str, answer: Found | Vectors | None, context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Take the answer to any of a task's lookups; None where the index could not be asked."""
+    if token == "vectors":  # noqa: S105 - a lookup's token, no secret
+        vectors = answer if isinstance(answer, Vectors) else None
+        return agree(live, context, now, vectors) if live.stage == "planning" else (live, [])
+    found = answer if isinstance(answer, Found) else Found(())
     if token == "find" and live.stage == "finding":  # noqa: S105 - a lookup's token, no secret
         return compared(live, found, context, now)
     if token == "planners" and live.stage == "planning" and PLANNING not in live.works:  # noqa: S105

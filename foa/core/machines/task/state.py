@@ -39,7 +39,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     ``accept_s``: how long an agent may stay silent after an award; ``grace_s``: how much longer than the
     agent an owner counts; ``patience_s``: how long it looks for somebody to come; ``remember_s``: how long
-    an ended task is known here.
+    an ended task is known here; ``event_s``: what happens within it is told to watchers in one frame.
     """
 
     accept_s: float = 1.5
@@ -54,6 +54,7 @@ class Rules(msgspec.Struct, frozen=True):
     rounds: int = 3
     round_s: float = 5.0
     inline_bytes: int = 4096
+    event_s: float = 0.1
     weights: Weights = Weights()
 
 
@@ -104,6 +105,7 @@ class Live(msgspec.Struct, frozen=True):
     reply_to: str = ""
     correlation: bytes = b""
     trace: str = ""
+    untold: Events | None = None
 
     def subtask(self, ident: str) -> Subtask:
         """Return the subtask `ident` of the plan, or the one that stands for planning."""

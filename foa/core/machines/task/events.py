@@ -1,0 +1,50 @@
+"""What watchers hear, gathered: one frame for all that happened in a moment, not one per happening.
+
+The other modules publish an `Events` for each thing worth telling; `gathered` takes those out of a step's
+effects and keeps them until the moment (`Rules.event_s`) is over or the task is.
+"""
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.effects import Effect
+from foa.core.machines.task.state import Context, Live, TaskState
+from foa.wire.messages import Events
+
+MAX_NOTES = 256
+
+
+def gathered(
+    context: Context, before: Live | None, state: TaskState, effects: list[Effect], now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Return the step with its `Events` kept for later; with all that was kept if the task is no longer live."""
+    told = [each for each in effects if isinstance(each, fx.Publish) and isinstance(each.message, Events)]
+    kept = before.untold if before is not None else None
+    if not told and (kept is None or isinstance(state, Live)):
+        return state, effects
+    rest = [each for each in effects if each not in told] if told else effects
+    events = merged(kept, [each.message for each in told if isinstance(each.message, Events)])
+    if isinstance(state, Live):
+        if kept is None:
+            rest.append(fx.Wake("events", now + context.rules.event_s))
+        return msgspec.structs.replace(state, untold=events), rest
+    return state, [*rest, *_publish(context, state.partition, events)]
+
+
+def merged(kept: Events | None, told: list[Events]) -> Events:
+    """Return one message for several: all notes, the last plan."""
+    every = ([kept] if kept is not None else []) + told
+    notes = tuple(note for one in every for note in one.notes)
+    plans = [one.plan for one in every if one.plan is not None]
+    return Events(every[0].task, notes[-MAX_NOTES:], plans[-1] if plans else None)
+
+
+def show(context: Context, state: Live) -> tuple[Live, list[Effect]]:
+    """Publish what was kept."""
+    if state.untold is None:
+        return state, []
+    return msgspec.structs.replace(state, untold=None), _publish(context, state.partition, state.untold)
+
+
+def _publish(context: Context, partition: int, events: Events) -> list[Effect]:
+    return [fx.Publish(context.topics.task(partition, events.task, "event"), events, qos=0)]
