@@ -1,6 +1,6 @@
 """The words the clauses planner knows: English verbs by what they do to their object, and closed word classes.
 
-Read by `foa.core.dag.segments`, `clauses` and `references`. The lists are general English for work one can ask
+Read by `foa.core.dag.clauses.segments`, `clauses` and `references`. The lists are general English for work one can ask
 for; nothing in them stands for a single request. A ``*`` marks a verb that is a noun just as often ("chart",
 "report"): it counts as a verb only where something after it says so.
 """

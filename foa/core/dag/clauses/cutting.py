@@ -1,4 +1,4 @@
-"""Cuts one sentence into the things it asks for. The second step of clauses, after `foa.core.dag.segments`.
+"""Cuts one sentence into the things it asks for. The second step of clauses, after `foa.core.dag.clauses.segments`.
 
 A cut is made at a comma, semicolon, dash, "and", "but" or "then", and only if what follows begins like a
 clause and what stands before is one. Verbs that share an object stay together ("clean and normalize the
@@ -10,34 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from foa.core.dag import lexicon
-from foa.core.dag.segments import HIDDEN, Segment
+from foa.core.dag.clauses import lexicon
+from foa.core.dag.clauses.openings import Body, Mark, Token, begins, order_word, skip, tokenize
+from foa.core.dag.clauses.segments import Segment
 
-Mark = Literal["", "then", "last", "meanwhile"]
 Kind = Literal["ask", "aside", "statement", "chat"]
 
-_TOKEN: Final = re.compile(rf"{HIDDEN}+|\w+(?:['-]\w+)*|[^\w\s]")
-_LEADER: Final = re.compile(
-    r"(?:(?P<then>and then|then|next|after (?:that|this|which)|afterwards?|subsequently|later|second(?:ly)?"
-    r"|third(?:ly)?"
-    r"|(?:when|once) (?:(?:that|this|it|you)(?: is|'s| are|'re) )?(?:done|finished|complete|completed)"
-    r"|following (?:that|this)|from there|thereafter)"
-    r"|(?P<last>finally|lastly|in the end|at the end|to finish|last but not least|at last|in conclusion)"
-    r"|(?P<meanwhile>meanwhile|in the meantime|in parallel|simultaneously|concurrently|at the same time|separately"
-    r"|independently|on the side)"
-    r"|first(?:ly)?|first of all|to start(?: with)?|to begin(?: with)?|also|additionally|in addition|furthermore"
-    r"|moreover|besides|as well|both|now|just|so|again|and|but|plus|as a (?:first|next|last|final) step)"
-    r"(?=[\s,:]|$)[,:]?\s{0,4}",
-    re.IGNORECASE,
-)
-_WRAPPER: Final = re.compile(
-    r"(?:please|kindly|(?:can|could|would|will) you(?: please| kindly)?|i(?:'d| would) (?:like|love) (?:you )?to"
-    r"|(?:i|we) (?:want|need|have) (?:you )?to|you (?:should|must|can|need to|have to|are to)|help me(?: to)?"
-    r"|let'?s|let us|make sure to|be sure to|go ahead and|try to|don'?t forget to|remember to|proceed to"
-    r"|(?:your|the|our|my) (?:task|job|goal) is to)(?=[\s,]),?\s{0,4}",
-    re.IGNORECASE,
-)
-_START: Final = re.compile(r"(?:start|begin)(?: off)? (?:by|with)\s{1,4}(?=[a-z]+ing\b)", re.IGNORECASE)
 _GENERIC: Final = re.compile(
     r"(?:(?:please|kindly|i (?:want|need) you to|can you|could you) )?"
     r"(?:(?:do|perform|complete|execute|carry out|follow|handle)\b.{0,60}"
@@ -84,26 +62,6 @@ _ORDERING: Final = frozenset({"once", "after"})
 _SPOKEN_OF: Final = lexicon.words("it them they its their there this that these those he she his her one ones")
 _CUTS: Final = frozenset({",", ";", "and", "but", "then", "plus", "&", "-", "\u2014", "\u2013"})
 _FIRM: Final = frozenset({";", "then", "-", "\u2014", "\u2013"})
-_KNOWN_OBJECT: Final = lexicon.words("the this these those my our your their its all each every them")
-_UNLIKELY: Final = ("ly", "ing", "ed", "ion", "ness", "ment", "ity")
-_ADJECTIVAL: Final = ("ly", "al", "ive", "ous", "ful", "ic", "ed")
-_FINITE: Final = lexicon.words("is are was were has have had will can should may means")
-
-
-class Body(NamedTuple):
-    """A request, and the same equally long with what must stay whole hidden."""
-
-    plain: str
-    hidden: str
-
-
-class Token(NamedTuple):
-    """A word (in lower case) or sign, and where it stands in the text."""
-
-    word: str
-    start: int
-    end: int
-    capital: bool
 
 
 class Piece(NamedTuple):
@@ -161,72 +119,9 @@ def whole(body: Body, segment: Segment) -> Piece:
     return _piece(body, start, segment.end, begins(tokens, 0, firm=True), mark, asked=firm)
 
 
-def skip(body: Body, start: int, end: int) -> tuple[int, Mark, bool]:
-    """Pass over order words and politeness: where the clause begins, its mark, and whether it is asked for."""
-    mark: Mark = ""
-    firm = False
-    while start < end:
-        if body.hidden[start] in " \t\r\n,;:*_-\u2014\u2013.":
-            start += 1
-            continue
-        leader = _LEADER.match(body.hidden, start, end)
-        found = leader or _WRAPPER.match(body.hidden, start, end) or _START.match(body.hidden, start, end)
-        if found is None or found.end() >= end:
-            break
-        if leader is None:
-            firm = True
-        elif leader.lastgroup is not None:
-            mark, firm = _mark(leader.lastgroup), True
-        start = found.end()
-    return start, mark, firm
-
-
-def tokenize(body: Body, start: int, end: int) -> list[Token]:
-    """Return the words and signs between two places."""
-    return [
-        Token(found[0].lower(), found.start(), found.end(), found[0][0].isupper())
-        for found in _TOKEN.finditer(body.hidden, start, end)
-    ]
-
-
-def begins(tokens: Sequence[Token], at: int, *, firm: bool) -> str:
-    """Return the verb if a clause begins at token `at`, "" if none does.
-
-    ``firm``: something before says that a clause must begin here (a full stop, "then", "please"); else a
-    word that may be a noun needs an object that only a verb can have.
-    """
-    if at >= len(tokens) or (tokens[at].capital and not firm):
-        return ""
-    word = tokens[at].word
-    after = tokens[at + 1].word if at + 1 < len(tokens) else ""
-    verb = lexicon.base(word)
-    if not verb:
-        if firm and lexicon.from_gerund(word) and after:
-            return lexicon.from_gerund(word)
-        return word if after in _KNOWN_OBJECT and _maybe_verb(word) else ""
-    if after == "of" or after in _FINITE:
-        return ""
-    if word not in lexicon.NOUNS_TOO or after in lexicon.OPENERS or after[:1] == HIDDEN or after.isdecimal():
-        return verb
-    if after.endswith(_ADJECTIVAL) and at + 2 < len(tokens) and tokens[at + 2].word.isalpha():
-        return verb
-    subject = any(token.word in _FINITE for token in tokens[at + 1 : at + 7])
-    return verb if firm and after and not subject else ""
-
-
 def generic(heading: str) -> bool:
     """Tell whether a heading only says that things to do follow: "please do the following"."""
     return len(heading) <= _MAX_HEADING and _GENERIC.match(heading) is not None
-
-
-def _maybe_verb(word: str) -> bool:
-    if not word.isalpha() or len(word) < 3 or word in lexicon.STOP or word.endswith(_UNLIKELY):  # noqa: PLR2004 - "go"
-        return False
-    return not word.endswith("s") or word.endswith("ss")
-
-
-def _mark(group: str) -> Mark:
-    return "then" if group == "then" else "last" if group == "last" else "meanwhile"
 
 
 # --- what stands before a colon or a comma ----------------------------------------------------------------
@@ -384,7 +279,7 @@ def _piece(body: Body, start: int, end: int, verb: str, mark: Mark, *, asked: bo
     text = _clean(body.plain[start:end])
     tail = _TAIL.search(text)
     if tail:
-        text, mark = text[: tail.start()], _mark(tail.lastgroup or "")
+        text, mark = text[: tail.start()], order_word(tail.lastgroup or "")
     if _CHAT.match(text):
         return Piece(text, "chat")
     if _ASIDE.match(text):

@@ -1,20 +1,14 @@
-"""The clauses planner: splits a request by its own structure, without a language model.
-
-Called by a planner agent and by the coordinator (for the atomic test). A text is cut where both sides begin
-with something one can do: at the ends of sentences, between list items, at commas, "and" and "then". Nothing is
-cut inside quotations, code, numbers, conditions and lists of nouns. What is not understood stays together: a
-text in another language, or without a verb we know, is one subtask. How the pieces depend on each other
-is said by `foa.core.dag.references`.
-"""
+"""The door of the clauses planner: a text read as a whole, its lists and remarks put where they belong, the plan."""
 
 import re
 from typing import Final, NamedTuple
 
-from foa.core.dag import lexicon
-from foa.core.dag.cutting import Body, Piece, begins, cut, generic, skip, tokenize, whole
+from foa.core.dag.clauses import lexicon
+from foa.core.dag.clauses.cutting import Piece, cut, generic, whole
+from foa.core.dag.clauses.openings import Body, begins, skip, tokenize
+from foa.core.dag.clauses.references import Clause, linked, standing
+from foa.core.dag.clauses.segments import Segment, hide, segments
 from foa.core.dag.plan import reduced
-from foa.core.dag.references import Clause, linked, standing
-from foa.core.dag.segments import Segment, hide, segments
 from foa.wire.records import MAX_TEXT, Plan, Port, Subtask
 
 MAX_CLAUSES: Final = 64
@@ -151,3 +145,8 @@ def _asked_before(piece: Piece, earlier: list[Clause]) -> bool:
     """Tell whether what is named in passing is a clause already: the same verb, and a word of its object."""
     words = set(piece.text.lower().split()[1:]) - lexicon.STOP
     return any(one.verb == piece.verb and not words.isdisjoint(one.text.lower().split()) for one in earlier)
+
+
+def _aside(clause: Clause, text: str) -> Clause:
+    """Put what restricts a clause behind it."""
+    return clause._replace(aside=f"{clause.aside}. {text}" if clause.aside else text)

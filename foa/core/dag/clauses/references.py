@@ -1,4 +1,4 @@
-"""What each clause of a request waits for. The third step of clauses, after `foa.core.dag.cutting`.
+"""What each clause of a request waits for. The third step of clauses, after `foa.core.dag.clauses.cutting`.
 
 A clause waits for another because it says so ("then", a numbered step), because it speaks of what the other
 yields ("it", "the results", "the chart", "what matters"), because it closes the request ("write a report"), or
@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from foa.core.dag import lexicon
-from foa.core.dag.cutting import Mark
-from foa.core.dag.lexicon import Stage, singular
-from foa.core.dag.segments import HIDDEN, hide
+from foa.core.dag.clauses import lexicon
+from foa.core.dag.clauses.lexicon import Stage, singular
+from foa.core.dag.clauses.openings import Mark
+from foa.core.dag.clauses.segments import HIDDEN, hide
 
 _WORD: Final = re.compile(rf"{HIDDEN}+|\w+(?:['-]\w+)*|[^\w\s]")
 _MAX_CARRIED: Final = 400
