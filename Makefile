@@ -82,7 +82,7 @@ $(STAMPS)/venv:
 
 $(STAMPS)/torch: $(STAMPS)/venv
 	@echo "setup 2/5  $(TORCH) (about 200 MB, once)"
-	@$(PIP) $(TORCH)
+	@$(PIP) $(TORCH) || { echo "error: no $(TORCH) for this platform; name another: make setup TORCH=torch" >&2; exit 1; }
 	@touch $@
 
 $(STAMPS)/foa: pyproject.toml $(STAMPS)/torch
