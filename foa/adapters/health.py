@@ -49,7 +49,7 @@ class HealthServer:
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
-            return self._metrics(environ, start_response)
+            return list(self._metrics(environ, start_response))
         known = {"/healthz": True, "/readyz": self._ready(), "/startup": True}
         if path not in known:
             start_response("404 Not Found", [("Content-Type", "text/plain")])

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
-from foa.core.machines import lookup, ownership
+from foa.core.machines import lookup, memory, ownership
 from foa.core.machines.task import machine as task
 from foa.core.machines.task.state import Context, Rules, Shadow
 from foa.core.routing.score import Weights
@@ -23,15 +23,17 @@ class CoordinatorProgram:
 
     def __init__(self, node: str, birth: int, settings: Settings, topics: Topics) -> None:
         """`birth` grows with every start of the node: peers tell its lives apart by it."""
-        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY)
+        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY, memory.KEY)
         self._topics = topics
         self._first: dict[Key, Callable[[], Any]] = {
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
+            memory.KEY: memory.State,
             lookup.KEY: lambda: lookup.new(lookup.Setup(topics=topics, node=node)),
         }
         self.steps: Mapping[str, Step[Any]] = {
             ownership.KEY.kind: ownership.step,
             lookup.KEY.kind: lookup.step,
+            memory.KEY.kind: memory.step,
             "task": partial(task.step, Context(topics, _task_rules(settings))),
         }
 

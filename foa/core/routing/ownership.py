@@ -25,3 +25,13 @@ class Opened(NamedTuple):
     partition: int
     epoch: Epoch | None
     received: Received
+
+
+class Over(NamedTuple):
+    """A task to the memory of its node: it ended; forget it after `seconds`."""
+
+    seconds: float
+
+
+class Forget(NamedTuple):
+    """The memory to a task that ended: it is time."""

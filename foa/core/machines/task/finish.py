@@ -2,8 +2,9 @@
 
 from foa.core import effects as fx
 from foa.core.dag.synthesis import synthesize
-from foa.core.effects import Effect
+from foa.core.effects import Effect, Key
 from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, reply, tell
+from foa.core.routing.ownership import Over
 from foa.wire.messages import Result, Withdrawn
 from foa.wire.records import Status, Work
 
@@ -68,7 +69,7 @@ def end(live: Live, context: Context, now: float, result: Result) -> Ending:
         fx.Measure("foa_task_seconds", seconds=now - live.began),
     ]
     effects += _calm(live)
-    effects.append(fx.Wake("forget", now + min(context.rules.remember_s, live.task.retention_s)))
+    effects.append(fx.Tell(Key("memory"), Over(min(context.rules.remember_s, live.task.retention_s))))
     effects.append(fx.Log("task_ended", {"task": live.task.id, "status": result.status, "reason": result.reason}))
     return Ended(live.partition, result), effects
 

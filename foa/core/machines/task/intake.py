@@ -44,7 +44,7 @@ def remember(shadow: Shadow, received: fx.Received) -> TaskState:
         case Cancel() as cancel:
             return replace(shadow, cancel=cancel)
         case Result() as result:
-            return Ended(shadow.partition, result)
+            return Ended(shadow.partition, result, confirmed=True)
         case _:
             return shadow
 

@@ -5,7 +5,7 @@ from random import Random
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.effects import Effect, Event
+from foa.core.effects import Effect, Event, Key
 from foa.core.machines.task.answers import answered, settle, silent
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail
@@ -14,7 +14,7 @@ from foa.core.machines.task.place import look
 from foa.core.machines.task.planning import late, looked_up
 from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, snapshot
 from foa.core.routing.exchange import Answer
-from foa.core.routing.ownership import Holds, Lost, Opened
+from foa.core.routing.ownership import Forget, Holds, Lost, Opened, Over
 from foa.wire.ids import Epoch
 from foa.wire.messages import Cancel, Done, Failed, Result, Settled, State, Submit
 from foa.wire.topics import Topic
@@ -45,7 +45,7 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
         case fx.Restored(State() as kept):
             return _remembered(context, state, fx.Received(Topic("state", state.partition), kept), now)
         case fx.Restored(Result() as kept):
-            return Ended(state.partition, kept), [fx.Wake("forget", now + context.rules.remember_s)]
+            return Ended(state.partition, kept, confirmed=True), _remind(context)
         case fx.Elapsed("forget"):
             return state, [fx.Persist(None), fx.Retire()]
         case _:
@@ -55,6 +55,8 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
 def _remembered(context: Context, state: Shadow, received: fx.Received, now: float) -> Stepped:
     """Keep what an heir needs, until the task is over and a while longer."""
     after = remember(state, received)
+    if isinstance(after, Ended):
+        return after, [fx.Sleep("forget"), *_remind(context)]
     pause = context.rules.remember_s
     if isinstance(after, Shadow):
         if after.snapshot is not None:
@@ -62,6 +64,11 @@ def _remembered(context: Context, state: Shadow, received: fx.Received, now: flo
         elif after.submit is not None and isinstance(after.submit.message, Submit):
             pause += after.submit.message.task.deadline_ms / 1000
     return after, [fx.Wake("forget", now + pause)]
+
+
+def _remind(context: Context) -> list[Effect]:
+    """Have the memory tell when an ended task is to be forgotten."""
+    return [fx.Tell(Key("memory"), Over(context.rules.remember_s))]
 
 
 def _opened(context: Context, state: Shadow, received: fx.Received, epoch: Epoch | None, now: float) -> Stepped:
@@ -126,7 +133,7 @@ def _overtaken(context: Context, state: Live, result: Result, now: float) -> Ste
     """Somebody else's result came first: it is final; what we still run is for nothing."""
     _, effects = fail(state, context, now, "overtaken", "another owner's result came first")
     kept = [effect for effect in effects if not _says_result(effect)]
-    return Ended(state.partition, result), [*kept, fx.Persist(result)]
+    return Ended(state.partition, result, confirmed=True), [*kept, fx.Persist(result)]
 
 
 def _says_result(effect: Effect) -> bool:
@@ -147,16 +154,23 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
         case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
             received = event if isinstance(event, fx.Received) else event.message.received
             return resubmitted(state, received, context)
-        case fx.Received(_, Result() as result) if result != state.result:
+        case fx.Received(_, Result() as result):
             return _first_wins(context, state, result)
-        case fx.Elapsed("forget"):
+        case fx.Elapsed("forget") | fx.Told(_, Forget()):
             return state, [fx.Persist(None), fx.Retire()]
         case _:
             return state, []
 
 
 def _first_wins(context: Context, state: Ended, result: Result) -> Stepped:
-    """Two owners in a split view: the result first read back stays; the later one is overwritten by it."""
-    topic = context.topics.task(state.partition, state.result.task, "result")
-    restore = fx.Publish(topic, state.result, retain=True, expiry_s=3600)
-    return state, [restore, fx.Measure("foa_results_restored_total"), fx.Log("result_restored", {"task": result.task})]
+    """Settle which of two owners in a split view was first: whose result is read back first, in broker order.
+
+    Our own read back confirms it. Another's after that was later, and is overwritten by ours; another's
+    before that was first: it is adopted, and restored if ours has overwritten it.
+    """
+    if result == state.result:
+        return msgspec.structs.replace(state, confirmed=True), []
+    first = state if state.confirmed else Ended(state.partition, result, confirmed=True)
+    topic = context.topics.task(state.partition, result.task, "result")
+    restore = fx.Publish(topic, first.result, retain=True, expiry_s=3600)
+    return first, [restore, fx.Measure("foa_results_restored_total"), fx.Log("result_restored", {"task": result.task})]

@@ -133,7 +133,7 @@ def agree(live: Live, context: Context, now: float, vectors: Vectors | None = No
     """Merge what was proposed into one plan and adopt it; without vectors words are compared."""
     read, refused = proposals(live)
     known = zip(_texts(read), vectors.vectors, strict=False) if vectors is not None else ()
-    plan, report = merge(read, {text: unpack(vector) for text, vector in known})
+    plan, report = merge(read, {text: unpack(vector) for text, vector in known if vector and len(vector) % 2 == 0})
     works = {ident: work for ident, work in live.works.items() if ident != PLANNING}
     live = msgspec.structs.replace(live, works=works)
     dropped = [*refused, *(f"{one.planner}: {one.what}: {one.reason}" for one in report.dropped)]

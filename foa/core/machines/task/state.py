@@ -120,10 +120,14 @@ class Live(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A task that is over; kept a while so that late and repeated messages get the same answer."""
+    """A task that is over; kept a while so that late and repeated messages get the same answer.
+
+    ``confirmed``: the result was read back from the broker as the first.
+    """
 
     partition: int
     result: Result
+    confirmed: bool = False
 
 
 TaskState = Shadow | Live | Ended
