@@ -7,10 +7,11 @@ round, later rounds change nothing, and whoever is missing is simply not counted
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, Final
 
 import foa
+from agents.records import Ballot, Odd, Outliers
 
 MAX_ROWS: Final = 100_000
 MAX_FLAGS: Final = 500
@@ -19,25 +20,6 @@ MAX_SHARE: Final = 0.05
 MIN_ROWS: Final = 5
 FAR: Final = 2.75
 SHOWN_COLUMNS: Final = 3
-
-Ballot = dict[int, float]
-
-
-@dataclass
-class Outliers:
-    """The rows that stand out. Row 0 is the first row of data; ``votes`` counts the methods that flag a row.
-
-    ``rows`` holds {row, score, votes, values}: the score is in robust deviations of the method's own scores,
-    the values are those of the most unusual columns. ``members`` is the number of ballots.
-    """
-
-    answer: list[int]
-    rows: list[dict[str, Any]]
-    method: str
-    considered: int
-    members: int = 1
-    ballots: dict[str, Ballot] = field(default_factory=dict)
-    note: str = ""
 
 
 def draft(table: bytes, method: str, score: Callable[[Any], Any]) -> Outliers:
@@ -63,33 +45,27 @@ def draft(table: bytes, method: str, score: Callable[[Any], Any]) -> Outliers:
 def agree(own: Outliers, peers: list[Outliers]) -> Outliers:
     """Return what all ballots together say: the rows that more than half of the methods flag."""
     ballots: dict[str, Ballot] = {}
-    unusual: dict[int, dict[str, Any]] = {}
+    unusual: dict[int, dict[str, float]] = {}
     for each in (own, *peers):
         cast = each.ballots or {each.method: dict.fromkeys(each.answer, 0.0)}
         for method, ballot in sorted(cast.items())[: MAX_BALLOTS - len(ballots)]:
             merged = ballots.get(method, {}) | {r: s for r, s in ballot.items() if 0 <= r < own.considered}
             ballots[method] = dict(sorted(merged.items())[:MAX_FLAGS])
-        unusual |= {row["row"]: row.get("values", {}) for row in each.rows if isinstance(row.get("row"), int)}
+        unusual |= {odd.row: odd.values for odd in each.rows}
     return _counted(ballots, unusual, own.considered)
 
 
-def _counted(ballots: dict[str, Ballot], unusual: dict[int, dict[str, Any]], considered: int) -> Outliers:
+def _counted(ballots: dict[str, Ballot], unusual: dict[int, dict[str, float]], considered: int) -> Outliers:
+    """Count ballots; everything comes out sorted, so that who counts the same ballots writes the same bytes."""
+    ballots = dict(sorted(ballots.items()))
     votes: dict[int, list[float]] = {}
-    for _, ballot in sorted(ballots.items()):
+    for ballot in ballots.values():
         for row, score in ballot.items():
             votes.setdefault(row, []).append(score)
     answer = sorted(row for row, scores in votes.items() if len(scores) * 2 > len(ballots))
-    rows: list[dict[str, Any]] = [
-        {
-            "row": row,
-            "score": round(sum(votes[row]) / len(votes[row]), 3),
-            "votes": len(votes[row]),
-            "values": unusual.get(row, {}),
-        }
-        for row in answer
-    ]
-    rows.sort(key=lambda found: (-found["votes"], -found["score"], found["row"]))
-    return Outliers(answer, rows, " + ".join(sorted(ballots)), considered, len(ballots), ballots)
+    rows = [Odd(row, round(fmean(votes[row]), 3), len(votes[row]), unusual.get(row, {})) for row in answer]
+    rows.sort(key=lambda odd: (-odd.votes, -odd.score, odd.row))
+    return Outliers(answer, rows, " + ".join(ballots), considered, len(ballots), ballots)
 
 
 def _scaled(frame: Any) -> Any:
@@ -123,7 +99,7 @@ def _flags(deviations: Any) -> Ballot:
     return {int(row): round(float(deviations[row]), 3) for row in sorted(order) if deviations[row] > FAR}
 
 
-def _values(frame: Any, scaled: Any, row: int) -> dict[str, Any]:
+def _values(frame: Any, scaled: Any, row: int) -> dict[str, float]:
     """Return the cells of a row that lie farthest out, the farthest first."""
     import numpy as np  # noqa: PLC0415
 

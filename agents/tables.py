@@ -131,9 +131,9 @@ def _agreement(rows: list[tuple[list[str], int]]) -> tuple[float, int]:
 
 
 def _is_header(first: list[str], rest: list[list[str]]) -> bool:
-    """Tell names from data: all there, all different, none a number; and, if a name stands below too, data."""
+    """Tell names from data: all there, none a number; and not all of them found again below."""
     cells = [cell.strip() for cell in first]
-    if not all(cells) or len(set(cells)) < len(cells) or any(_NUMBER.match(cell) for cell in cells):
+    if not all(cells) or any(_NUMBER.match(cell) for cell in cells):
         return False
     return not rest or any(cell not in {row[i].strip() for row in rest if i < len(row)} for i, cell in enumerate(cells))
 

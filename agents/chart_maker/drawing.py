@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from agents.records import Chart, Odd, Outliers, Pair, TableProfile
 from agents.tables import is_counter, numbers, read
 
 INK: Final = "#1f2937"
@@ -36,24 +37,21 @@ _STYLE: Final = {
     "path.simplify": True,
 }
 
-Chart = dict[str, str]
 
-
-def charts(body: bytes, profile: dict[str, Any], outliers: dict[str, Any]) -> list[Chart]:
+def charts(body: bytes, profile: TableProfile | None, outliers: Outliers | None) -> list[Chart]:
     """Return one to four charts of the table in `body`."""
     frame = read(body).frame
     values = numbers(frame)
     values = values[[name for name in values.columns if values[name].nunique() > 1 and not is_counter(values[name])]]
-    marked = _marked(outliers, len(frame))
-    drawn = [_distributions(values), _pair(values, profile, marked), _outliers(outliers, values), _missing(frame)]
-    found = [chart for chart in drawn if chart is not None]
-    return found or [_counts(frame)]
-
-
-def _marked(outliers: dict[str, Any], rows: int) -> list[int]:
-    """Return the outlying rows that another agent named, as far as this table has them."""
-    answer = outliers.get("answer")
-    return [row for row in answer if isinstance(row, int) and 0 <= row < rows] if isinstance(answer, list) else []
+    pairs = profile.correlations if profile else []
+    odd = outliers.rows if outliers else []
+    drawn = [
+        _distributions(values),
+        _pair(values, pairs, outliers.answer if outliers else []),
+        _outliers([each for each in odd if each.row in frame.index][:MAX_MISSING]),
+        _missing(frame),
+    ]
+    return [chart for chart in drawn if chart is not None] or [_counts(frame)]
 
 
 def _distributions(values: Any) -> Chart | None:
@@ -75,9 +73,9 @@ def _distributions(values: Any) -> Chart | None:
         return _chart("Distributions", caption, figure)
 
 
-def _pair(values: Any, profile: dict[str, Any], marked: list[int]) -> Chart | None:
+def _pair(values: Any, pairs: list[Pair], marked: list[int]) -> Chart | None:
     """Chart the two columns that move together most, with the outlying rows marked."""
-    pair = _strongest(values, profile)
+    pair = _strongest(values, pairs)
     if pair is None:
         return None
     a, b, r = pair
@@ -100,11 +98,11 @@ def _pair(values: Any, profile: dict[str, Any], marked: list[int]) -> Chart | No
         return _chart("Strongest correlation", caption, figure)
 
 
-def _strongest(values: Any, profile: dict[str, Any]) -> tuple[str, str, float] | None:
+def _strongest(values: Any, pairs: list[Pair]) -> tuple[str, str, float] | None:
     """Take the pair from the profile if it names one of this table, else find it."""
-    for pair in profile.get("correlations") or []:
-        if isinstance(pair, dict) and {pair.get("a"), pair.get("b")} <= set(values.columns) and pair["a"] != pair["b"]:
-            return pair["a"], pair["b"], float(values[pair["a"]].corr(values[pair["b"]]))
+    for pair in pairs:
+        if {pair.a, pair.b} <= set(values.columns) and pair.a != pair.b:
+            return pair.a, pair.b, float(values[pair.a].corr(values[pair.b]))
     few = values.iloc[:, :100]
     matrix = np.triu(np.nan_to_num(few.corr().to_numpy()), 1)
     if matrix.size < PANELS:
@@ -113,19 +111,15 @@ def _strongest(values: Any, profile: dict[str, Any]) -> tuple[str, str, float] |
     return str(few.columns[i]), str(few.columns[j]), float(matrix[i, j])
 
 
-def _outliers(outliers: dict[str, Any], values: Any) -> Chart | None:
-    """Chart how far out the agreed rows are, by how many methods flag them."""
-    rows = outliers.get("rows")
-    listed = rows if isinstance(rows, list) else []
-    found = [row for row in listed if isinstance(row, dict) and row.get("row") in values.index][:MAX_MISSING]
+def _outliers(found: list[Odd]) -> Chart | None:
+    """Chart how far out the agreed rows are, and by which columns."""
     if not found:
         return None
     with mpl.rc_context(_STYLE):
         figure = _figure(7.2, 0.6 + 0.24 * len(found))
         axes = figure.add_subplot()
-        scores = [float(row.get("score", 0)) for row in found][::-1]
-        axes.barh(range(len(found)), scores, color=RED, alpha=0.8, height=0.65)
-        labels = [f"row {row['row']}: {', '.join(list(row.get('values') or {})[:2])}"[:44] for row in found][::-1]
+        axes.barh(range(len(found)), [odd.score for odd in found][::-1], color=RED, alpha=0.8, height=0.65)
+        labels = [f"row {odd.row}: {_label(', '.join(list(odd.values)[:2]))}" for odd in found][::-1]
         axes.set_yticks(range(len(found)), labels)
         axes.set_xlabel("robust deviations from the ordinary row")
         axes.tick_params(length=0)
@@ -172,7 +166,7 @@ def _chart(title: str, caption: str, figure: Any) -> Chart:
     with mpl.rc_context({"svg.hashsalt": title, "svg.fonttype": "none"}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
-    return {"title": title, "caption": caption, "svg": text[text.index("<svg") :]}
+    return Chart(title, caption, text[text.index("<svg") :])
 
 
 def _label(name: Any) -> str:

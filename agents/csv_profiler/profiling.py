@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from agents.records import Column, Pair, TableProfile
 from agents.tables import numbers, read
 
 MAX_CORRELATED: Final = 100
@@ -15,38 +16,32 @@ TOP: Final = 5
 _SHOWN: Final = 80
 
 
-def profile(body: bytes) -> dict[str, Any]:
-    """Return the ``table-profile`` of a CSV."""
+def profile(body: bytes) -> TableProfile:
+    """Return the profile of a CSV."""
     table = read(body)
     frame = table.frame
-    return {
-        "rows": len(frame),
-        "columns": [_column(str(name), frame[name]) for name in frame.columns],
-        "missing": int(frame.isna().sum().sum()),
-        "duplicates": int(frame.duplicated().sum()),
-        "correlations": _correlations(frame),
-        "delimiter": table.delimiter,
-        "header": table.header,
-        "notes": list(table.notes),
-    }
+    return TableProfile(
+        rows=len(frame),
+        columns=[_column(str(name), frame[name]) for name in frame.columns],
+        missing=int(frame.isna().sum().sum()),
+        duplicates=int(frame.duplicated().sum()),
+        correlations=_correlations(frame),
+        delimiter=table.delimiter,
+        header=table.header,
+        notes=list(table.notes),
+    )
 
 
-def _column(name: str, column: Any) -> dict[str, Any]:
+def _column(name: str, column: Any) -> Column:
     present = column.dropna()
-    found: dict[str, Any] = {
-        "name": name,
-        "dtype": _kind(present),
-        "count": len(present),
-        "missing": len(column) - len(present),
-        "unique": int(present.nunique()),
-    }
-    if found["dtype"] in {"integer", "number"} and len(present):
-        found |= _spread(present.astype(float))
-    if found["dtype"] in {"text", "boolean"} or found["unique"] <= TOP * 2:
-        counts = present.value_counts()
-        top = sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:TOP]
-        found["top"] = [{"value": _plain(value), "count": int(count)} for value, count in top]
-    return found
+    kind, unique = _kind(present), int(present.nunique())
+    moments = _spread(present.astype(float)) if kind in {"integer", "number"} else {}
+    top: list[dict[str, Any]] = []
+    if kind in {"text", "boolean"} or unique <= TOP * 2:
+        counts = sorted(present.value_counts().items(), key=lambda pair: (-pair[1], str(pair[0])))
+        top = [{"value": _plain(value), "count": int(count)} for value, count in counts[:TOP]]
+    missing = len(column) - len(present)
+    return Column(name, kind, count=len(present), missing=missing, unique=unique, top=top, **moments)
 
 
 def _kind(present: Any) -> str:
@@ -78,18 +73,18 @@ def _spread(values: Any) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
-def _correlations(frame: Any) -> list[dict[str, Any]]:
+def _correlations(frame: Any) -> list[Pair]:
     """Return the pairs whose Pearson correlation is beyond a half either way, the strongest first."""
     columns = numbers(frame).iloc[:, :MAX_CORRELATED]
     columns = columns.loc[:, columns.std() > 0]
     matrix = columns.corr().to_numpy()
     first, second = np.triu_indices(len(matrix), 1)
-    strong: list[dict[str, Any]] = [
-        {"a": str(columns.columns[i]), "b": str(columns.columns[j]), "r": float(matrix[i, j])}
+    strong = [
+        Pair(str(columns.columns[i]), str(columns.columns[j]), float(matrix[i, j]))
         for i, j in zip(first, second, strict=True)
         if abs(matrix[i, j]) > STRONG
     ]
-    return sorted(strong, key=lambda pair: (-abs(pair["r"]), pair["a"], pair["b"]))[:MAX_CORRELATIONS]
+    return sorted(strong, key=lambda pair: (-abs(pair.r), pair.a, pair.b))[:MAX_CORRELATIONS]
 
 
 def _plain(value: Any) -> Any:

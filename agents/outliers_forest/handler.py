@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from agents.outliers import Outliers, agree, draft
+from agents.outliers import agree, draft
+from agents.records import Outliers
 
 TREES = 200
 SEED = 20_175

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from agents.outliers import Outliers, agree, draft
+from agents.outliers import agree, draft
+from agents.records import Outliers
 
 NEIGHBOURS = 20
 MAX_REFERENCE = 5_000

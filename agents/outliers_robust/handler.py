@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from agents.outliers import Outliers, agree, draft
+from agents.outliers import agree, draft
+from agents.records import Outliers
 
 
 def run(table: bytes) -> Outliers:

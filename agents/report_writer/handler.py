@@ -1,16 +1,17 @@
 """Writes one self-contained HTML report on a table from what other agents found, every number checkable."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import foa
+from agents.records import Chart, Outliers, TableProfile
 
 
 def run(
     table: bytes,
-    profile: Annotated[dict[str, Any], foa.Type("table-profile")],
+    profile: Annotated[TableProfile, foa.Type("table-profile")],
     task: foa.Assignment,
-    outliers: Annotated[dict[str, Any] | None, foa.Type("outliers")] = None,
-    charts: Annotated[list[dict[str, Any]] | None, foa.Type("charts")] = None,
+    outliers: Annotated[Outliers | None, foa.Type("outliers")] = None,
+    charts: Annotated[list[Chart] | None, foa.Type("charts")] = None,
 ) -> Annotated[str, foa.Type("text/html")]:
     """Return the report; what was not given is left out."""
     from .page import report  # noqa: PLC0415 - pandas is loaded by the first task, not by the process

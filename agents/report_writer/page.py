@@ -7,10 +7,12 @@ A fact names the statistic and where it is taken, so that anyone with the table 
 
 import json
 import math
+from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
 import foa
+from agents.records import Chart, Column, Odd, Outliers, TableProfile
 from agents.tables import read
 
 from .pictures import clean
@@ -18,6 +20,7 @@ from .pictures import clean
 MAX_COLUMNS: Final = 60
 MAX_ROWS: Final = 25
 MAX_PAIRS: Final = 10
+MAX_CHARTS: Final = 6
 EXACT: Final = 1e12
 LONG: Final = 1_000.0
 STATS: Final = ("mean", "std", "min", "median", "max")
@@ -49,14 +52,15 @@ _FOOTER: Final = (
 )
 
 
-def report(body: bytes, profile: dict[str, Any], outliers: dict[str, Any] | None, charts: list[dict[str, Any]]) -> str:
+def report(body: bytes, profile: TableProfile, outliers: Outliers | None, charts: list[Chart]) -> str:
     """Return the page; Decline if the profile is not one of this table."""
     frame = read(body).frame
-    columns = _columns(profile, frame)
+    if not profile.columns or not {each.name for each in profile.columns} <= set(map(str, frame.columns)):
+        raise foa.Decline("inputs", "the profile describes another table than the one given")
     parts = [
-        _head(profile, outliers, len(columns)),
-        _columns_section(columns),
-        _outliers_section(outliers, frame) if outliers else "",
+        _head(profile, outliers),
+        _columns_section(profile.columns),
+        _outliers_section(outliers, len(frame)) if outliers else "",
         _charts_section(charts),
         _pairs_section(profile),
         _FOOTER,
@@ -68,32 +72,20 @@ def report(body: bytes, profile: dict[str, Any], outliers: dict[str, Any] | None
     )
 
 
-def _columns(profile: dict[str, Any], frame: Any) -> list[dict[str, Any]]:
-    listed = profile.get("columns")
-    columns = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    if not columns or not {str(each.get("name")) for each in columns} <= set(map(str, frame.columns)):
-        raise foa.Decline("inputs", "the profile describes another table than the one given")
-    return columns
-
-
 # --- numbers -------------------------------------------------------------------------------------------------
 
 
-def _fact(value: Any, stat: str, **where: Any) -> str:
+def _fact(value: float | None, stat: str, **where: Any) -> str:
     """Mark a number of the data with what it is."""
-    if not _is_number(value):
+    if value is None or not math.isfinite(value):
         return "&ndash;"
     mark = escape(json.dumps({"stat": stat, **where}, sort_keys=True, ensure_ascii=False), quote=True)
     return f'<span data-fact="{mark}">{_shown(value)}</span>'
 
 
-def _said(value: Any, source: str) -> str:
+def _said(value: float, source: str) -> str:
     """Mark a number that another agent said and the table alone does not tell."""
-    return f'<span data-said="{escape(source, quote=True)}">{_shown(value)}</span>' if _is_number(value) else "&ndash;"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return f'<span data-said="{escape(source, quote=True)}">{_shown(value)}</span>'
 
 
 def _shown(value: float) -> str:
@@ -103,116 +95,95 @@ def _shown(value: float) -> str:
     return f"{value:.1f}" if LONG <= abs(value) < EXACT else f"{value:#.4g}"
 
 
-def _name(text: Any) -> str:
-    return f"<code>{escape(str(text)[:80])}</code>"
+def _name(text: str) -> str:
+    return f"<code>{escape(text[:80])}</code>"
 
 
 # --- sections ------------------------------------------------------------------------------------------------
 
 
-def _head(profile: dict[str, Any], outliers: dict[str, Any] | None, columns: int) -> str:
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _head(profile: TableProfile, outliers: Outliers | None) -> str:
     tiles = [
-        (_fact(profile.get("rows"), "rows"), "rows"),
-        (_fact(columns, "columns"), "columns"),
-        (_fact(profile.get("missing"), "missing"), "missing cells"),
-        (_fact(profile.get("duplicates"), "duplicates"), "repeated rows"),
+        (_fact(profile.rows, "rows"), "rows"),
+        (_fact(len(profile.columns), "columns"), "columns"),
+        (_fact(profile.missing, "missing"), "missing cells"),
+        (_fact(profile.duplicates, "duplicates"), "repeated rows"),
     ]
     if outliers:
-        tiles.append((_said(len(_answer(outliers)), "outliers"), "unusual rows"))
-    notes = "".join(f" {escape(str(note)[:200])}" for note in profile.get("notes") or [] if not _has_digit(note))
+        tiles.append((_said(len(outliers.answer), "outliers"), "unusual rows"))
+    notes = "".join(f' <span data-said="profile">{escape(note[:200])}</span>' for note in profile.notes[:5])
     shown = "".join(f'<div class="tile"><b>{number}</b><i>{what}</i></div>' for number, what in tiles)
     lead = f'<p class="lead">What is in the table, what is missing, what moves together, what stands out.{notes}</p>'
     return f'<h1>Data report</h1>{lead}<div class="tiles">{shown}</div>'
 
 
-def _has_digit(note: Any) -> bool:
-    return any(letter.isdigit() for letter in str(note))
-
-
-def _columns_section(columns: list[dict[str, Any]]) -> str:
-    rows = "".join(_column_row(each) for each in columns[:MAX_COLUMNS])
-    heads = "".join(f"<th>{name}</th>" for name in ("column", "kind", "missing", "distinct", *STATS))
+def _columns_section(columns: list[Column]) -> str:
+    table = _table(("column", "kind", "missing", "distinct", *STATS), map(_column_row, columns[:MAX_COLUMNS]))
     left_out = len(columns) - MAX_COLUMNS
     more = f"<p>{_said(left_out, 'profile')} further columns are not shown.</p>" if left_out > 0 else ""
-    table = f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     return f"<section><h2>Columns</h2>{table}{more}</section>"
 
 
-def _column_row(column: dict[str, Any]) -> str:
-    name = str(column["name"])
-    cells = [
-        _name(name),
-        escape(str(column.get("dtype", ""))[:20]),
-        _fact(column.get("missing"), "missing", column=name),
-        _fact(column.get("unique"), "unique", column=name),
-        *(_fact(column.get(stat), stat, column=name) for stat in STATS),
-    ]
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-
-
-def _answer(outliers: dict[str, Any]) -> list[int]:
-    answer = outliers.get("answer")
-    return [row for row in answer if isinstance(row, int)] if isinstance(answer, list) else []
-
-
-def _outliers_section(outliers: dict[str, Any], frame: Any) -> str:
-    """Say what the cluster agreed on, by how many, and show the rows with their telling cells."""
-    listed = outliers.get("rows")
-    rows = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    body = "".join(_outlier_row(each, outliers, frame) for each in rows[:MAX_ROWS])
-    heads = "".join(f"<th>{name}</th>" for name in ("row", "flagged by", "score", "most unusual values"))
-    table = (
-        f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>' if body else ""
-    )
-    return f'<section><h2>What stands out</h2><p class="agreed">{_agreement(outliers, rows)}</p>{table}</section>'
-
-
-def _agreement(outliers: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    members = outliers.get("members", 1)
-    found, unanimous = len(_answer(outliers)), sum(1 for row in rows if row.get("votes") == members)
-    methods = escape(str(outliers.get("method", "one method"))[:300].replace(" + ", ", "))
-    considered = _said(outliers.get("considered"), "outliers")
-    if members == 1:
-        return f"One method alone ({methods}) flags {_said(found, 'outliers')} of {considered} rows."
+def _column_row(column: Column) -> tuple[str, ...]:
     return (
-        f"{_said(members, 'outliers')} methods ({methods}) looked at {considered} rows, each alone, and then agreed:"
-        f" <strong>{_said(found, 'outliers')} rows</strong> are unusual in the eyes of a majority,"
+        _name(column.name),
+        escape(column.dtype[:20]),
+        _fact(column.missing, "missing", column=column.name),
+        _fact(column.unique, "unique", column=column.name),
+        *(_fact(getattr(column, stat), stat, column=column.name) for stat in STATS),
+    )
+
+
+def _outliers_section(outliers: Outliers, rows: int) -> str:
+    """Say what the cluster agreed on, by how many, and show the rows with their telling cells."""
+    shown = [_outlier_row(odd, outliers.members) for odd in outliers.rows[:MAX_ROWS] if 0 <= odd.row < rows]
+    table = _table(("row", "flagged by", "score", "most unusual values"), shown) if shown else ""
+    return f'<section><h2>What stands out</h2><p class="agreed">{_agreement(outliers)}</p>{table}</section>'
+
+
+def _agreement(outliers: Outliers) -> str:
+    methods = escape(outliers.method[:300].replace(" + ", ", "))
+    considered, found = _said(outliers.considered, "outliers"), _said(len(outliers.answer), "outliers")
+    if outliers.members == 1:
+        return f"One method alone ({methods}) flags {found} of {considered} rows."
+    unanimous = sum(1 for odd in outliers.rows if odd.votes == outliers.members)
+    return (
+        f"{_said(outliers.members, 'outliers')} methods ({methods}) looked at {considered} rows, each alone, and then"
+        f" agreed: <strong>{found} rows</strong> are unusual in the eyes of a majority,"
         f" {_said(unanimous, 'outliers')} of them in the eyes of all."
     )
 
 
-def _outlier_row(found: dict[str, Any], outliers: dict[str, Any], frame: Any) -> str:
-    row, cells = found.get("row"), found.get("values")
-    values = cells.items() if isinstance(cells, dict) else ()
-    known = isinstance(row, int) and 0 <= row < len(frame)
-    shown = ", ".join(f"{_name(k)} {_fact(v, 'value', column=str(k), row=row)}" for k, v in values) if known else ""
-    flagged = f"{_said(found.get('votes'), 'outliers')} of {_said(outliers.get('members', 1), 'outliers')}"
-    cells_html = (_said(row, "outliers"), flagged, _said(found.get("score"), "outliers"), shown)
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells_html)}</tr>"
+def _outlier_row(odd: Odd, members: int) -> tuple[str, ...]:
+    cells = (f"{_name(key)} {_fact(cell, 'value', column=key, row=odd.row)}" for key, cell in odd.values.items())
+    flagged = f"{_said(odd.votes, 'outliers')} of {_said(members, 'outliers')}"
+    return (_said(odd.row, "outliers"), flagged, _said(odd.score, "outliers"), ", ".join(cells))
 
 
-def _charts_section(charts: list[dict[str, Any]]) -> str:
-    figures = [_figure(chart) for chart in charts[:6] if isinstance(chart, dict)]
+def _charts_section(charts: list[Chart]) -> str:
+    figures = [_figure(chart) for chart in charts[:MAX_CHARTS]]
     return f"<section><h2>Charts</h2>{''.join(figures)}</section>" if any(figures) else ""
 
 
-def _figure(chart: dict[str, Any]) -> str:
-    picture = clean(str(chart.get("svg", "")))
+def _figure(chart: Chart) -> str:
+    picture = clean(chart.svg)
     if not picture:
         return ""
-    title, caption = escape(str(chart.get("title", ""))[:120]), escape(str(chart.get("caption", ""))[:400])
-    return f"<figure>{picture}<figcaption data-said='charts'><strong>{title}.</strong> {caption}</figcaption></figure>"
+    words = f"<strong>{escape(chart.title[:120])}.</strong> {escape(chart.caption[:400])}"
+    return f'<figure>{picture}<figcaption data-said="charts">{words}</figcaption></figure>'
 
 
-def _pairs_section(profile: dict[str, Any]) -> str:
-    listed = profile.get("correlations")
-    pairs = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    if not pairs:
+def _pairs_section(profile: TableProfile) -> str:
+    if not profile.correlations:
         return ""
-    rows = "".join(
-        f"<tr><td>{_name(each.get('a'))} and {_name(each.get('b'))}</td>"
-        f"<td>{_fact(each.get('r'), 'correlation', a=str(each.get('a')), b=str(each.get('b')))}</td></tr>"
-        for each in pairs[:MAX_PAIRS]
-    )
-    table = f"<table><thead><tr><th>columns</th><th>correlation</th></tr></thead><tbody>{rows}</tbody></table>"
-    return f'<section><h2>What moves together</h2><div class="wide">{table}</div></section>'
+    rows = [
+        (f"{_name(pair.a)} and {_name(pair.b)}", _fact(pair.r, "correlation", a=pair.a, b=pair.b))
+        for pair in profile.correlations[:MAX_PAIRS]
+    ]
+    return f"<section><h2>What moves together</h2>{_table(('columns', 'correlation'), rows)}</section>"

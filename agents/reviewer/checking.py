@@ -139,7 +139,7 @@ def _problem(fact: Fact, frame: Any, figures: Any) -> dict[str, Any] | None:
         mark = json.loads(fact.mark)
         actual = float(_recomputed(mark, frame, figures))
     except (ValueError, TypeError, KeyError, LookupError, RecursionError) as error:
-        reason = str(error).strip("'\"")[:200] or type(error).__name__
+        reason = str(error.args[0])[:200] if error.args else type(error).__name__
         return {"fact": fact.mark[:300], "said": fact.text[:80], "reason": f"cannot be recomputed: {reason}"}
     said = _read(fact.text)
     if said is None:
