@@ -15,7 +15,7 @@ _DRAWERS = {"utils", "util", "common", "helpers", "helper", "shared", "misc"}
 def _machine_paths() -> set[str]:
     """Return where this checkout, its interpreter and its user live: paths that mean nothing elsewhere."""
     here = {ROOT, ROOT.parent, Path(sys.base_prefix), Path.home()}
-    plain = {Path(path) for path in ("/", "/usr", "/usr/local", "/app", "/src", "/opt", tempfile.gettempdir())}
+    plain = {Path(path) for path in ("/", "/usr", "/usr/local", "/app", "/src", tempfile.gettempdir())}
     return {f"{path}/" for path in here - plain}
 
 
