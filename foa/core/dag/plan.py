@@ -178,6 +178,16 @@ def descendants(plan: Plan, start: str) -> tuple[str, ...]:
     return tuple(one for one in order(plan) if one in below and one != start)
 
 
+def ancestors(plan: Plan, end: str) -> tuple[str, ...]:
+    """Return all that `end` depends on, however far, in topological order: whose outputs it may be given."""
+    before = predecessors(plan)
+    above = set(before[end])
+    for one in reversed(order(plan)):
+        if one in above:
+            above.update(before[one])
+    return tuple(one for one in order(plan) if one in above)
+
+
 def reduced(plan: Plan) -> Plan:
     """Return a valid plan without the edges that a longer path makes needless; edges sorted, each once."""
     ordered = order(plan)
