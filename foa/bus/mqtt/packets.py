@@ -87,7 +87,7 @@ class Reader:
         plain = data.isascii()
         try:
             while at < end:
-                if not plain and not _readable(data, at):
+                if not plain and not strings.readable(data, at):
                     return packets, Fault(MALFORMED, "a string is not UTF-8")
                 packet, size = mqtt5.read(view[at:])
                 if size > self.limit:
@@ -116,15 +116,6 @@ class Reader:
 
 def _too_large(size: int, limit: int) -> Fault:
     return Fault(PACKET_TOO_LARGE, f"a packet of {size} bytes, at most {limit} are taken")
-
-
-def _readable(data: bytes, at: int) -> bool:
-    """Tell whether the codec can read the packet at `at`, if it is whole: mostly by a glance at its header."""
-    size = announced_size(data[at : at + 5])
-    end = len(data) if size is None else at + size
-    if end > len(data):
-        return True
-    return (data[at] & 0xF0 == PUBLISH and strings.plain_publish(data, at, end)) or strings.readable(data[at:end])
 
 
 def announced_size(data: bytes | memoryview) -> int | None:

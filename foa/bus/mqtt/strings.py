@@ -8,6 +8,7 @@ from typing import Final
 
 _CONNECT: Final = 1
 _PUBLISH: Final = 3
+_PUBACK: Final = 0x40  # its whole first byte
 _SUBSCRIBE: Final = 8
 _UNSUBSCRIBE: Final = 10
 _SKIPPED: Final = {2: 2, 4: 3, 5: 3, 6: 3, 7: 3, 8: 2, 9: 2, 10: 2, 11: 2, 14: 1, 15: 1}  # before the properties
@@ -77,42 +78,53 @@ class _Cursor:
                     self.string()
 
 
-def readable(packet: bytes) -> bool:
-    """Tell whether the strings of one whole packet are UTF-8; of one that is malformed otherwise, perhaps."""
-    cursor = _Cursor(packet, 1)
+def readable(data: bytes, at: int) -> bool:
+    """Tell whether the strings of the packet that begins at `at` are UTF-8.
+
+    True as well for one that is incomplete or malformed otherwise: the codec says so without harm.
+    """
     try:
-        cursor.varint()
-        kind = packet[0] >> 4
-        if kind == _PUBLISH:
-            cursor.string()
-            cursor.at += 2 if packet[0] & 0x06 else 0
-            cursor.properties()
-        elif kind == _CONNECT:
-            _connect(cursor)
-        elif kind in _SKIPPED:
-            cursor.at += _SKIPPED[kind]
-            cursor.properties()
-            _filters(cursor, kind)
+        if data[at] == _PUBACK and data[at + 1] <= 3:  # noqa: PLR2004 - identifier and reason code, no properties
+            return True
+        start = at + 2  # of what follows the length
+        while data[start - 1] & 0x80:
+            start += 1
+        if data[at] & 0xF0 == _PUBLISH << 4:
+            topic = start + 2
+            after = topic + (data[start] << 8 | data[start + 1])
+            properties = after + 3 if data[at] & 0x06 else after + 1
+            size = data[properties - 1]
+            if data[topic:after].isascii() and (
+                not size or (size < 0x80 and data[properties : properties + size].isascii())  # noqa: PLR2004
+            ):
+                return True  # nearly always
+        return _walk(data, at)
+    except IndexError:
+        return True
     except UnicodeDecodeError:
         return False
-    except IndexError:
-        return True  # the codec will say what is wrong
+
+
+def _walk(data: bytes, at: int) -> bool:
+    """Visit every string of the packet at `at`; return True or raise UnicodeDecodeError or IndexError."""
+    cursor = _Cursor(data, at + 1)
+    size = cursor.varint()
+    if cursor.at + size > len(data):
+        return True
+    cursor.data, cursor.at = data[cursor.at : cursor.at + size], 0
+    kind = data[at] >> 4
+    if kind == _PUBLISH:
+        cursor.string()
+        cursor.at += 2 if data[at] & 0x06 else 0
+        cursor.properties()
+    elif kind == _CONNECT:
+        _connect(cursor)
+    elif kind in _SKIPPED:
+        cursor.at = _SKIPPED[kind]
+        if cursor.at < size:
+            cursor.properties()
+        _filters(cursor, kind)
     return True
-
-
-def plain_publish(data: bytes, at: int, end: int) -> bool:
-    """Tell whether the strings of the PUBLISH in ``data[at:end]`` are ASCII: the quick answer for nearly all."""
-    topic = at + 2
-    while data[topic - 1] & 0x80:
-        topic += 1
-    if topic + 2 > end:
-        return False
-    after = topic + 2 + (data[topic] << 8 | data[topic + 1])
-    properties = after + 2 if data[at] & 0x06 else after
-    if properties >= end or data[properties] & 0x80 or not data[topic + 2 : after].isascii():
-        return False
-    size = data[properties]
-    return not size or data[properties + 1 : properties + 1 + size].isascii()
 
 
 def _connect(cursor: _Cursor) -> None:
