@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.house.tree import ROOT, SOURCE, modules, none, texts
+from tests.house.tree import ROOT, checks, none, sources, texts
 
 _LATER = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK")) + r")\b(?!\([^)]+\): \S)")
 _DRAWERS = {"utils", "util", "common", "helpers", "helper", "shared", "misc"}
@@ -32,19 +32,19 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
 
 
 def test_every_module_says_why_it_exists() -> None:
-    mute = [str(module.path) for module in modules(*SOURCE) if len(ast.get_docstring(module.tree) or "") < 20]
+    mute = [str(module.path) for module in sources() if len(ast.get_docstring(module.tree) or "") < 20]
     none(mute)
 
 
 def test_no_module_is_a_drawer() -> None:
-    named = [str(module.path) for module in modules(*SOURCE, "tests") if module.path.stem in _DRAWERS]
+    named = [str(module.path) for module in [*sources(), *checks()] if module.path.stem in _DRAWERS]
     none(named)
 
 
 def test_every_ignored_check_says_why() -> None:
     """Once per file and code: ``# noqa: SLF001 - one unit with its bus``."""
     unsaid = []
-    for module in modules(*SOURCE):
+    for module in sources():
         found = re.findall(r"#\s*noqa(?::\s*([A-Z0-9, ]+?))?(\s+-\s+\S.*)?$", module.text, re.MULTILINE)
         said = {code for codes, reason in found if reason for code in re.split(r",\s*", codes)}
         used = {code for codes, _ in found for code in re.split(r",\s*", codes)}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ("foa", "agents")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -40,6 +39,17 @@ def modules(*folders: str) -> tuple[Module, ...]:
             text = path.read_text(encoding="utf-8")
             found.append(Module(path.relative_to(ROOT), text, ast.parse(text)))
     return tuple(found)
+
+
+def sources() -> list[Module]:
+    """Return what is shipped: foa and the ready agents, without the tests that stand beside those."""
+    return [module for module in modules("foa", "agents") if not module.path.name.startswith(("test_", "conftest"))]
+
+
+def checks() -> list[Module]:
+    """Return every test module, wherever it stands."""
+    shipped = set(sources())
+    return [module for module in modules("foa", "agents", "tests") if module not in shipped]
 
 
 def texts() -> Iterator[tuple[Path, str]]:
