@@ -18,7 +18,7 @@ import numpy as np
 
 from foa.adapters.embed_cache import EmbedCache, digest
 from foa.core.vcv.vector import Floats, normalised, pack, unpack_all
-from foa.errors import ConfigError
+from foa.errors import ConfigError, TaskError
 from foa.wire.messages import Vectors
 
 MODEL: Final = "all-MiniLM-L6-v2"
@@ -80,7 +80,7 @@ class SentenceEmbedder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return one normalised float32 vector per text; cached texts do not wait for the model.
 
-        Raises ConfigError if the model cannot be loaded.
+        Raises ConfigError if the model cannot be loaded, TaskError if it cannot embed these texts.
         """
         keys = [digest(self.model, text) for text in texts]
         known = self._cache.get(keys)
@@ -106,9 +106,12 @@ class SentenceEmbedder:
 
     def _encode(self, texts: list[str]) -> Floats:
         encoder = self._load()
-        vectors = encoder.encode(
-            texts, batch_size=self._batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
-        )
+        try:
+            vectors = encoder.encode(
+                texts, batch_size=self._batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+            )
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise TaskError(f"{self.model} cannot embed {len(texts)} texts: {str(error)[:200]}") from error
         if vectors.shape[1] != self.dim:
             raise ConfigError(f"index.model = {self.model!r} has {vectors.shape[1]} dimensions, not {self.dim}")
         return normalised(vectors)
@@ -127,12 +130,14 @@ def load(name: str) -> Any:
     try:
         import torch  # noqa: PLC0415 - seconds and half a gigabyte, only where vectors are made
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+        from transformers.utils import logging as transformers_logging  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
             f"index.model = {name!r} needs sentence-transformers: pip install 'federation-of-agents[embed]', "
             f"or set index.model = {HASH!r} for trials without a model"
         ) from error
     torch.set_num_threads(1)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     path = packaged(name)
     try:
         if path is not None:

@@ -193,6 +193,26 @@ def test_a_refusal_is_asked_elsewhere_and_foreign_answers_are_nothing() -> None:
     assert node.told[-1].found == Found(hits=((), ()))
 
 
+def test_what_a_restarted_node_does_not_cover_is_asked_of_its_replica() -> None:
+    net = world(shards=2, replicas=2)
+    net.found(ASK)
+    node = net.nodes["asker"]
+    for shard in ("i0", "i1"):
+        net.nodes[shard].deaf = True
+    net.ask(ASK, token="r")
+    job = next(iter(node.state.jobs.values()))
+    ((correlation, leg),) = job.legs.items()
+    for shard in ("i0", "i1"):
+        net.nodes[shard].deaf = False
+    empty = Found(hits=((), ()), model=job.model)
+    net.publish(Publish(TOPICS.reply("asker", "lookup"), empty, correlation=correlation))
+    net.run(0.1)
+    assert asked(net, Ask)[-1] != leg.node
+    assert isinstance(node.told[-1].found, Found)
+    assert node.told[-1].found.covered == EVERYTHING
+    assert node.told[-1].found.hits[0]
+
+
 def test_two_models_are_never_mixed() -> None:
     net = world(shards=1)
     foreign = Presence("x9", "index", 1, partitions=(0, 1), model="other")

@@ -1,14 +1,31 @@
 """The index node's machine: filling, serving, refusing, handing over."""
 
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
-from foa.core.effects import Measure, Publish, Stop
+from foa.core.effects import (
+    Delivered,
+    Elapsed,
+    Measure,
+    Offline,
+    Online,
+    Publish,
+    Received,
+    Request,
+    Returned,
+    Started,
+    Stop,
+    Subscribe,
+)
+from foa.core.machines import shard
 from foa.core.routing.rendezvous import share
+from foa.core.vcv.bloom import bloom
+from foa.wire.codec import encode
 from foa.wire.envelope import Envelope
-from foa.wire.messages import Ask, Blob, Control, Dead, Embed, Found, Presence, Vectors
+from foa.wire.messages import Ask, Blob, Control, Dead, Embed, Found, Presence, Rejected, Vectors
 from foa.wire.records import Query, Resources
 from tests.core.index_net import MODEL, TOPICS, Net, Node, profile_of, vcv_of, vcv_topic
 
@@ -237,11 +254,103 @@ def test_presence_is_refreshed_and_the_silent_are_replaced() -> None:
 
 def test_unknown_events_change_nothing() -> None:
     node: Node = filled(1).nodes["i1"]
-    from random import Random
-
-    from foa.core.effects import Delivered, Elapsed, Offline, Returned, Started
-    from foa.core.machines import shard
-
     for event in (Started(), Offline(), Delivered("x", 0), Elapsed("other"), Returned("embed:99"), Returned("zzz")):
         state, effects = shard.step(node.state, event, 9.0, Random(0))
         assert (state, effects) == (node.state, [])
+
+
+def test_when_the_broker_forgets_the_living_are_found_throughout_and_the_dead_vanish() -> None:
+    net = filled(20, ("i1", "i2"), replicas=2)
+    net.lookup()
+    net.retained.clear()
+    for name in ("i1", "i2", "asker"):
+        net.feed(name, Online(False))
+    net.run(4.0)
+    assert len(net.found(Ask((Query("x"),), 50)).hits[0]) == 20
+    for number in range(19):
+        net.agent(profile_of(number))
+    net.run(60.0)
+    assert sorted(names(net.found(Ask((Query("x"),), 50)))) == sorted(f"org/unit/a{n}" for n in range(19))
+
+
+def test_what_was_removed_while_a_lone_node_was_away_is_forgotten() -> None:
+    net = filled(10)
+    net.nodes["i1"].deaf = True
+    gone = profile_of(3).agent
+    net.publish(Publish(vcv_topic(gone), None, retain=True))
+    net.publish(Publish(TOPICS.discovery(gone), None, retain=True))
+    net.nodes["i1"].deaf = False
+    net.feed("i1", Online(False))
+    net.perform(net.nodes["i1"], Subscribe(tuple(net.nodes["i1"].patterns)))  # as the bus does
+    net.run(60.0)
+    assert len(net.nodes["i1"].index) == 9
+    assert gone not in net.nodes["i1"].state.catalogue.entries
+
+
+def test_dead_letters_are_bounded_but_all_is_counted() -> None:
+    net = filled(1)
+    bad = msgspec.structs.replace(vcv_of(profile_of(0)), model="else")
+    for _ in range(50):
+        net.publish(Publish(vcv_topic(bad.agent), bad))
+    net.drain()
+    assert len(dead(net)) == 10
+    assert net.nodes["i1"].effects.count(Measure("shard_refused", label="model")) == 50
+
+
+def test_large_answers_are_cut_to_what_the_wire_takes() -> None:
+    net = Net()
+    skills = tuple(f"{'s' * 50}{n}" for n in range(128))
+    for number in range(100):
+        vcv = msgspec.structs.replace(vcv_of(profile_of(number)), skills=skills, s=bloom(skills))
+        net.publish(Publish(vcv_topic(vcv.agent), vcv, retain=True))
+        net.agent(profile_of(number), vector=False)
+    net.shard("i1")
+    net.run(2.0)
+    net.lookup()
+    found = net.found(Ask((Query("x"), Query("y")), 1000))
+    assert len(encode(found)) < 256 * 1024
+    assert 5 < len(found.hits[0]) < 100
+
+
+def test_a_stream_of_newcomers_does_not_starve_the_first_stranger() -> None:
+    net = filled(1)
+    for number in range(100, 110):
+        net.agent(profile_of(number), vector=False)
+        net.run(1.0)
+    assert len(net.nodes["i1"].index) >= 4
+
+
+def test_a_failing_embedder_or_index_is_told_to_the_asker() -> None:
+    node = filled(1).nodes["i1"]
+    reply, ask = TOPICS.reply("me", "x"), Ask((Query("x"),), 3)
+    asked = Received(TOPICS.parse(TOPICS.index("i1", "ask")), ask, reply_to=reply, correlation=b"1")
+    state, (request,) = shard.step(node.state, asked, 9.0, Random(0))
+    assert isinstance(request, Request)
+    state, effects = shard.step(state, Returned(request.token, None, "no model"), 9.0, Random(0))
+    (answer,) = [effect for effect in effects if isinstance(effect, Publish)]
+    assert answer.message == Rejected("", "embed", "no model")
+    state, (request,) = shard.step(state, asked, 9.0, Random(0))
+    assert isinstance(request, Request)
+    made = Vectors(MODEL.model, (vcv_of(profile_of(0)).c,))
+    state, (search,) = shard.step(state, Returned(request.token, made), 9.0, Random(0))
+    assert isinstance(search, Request)
+    state, effects = shard.step(state, Returned(search.token, None, "broken"), 9.0, Random(0))
+    (answer,) = [effect for effect in effects if isinstance(effect, Publish)]
+    assert answer.message == Rejected("", "index", "broken")
+    assert not state.work.jobs
+    assert not state.work.searches
+
+
+def test_jobs_that_nobody_waits_for_are_dropped_and_too_many_are_refused() -> None:
+    node = filled(1).nodes["i1"]
+    state = node.state
+    topic, reply = TOPICS.parse(TOPICS.index("i1", "embed")), TOPICS.reply("me", "x")
+    for _ in range(1024):
+        state, _ = shard.step(state, Received(topic, Embed(("x",)), reply_to=reply), 9.0, Random(0))
+    state, effects = shard.step(state, Received(topic, Embed(("x",)), reply_to=reply), 9.0, Random(0))
+    assert isinstance(effects[0], Publish)
+    assert isinstance(effects[0].message, Rejected)
+    state, _ = shard.step(state, Elapsed("refresh"), 100.0, Random(0))
+    assert not state.work.jobs
+    state, effects = shard.step(state, Received(topic, Embed(("x",)), reply_to=reply), 100.0, Random(0))
+    assert [effect.service for effect in effects if isinstance(effect, Request)] == ["embed"]

@@ -305,6 +305,9 @@ def _answered(state: Lookup, correlation: bytes, message: object, at: Moment) ->
             job.error = f"{leg.node}: an answer that does not fit the question"
             return _retry(state, number, job, {leg.node}, at)
     _close(state, job, (correlation,))
+    uncovered = set(leg.partitions).difference(message.covered) if isinstance(message, Found) else set()
+    if uncovered and not job.retried:
+        return _elsewhere(state, number, job, uncovered, {leg.node}, at)
     if job.legs:
         return []
     return _go(state, number, job, at) if leg.texts else _conclude(state, number, job)
@@ -341,20 +344,26 @@ def _late(state: Lookup, number: int, at: Moment) -> list[Effect]:
 def _retry(state: Lookup, number: int, job: Job, failed: Collection[str], at: Moment) -> list[Effect]:
     """Ask once more, elsewhere, what was asked of `failed`; the second time do without."""
     lost = _close(state, job, [key for key, leg in job.legs.items() if leg.node in failed])
-    job.silent.update(failed)
+    if not job.retried and any(leg.texts for leg in lost):
+        job.retried = True
+        job.silent.update(failed)
+        return _go(state, number, job, at)
+    return _elsewhere(state, number, job, {p for leg in lost for p in leg.partitions}, failed, at)
+
+
+def _elsewhere(
+    state: Lookup, number: int, job: Job, partitions: Collection[int], failed: Collection[str], at: Moment
+) -> list[Effect]:
+    """Ask other holders for `partitions`, unless that was done before; conclude if nothing is in flight then."""
     again = not job.retried
     job.retried = True
-    if again and any(leg.texts for leg in lost):
-        return _go(state, number, job, at)
+    job.silent.update(failed)
     if again:
-        partitions = {p for leg in lost for p in leg.partitions}
         nodes = {name: word for name, word in state.members.presences().items() if name not in job.silent}
         plan = cover(nodes, partitions, loads=state.loads, salt=number, model=job.model)
         if plan.legs:
             return [Measure("lookup_retried"), *_fan_out(state, number, job, plan.legs, at)]
-    if job.legs:
-        return []
-    return _conclude(state, number, job)
+    return [] if job.legs else _conclude(state, number, job)
 
 
 def _conclude(state: Lookup, number: int, job: Job) -> list[Effect]:

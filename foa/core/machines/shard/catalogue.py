@@ -49,6 +49,7 @@ class Catalogue:
         self._digests: dict[int, int] = {}
         self._terms: dict[str, set[str]] = {}
         self._carded: dict[int, dict[str, None]] = {}
+        self.doubted: dict[str, int] = {}
 
     def put(self, vcv: Vcv, partition: int, *, derived: bool = False) -> tuple[Verdict | None, list[IndexCall]]:
         """Take in a checked vector if it is newer; the verdict is None where the catalogue is full."""
@@ -85,6 +86,7 @@ class Catalogue:
     def mark(self, agent: str, partition: int, *, online: bool | None) -> list[IndexCall]:
         """Note what the card of an agent of `partition` says: online, offline, or (None) that there is none now."""
         was = self.is_findable(agent)
+        self.doubted.pop(agent, None)
         if online is None:
             self.online.pop(agent, None)
             self._carded.get(partition, {}).pop(agent, None)
@@ -99,6 +101,15 @@ class Catalogue:
             return [Remove((agent,))]
         self._term(entry)
         return [_upsert(entry)]
+
+    def doubt(self) -> None:
+        """Note that every card may have gone unseen; `mark` takes the doubt away, `disbelieve` draws the conclusion."""
+        self.doubted = {agent: partition for partition, agents in self._carded.items() for agent in agents}
+
+    def disbelieve(self) -> list[IndexCall]:
+        """Forget the cards that were not shown again since `doubt`."""
+        doubted, self.doubted = self.doubted, {}
+        return [call for agent, partition in doubted.items() for call in self.mark(agent, partition, online=None)]
 
     def is_findable(self, agent: str) -> bool:
         """Tell whether queries may find an agent: it has a vector, and a card that says online."""

@@ -13,7 +13,8 @@ drop parts of long replays silently, so the rule of completeness is (ours), once
   does not, the replay is asked for again after `heal_s`; after `MAX_REPLAYS` that agree with each other the
   broker's word stands against the replica's.
 * nobody lists it: complete when every agent with a card in that partition has a vector, and every agent known
-  before was replayed again; if not, the replay is asked for once more and then believed.
+  before was replayed again; if not, the replay is asked for once more and then believed. A partition that was held
+  before gives the writers `grace_s` to publish again, since the broker may have forgotten.
 
 Agents known before a replay and not in it are forgotten when the partition completes. A held partition whose digest
 differs from a replica's for `heal_s` is replayed in the same way, without being given up meanwhile.
@@ -48,6 +49,7 @@ class Holding(msgspec.Struct):
     since: float
     quiet_since: float
     replays: int = 0
+    began: float = 0.0
     unseen: set[str] = msgspec.field(default_factory=set)
     differs_since: float | None = None
     differs_from: int = 0
@@ -58,6 +60,7 @@ def replay(holding: Holding, known: tuple[str, ...], now: float) -> None:
     holding.replays += 1
     holding.quiet_since = now
     if holding.replays == 1:
+        holding.began = now
         holding.unseen = set(known)
 
 
@@ -82,8 +85,7 @@ def judge(
     if quiet < pace.settle_s:
         return "wait"
     if not rivals:
-        doubtful = lacking or bool(holding.unseen)
-        return "replay" if doubtful and holding.replays < 2 else "sweep"  # noqa: PLR2004 - twice is believed
+        return _alone(holding, lacking=lacking, pace=pace, now=now)
     if mine in rivals:
         return "keep"
     if swept in rivals:
@@ -91,6 +93,15 @@ def judge(
     if quiet < pace.heal_s:
         return "wait"
     return "replay" if holding.replays < MAX_REPLAYS else "overrule"
+
+
+def _alone(holding: Holding, *, lacking: bool, pace: Pace, now: float) -> Step:
+    """Say how a replay goes on that no replica can confirm."""
+    if (lacking or holding.unseen) and holding.replays < 2:  # noqa: PLR2004 - twice is believed
+        return "replay"
+    if holding.phase != "filling" and holding.unseen and now - holding.began < pace.grace_s:
+        return "wait"
+    return "sweep"
 
 
 def differs(holding: Holding, mine: int, rivals: Collection[int], pace: Pace, now: float) -> bool:

@@ -31,6 +31,8 @@ def open_up(state: Shard, *, resumed: bool, now: float) -> Stepped:
         for partition, holding in state.holdings.items():
             holding.replays = 0
             replay(holding, state.catalogue.members(partition), now)
+        state.catalogue.doubt()
+        state = replace(state, doubt_ends=now + setup.pace.grace_s)
     state = replace(state, opened=True, members=state.members.touched(now), rescans=0)
     return state, [*effects, presence(state), Wake(SETTLE, now + setup.pace.settle_s)]
 
@@ -187,6 +189,8 @@ def refresh(state: Shard, now: float) -> Stepped:
     if ill:
         effects += [Subscribe(_patterns(state, ill)), Wake(SETTLE, now + state.setup.pace.settle_s)]
         effects.append(Measure("shard_healed", amount=len(ill)))
+    if state.catalogue.doubted and now >= state.doubt_ends:
+        effects += index(state.catalogue.disbelieve())
     if state.rescans < MAX_RESCANS and _misses_cards(state):
         state = replace(state, rescans=state.rescans + 1)
         effects.append(Subscribe((state.setup.topics("discovery/#"),)))
@@ -200,7 +204,7 @@ def _is_ill(state: Shard, partition: int, now: float) -> bool:
 
 def _misses_cards(state: Shard) -> bool:
     catalogue = state.catalogue
-    return any(
+    return bool(catalogue.doubted) or any(
         catalogue.cardless(p) or any(agent not in state.strangers for agent in catalogue.lacking(p))
         for p in state.holdings
     )

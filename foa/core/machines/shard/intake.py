@@ -11,6 +11,7 @@ from foa.core.machines.shard.state import (
     MAX_VCV,
     Derivation,
     Job,
+    Refused,
     Setup,
     Shard,
     Stepped,
@@ -63,17 +64,19 @@ def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
     path = setup.topics.vcv(topic.partition, topic.agent)
     foremost = holders(topic.partition, state.nodes, 1) == (setup.node,)
     if not isinstance(vcv, Vcv):
-        return state, refuse(setup, "kind", "no capability vector", path, event.message, tell=foremost)
+        what = Refused(path, event.message, "kind", "no capability vector")
+        return state, refuse(state, what, now, tell=foremost)
     wrong = flaw(setup, topic, vcv)
     if wrong is not None:
-        return state, refuse(setup, *wrong, path, vcv, tell=foremost)
+        return state, refuse(state, Refused(path, vcv, *wrong), now, tell=foremost)
     verdict, calls = state.catalogue.put(vcv, topic.partition)
     if verdict == "same":
         return state, []
     if verdict != "newer":
         reason = verdict or "full"
         detail = f"{vcv.agent} {vcv.version.epoch}.{vcv.version.counter} is not taken: {reason}"
-        return state, refuse(setup, reason, detail, path, vcv, tell=foremost and not event.retained)
+        what = Refused(path, vcv, reason, detail)
+        return state, refuse(state, what, now, tell=foremost and not event.retained)
     state.strangers.pop(vcv.agent, None)
     state, effects = announce_soon(state, now)
     return state, [*index(calls), *effects, Measure("shard_vectors")]
@@ -108,11 +111,12 @@ def _is_strange(state: Shard, agent: str, body: bytes) -> bool:
 
 def _meet(state: Shard, agent: str, body: bytes, now: float) -> list[Effect]:
     """Keep a stranger's card; the oldest makes room when there are too many."""
+    is_timed = any(not stranger.busy for stranger in state.strangers.values())
     known = state.strangers.pop(agent, None)
     while len(state.strangers) >= MAX_STRANGERS:
         del state.strangers[next(iter(state.strangers))]
     state.strangers[agent] = Stranger(body, known.since if known else now)
-    return [] if known else [Wake(STRANGERS, now + state.setup.stranger_s)]
+    return [] if is_timed else [Wake(STRANGERS, now + state.setup.stranger_s)]
 
 
 def on_card_cleared(state: Shard, event: Cleared) -> Stepped:
@@ -155,7 +159,7 @@ def on_profile(state: Shard, event: Returned, now: float) -> Stepped:
         del state.strangers[agent]
         detail = event.error or "the card is not of the agent on whose topic it is"
         path = state.setup.topics.discovery(agent)
-        return state, refuse(state.setup, "card", detail, path, Blob(body=stranger.card[:512]))
+        return state, refuse(state, Refused(path, Blob(body=stranger.card[:512]), "card", detail), now)
     texts = texts_of(profile)
     job = Job(
         tuple(texts.values()), stranger=Derivation(profile, tuple(texts), digest_of(stranger.card))

@@ -6,13 +6,16 @@ goes together. Two, so that texts which the embedder has cached overtake a batch
 
 from typing import Final
 
+import msgspec
+
 from foa.core.effects import Effect, Log, Measure, Publish, Received, Request, Returned
 from foa.core.machines.shard.holding import covered
 from foa.core.machines.shard.retrieve import Plan, Yield, gather, plan
-from foa.core.machines.shard.state import MAX_JOBS, Job, Shard, Stepped, refuse
+from foa.core.machines.shard.state import MAX_JOBS, Job, Refused, Shard, Stepped, refuse
 from foa.core.routing.exchange import Search
 from foa.core.vcv.vector import is_unit
 from foa.errors import WireError
+from foa.wire.codec import encode
 from foa.wire.messages import Ask, Embed, Found, Rejected, Vectors
 from foa.wire.records import Query
 
@@ -21,6 +24,12 @@ SEARCH: Final = "search:"
 MAX_BATCHES: Final = 2
 MAX_BATCH: Final = 64
 """Texts per request to the embedder."""
+
+MAX_HITS: Final = 1_024
+"""Hits of one answer, shared by its queries."""
+
+MAX_FOUND: Final = 192 * 1024
+"""Bytes of one answer; hits with long lists of skills leave room for fewer."""
 
 JOB_S: Final = 60.0
 """After this, a job is dropped: nobody waits for it any more."""
@@ -31,14 +40,15 @@ def on_ask(state: Shard, event: Received, now: float) -> Stepped:
     asked = event.message
     if not _is_reply(state, event.reply_to) or not isinstance(asked, Ask | Embed):
         path = state.setup.topics.index(state.setup.node, event.topic.kind)
-        return state, refuse(state.setup, "ask", "no question with a reply topic of ours", path, asked)
+        return state, refuse(state, Refused(path, asked, "ask", "no question with a reply topic of ours"), now)
     if len(state.work.jobs) >= MAX_JOBS:
         busy = Rejected("", "busy", f"{MAX_JOBS} questions are waiting here")
         return state, [Publish(event.reply_to, busy, correlation=event.correlation), Measure("shard_busy")]
     if isinstance(asked, Embed):
         return enqueue(state, Job(asked.texts, event.reply_to, event.correlation), now)
     texts = tuple(query.text for query in asked.queries if not _has_vector(state, query))
-    return enqueue(state, Job(texts, event.reply_to, event.correlation, ask=asked), now)
+    ask = Ask(asked.queries, min(asked.k, max(1, MAX_HITS // len(asked.queries))))
+    return enqueue(state, Job(texts, event.reply_to, event.correlation, ask=ask), now)
 
 
 def _is_reply(state: Shard, reply_to: str) -> bool:
@@ -194,13 +204,18 @@ def _gathered(state: Shard, job: Job, ask: Ask, at: int, near: object) -> bool:
 def _found(state: Shard, job: Job) -> Found:
     yields = [one for one in job.yields if one is not None]
     refused = tuple(one.refused for one in yields)
-    return Found(
+    found = Found(
         hits=tuple(one.hits for one in yields),
         covered=covered(state),
         model=state.setup.model,
         vectors=tuple(job.vectors) if job.texts else (),
         refused=refused if any(refused) else (),
     )
+    kept = max(map(len, found.hits))
+    while kept and len(encode(found)) > MAX_FOUND:
+        kept //= 2
+        found = msgspec.structs.replace(found, hits=tuple(hits[:kept] for hits in found.hits))
+    return found
 
 
 def sweep(state: Shard, now: float) -> None:

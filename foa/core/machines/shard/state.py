@@ -26,6 +26,7 @@ MAX_STRANGERS: Final = 256
 MAX_CARD: Final = 64 * 1024
 MAX_VCV: Final = 64 * 1024
 MAX_BODY_SHOWN: Final = 1_024
+MAX_LETTERS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,21 @@ class Work:
         return self.serial
 
 
+@dataclass(slots=True)
+class Letters:
+    """Dead letters of the current second: above `MAX_LETTERS` what is refused is only counted."""
+
+    second: int = 0
+    count: int = 0
+
+    def allow(self, now: float) -> bool:
+        """Count one letter; tell whether it may be sent."""
+        if int(now) != self.second:
+            self.second, self.count = int(now), 0
+        self.count += 1
+        return self.count <= MAX_LETTERS
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """An index node: who else lives, what it holds, what it knows, what it works on."""
@@ -119,6 +135,8 @@ class Shard:
     draining: bool = False
     announcing: bool = False
     rescans: int = 0
+    doubt_ends: float = 0.0
+    letters: Letters = field(default_factory=Letters)
 
 
 Stepped = tuple[Shard, list[Effect]]
@@ -129,15 +147,23 @@ def index(calls: Iterable[IndexCall]) -> list[Effect]:
     return [Request("index", "", call) for call in calls]
 
 
-def refuse(
-    setup: Setup, reason: str, detail: str, topic: str, message: AnyMessage, *, tell: bool = True
-) -> list[Effect]:
-    """Return the effects by which something is refused: a line, a count and (once per federation) a dead letter."""
+class Refused(NamedTuple):
+    """What was refused: on which topic, which message, why in a word and in a sentence."""
+
+    topic: str
+    message: AnyMessage
+    reason: str
+    detail: str
+
+
+def refuse(state: Shard, what: Refused, now: float, *, tell: bool = True) -> list[Effect]:
+    """Return the effects by which something is refused: a line, a count and, within `MAX_LETTERS`, a dead letter."""
     effects: list[Effect] = [
-        Log("shard.refused", {"reason": reason, "detail": detail, "topic": topic}, "warning"),
-        Measure("shard_refused", label=reason),
+        Log("shard.refused", {"reason": what.reason, "detail": what.detail, "topic": what.topic}, "warning"),
+        Measure("shard_refused", label=what.reason),
     ]
-    if tell:
-        letter = Dead(reason, detail[:512], topic[:512], setup.node, encode(message)[:MAX_BODY_SHOWN])
-        effects.append(Publish(setup.topics.dead(reason), letter))
+    if tell and state.letters.allow(now):
+        head = encode(what.message)[:MAX_BODY_SHOWN]
+        letter = Dead(what.reason, what.detail[:512], what.topic[:512], state.setup.node, head)
+        effects.append(Publish(state.setup.topics.dead(what.reason), letter))
     return effects
