@@ -25,6 +25,7 @@ def table(rows: int = 300, planted: list[int] = PLANTED) -> bytes:
     return ("id,a,b,c,d,kind\n" + "\n".join(lines)).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_member_finds_what_was_planted(member: ModuleType) -> None:
     found = member.run(table())
@@ -35,6 +36,7 @@ def test_a_member_finds_what_was_planted(member: ModuleType) -> None:
     assert found == member.run(table())
 
 
+@pytest.mark.slow
 def test_members_agree_after_one_round_and_stay_agreed() -> None:
     drafts = [member.run(table()) for member in MEMBERS]
     first = [agree(own, [d for d in drafts if d is not own]) for own in drafts]
@@ -45,6 +47,7 @@ def test_members_agree_after_one_round_and_stay_agreed() -> None:
     assert agree(first[0], first[1:]) == first[0]
 
 
+@pytest.mark.slow
 def test_agreement_does_not_mind_order_or_absence() -> None:
     drafts = [member.run(table()) for member in MEMBERS]
     assert len({str(agree(a, [b, c])) for a, b, c in permutations(drafts)}) == 1

@@ -12,6 +12,7 @@ DATA = Path(sklearn.__file__).parent / "datasets" / "data"
 ASKED = foa.Assignment("chart what matters")
 
 
+@pytest.mark.slow
 def test_what_matters_is_charted() -> None:
     body = (DATA / "wine_data.csv").read_bytes()
     outliers = Outliers([59, 121], [Odd(121, 4.0, 2, {"c4": 28.5})])

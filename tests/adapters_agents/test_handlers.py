@@ -212,6 +212,24 @@ def test_plain_functions_run_beside_the_loop_and_tell_progress_on_it() -> None:
     assert told == [(0.5, "half", True)]
 
 
+def test_plain_functions_that_never_end_are_counted_out() -> None:
+    stop = threading.Event()
+
+    def hang() -> str:
+        stop.wait()
+        return ""
+
+    async def go() -> list[str]:
+        runner = runner_of(made(hang))
+        calls = (runner.run(Assignment("t", left_ms=20)) for _ in range(11))
+        return [str(each) for each in await asyncio.gather(*calls, return_exceptions=True)]
+
+    said = asyncio.run(go())
+    stop.set()
+    assert said[:9] == ["took longer than 0.02 s"] * 9
+    assert said[9].startswith("9 earlier calls have not ended")
+
+
 def test_revision() -> None:
     async def guess(text: str) -> Options:
         return Options()

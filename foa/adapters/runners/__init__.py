@@ -24,7 +24,7 @@ def runner_for(declared: Declared) -> Runner:
         from foa.adapters.runners.http import HttpRunner  # noqa: PLC0415
 
         return HttpRunner(declared)
-    from foa.adapters.runners.python import FileRunner  # noqa: PLC0415
+    from foa.adapters.runners.file import FileRunner  # noqa: PLC0415
 
     return FileRunner(declared)
 

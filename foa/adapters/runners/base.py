@@ -5,6 +5,7 @@ award and ``revise`` per round of a cluster, any number at a time, and ``close()
 a runner raises only Retry, Decline or AgentFailed; cancelling the coroutine stops the work where it can.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -13,7 +14,7 @@ import msgspec
 
 from foa.adapters.handlers import Assignment
 from foa.core.vcv.profile import Profile
-from foa.errors import AgentFailed, Decline
+from foa.errors import AgentFailed, ConfigError, Decline
 from foa.wire.records import Given, Port, Value
 
 MAX_ANSWER: Final = 8 * 1024 * 1024
@@ -61,6 +62,13 @@ class Runner(Protocol):
 
     async def close(self) -> None:
         """Give back what `start` took; work in flight was cancelled before."""
+
+
+def check_environment(declared: Declared) -> None:
+    """Raise ConfigError if a variable that the profile names is not set."""
+    for name in declared.run.env:
+        if name not in os.environ:
+            raise ConfigError(f"{declared.path}: run.env: {name} is not set in the environment")
 
 
 def seconds_left(run_s: float, assignment: Assignment) -> float:

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from foa.adapters.handlers import Assignment
-from foa.adapters.runners.base import MAX_ANSWER, Declared, Outcome, garbage, one_line, seconds_left, too_slow
+from foa.adapters.runners.base import (
+    MAX_ANSWER,
+    Declared,
+    Outcome,
+    check_environment,
+    garbage,
+    one_line,
+    seconds_left,
+    too_slow,
+)
 from foa.adapters.runners.document import answer, request
 from foa.errors import AgentFailed, ConfigError, Decline, Retry
 
@@ -87,13 +96,6 @@ class CommandRunner:
             raise AgentFailed(f"{self._run.command[0]} could not be started: {error}") from error
 
 
-def check_environment(declared: Declared) -> None:
-    """Raise ConfigError if a variable that the profile names is not set."""
-    for name in declared.run.env:
-        if name not in os.environ:
-            raise ConfigError(f"{declared.path}: run.env: {name} is not set in the environment")
-
-
 async def _exchange(process: Process, document: bytes) -> tuple[bytes, bytes]:
     """Write the document and read both streams to their ends, then wait for the exit."""
     said, complaint, _ = await asyncio.gather(
@@ -133,9 +135,8 @@ async def _end(process: Process) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), GRACE_S)
     _signal(process, signal.SIGKILL)
-    if process.returncode is None:
-        await process.wait()
-    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - the only way to give up pipes unread
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - the only way to give up unread pipes
+    await process.wait()
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

@@ -10,18 +10,27 @@ import contextlib
 import http.client
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 from foa.adapters.handlers import Assignment
-from foa.adapters.runners.base import MAX_ANSWER, Declared, Outcome, garbage, one_line, seconds_left, too_slow
+from foa.adapters.runners.base import (
+    MAX_ANSWER,
+    Declared,
+    Outcome,
+    check_environment,
+    garbage,
+    one_line,
+    seconds_left,
+    too_slow,
+)
 from foa.adapters.runners.document import answer, request
+from foa.adapters.runners.threads import Threads
 from foa.errors import AgentFailed, Retry
 
-MAX_THREADS: Final = 16
 MAX_RETRY_S: Final = 3_600.0
 _BUSY: Final = (429, 503)
 
@@ -40,15 +49,15 @@ class HttpRunner:
         self.profile = declared.profile
         self._run = declared.run
         self._opener = urllib.request.build_opener(_NoRedirect)
-        size = min(declared.profile.resources.concurrency, MAX_THREADS)
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=declared.profile.agent)
+        self._declared = declared
+        self._threads = Threads(declared.profile.agent, declared.profile.resources.concurrency)
 
     async def start(self) -> None:
-        """Nothing: the endpoint may come up later, its absence is a failure that is tried again."""
+        """Check the environment; the endpoint may come up later, its absence is a failure that is tried again."""
+        check_environment(self._declared)
 
     async def close(self) -> None:
-        """Let go of the threads; requests in flight end with their time."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Nothing to give back: requests in flight end with their time."""
 
     async def run(self, assignment: Assignment) -> Outcome:
         """POST the work, read the answer."""
@@ -70,8 +79,7 @@ class HttpRunner:
         )
         try:
             async with asyncio.timeout(seconds):
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._pool, self._post, post, seconds)
+                return await self._threads.call(partial(self._post, post, seconds))
         except TimeoutError as error:
             raise too_slow(seconds) from error
 

@@ -1,35 +1,26 @@
-"""Runs a Python function: a decorated handler, or ``file.py:function`` beside a profile.
+"""Runs a Python function with a signature: inputs bound and decoded by its hints, its answer held to them.
 
-A file is loaded as the module ``handler`` of a package of its own, whose folder is the profile's: two
-agents never share a module by accident, and ``from .helper import x`` finds the file beside it. Coroutine
-functions run on the loop, plain ones in a small pool of threads (which cannot be interrupted: a plain
-function that overstays is given up, and ends when it ends).
+Coroutine functions run on the loop, plain ones in threads (which cannot be interrupted: a plain function
+that overstays is given up, and ends when it ends).
 """
 
 import asyncio
-import contextvars
-import importlib
+import contextlib
 import inspect
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from hashlib import blake2b
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
-import msgspec
-
-from foa.adapters.binding import Bound, bind, fits
-from foa.adapters.handlers import Assignment, Handler, Parameter, Signature, checked_reviser, signature_of
-from foa.adapters.runners.base import Declared, Outcome, lies, one_line, outcome, seconds_left, too_slow
+from foa.adapters.binding import Bound, bind
+from foa.adapters.handlers import Assignment, Handler, Parameter, Signature
+from foa.adapters.runners.base import Outcome, lies, one_line, outcome, seconds_left, too_slow
+from foa.adapters.runners.threads import Caught, Threads
 from foa.adapters.values import Hint, Misfit, Outputs, decode, encode
 from foa.core.vcv.profile import Profile
-from foa.errors import AgentFailed, ConfigError, Decline, Retry, TaskError
+from foa.errors import AgentFailed, Decline, Retry, TaskError
 from foa.wire.records import Given, Port, Value
-
-MAX_THREADS: Final = 16
 
 
 class PythonRunner:
@@ -38,7 +29,7 @@ class PythonRunner:
     def __init__(self, handler: Handler[..., Any], timeout_s: float = 300.0) -> None:
         self.profile: Profile = handler.profile
         self._timeout_s = timeout_s
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = Threads(self.profile.agent, self.profile.resources.concurrency)
         self._adopt(handler.function, handler.signature, handler.reviser)
 
     def _adopt(self, function: Callable[..., Any], signature: Signature, reviser: Callable[..., Any] | None) -> None:
@@ -49,9 +40,7 @@ class PythonRunner:
         """Nothing to make ready: the function is here."""
 
     async def close(self) -> None:
-        """Let go of the threads; those still at work end when they end."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        """Nothing to give back: threads still at work are daemons, and end when they end."""
 
     async def run(self, assignment: Assignment) -> Outcome:
         """Bind, decode, call, check, encode."""
@@ -111,26 +100,19 @@ class PythonRunner:
     async def _call(self, assignment: Assignment, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the author's code; whatever comes of it is a value, Retry, Decline or AgentFailed."""
         seconds = seconds_left(self._timeout_s, assignment)
-        bound = asyncio.timeout(seconds)
+        call = partial(function, *args, **kwargs)
+        result: Any = None
         try:
-            async with bound:
-                if inspect.iscoroutinefunction(function):
-                    return await function(*args, **kwargs)
-                context = contextvars.copy_context()
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads(), lambda: context.run(function, *args, **kwargs))
-        except (Retry, Decline, AgentFailed):
-            raise
+            async with asyncio.timeout(seconds):
+                with Caught() as caught:
+                    result = await (call() if inspect.iscoroutinefunction(function) else self._threads.call(call))
         except TimeoutError as error:
-            raise (too_slow(seconds) if bound.expired() else _failure(error)) from error
-        except (Exception, SystemExit) as error:  # the author's code may raise anything at all
-            raise _failure(error) from error
-
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            size = min(self.profile.resources.concurrency, MAX_THREADS)
-            self._pool = ThreadPoolExecutor(size, thread_name_prefix=self.profile.agent)
-        return self._pool
+            raise too_slow(seconds) from error
+        if caught.error is None:
+            return result
+        if isinstance(caught.error, Retry | Decline | AgentFailed):
+            raise caught.error
+        raise _failure(caught.error) from caught.error
 
     @staticmethod
     def _tethered(assignment: Assignment, function: Callable[..., Any]) -> Assignment:
@@ -140,7 +122,7 @@ class PythonRunner:
         loop, progress = asyncio.get_running_loop(), assignment.progress
 
         def tell(fraction: float, text: str = "") -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 loop.call_soon_threadsafe(progress, fraction, text)
 
         return replace(assignment, progress=tell)
@@ -231,82 +213,3 @@ def _failure(error: BaseException) -> AgentFailed:
     said = one_line(error)
     hopeless = isinstance(error, ImportError | TaskError)
     return AgentFailed(f"{type(error).__name__}{': ' if said else ''}{said}{at}", retryable=not hopeless)
-
-
-class FileRunner(PythonRunner):
-    """A `PythonRunner` whose function is found at `start`, in the file that a profile names."""
-
-    def __init__(self, declared: Declared) -> None:
-        self._declared = declared
-        self.profile = declared.profile
-        self._timeout_s = declared.run.timeout_s
-        self._pool = None
-
-    async def start(self) -> None:
-        """Load the file off the loop; ConfigError if it does not fit its profile."""
-        await asyncio.get_running_loop().run_in_executor(None, self._load)
-
-    def _load(self) -> None:
-        target = self._attribute(self._declared.run.python)
-        if isinstance(target, Handler):
-            function, signature, reviser = target.function, target.signature, target.reviser
-        else:
-            function, signature, reviser = target, signature_of(target), None
-        if self._declared.run.revise:
-            reviser = checked_reviser(self._attribute(self._declared.run.revise))
-        self._adopt(function, self._fitted(signature), reviser)
-
-    def _attribute(self, place: str) -> Any:
-        file, _, name = place.rpartition(":")
-        module = _module(self._declared.path.parent, file)
-        found = getattr(module, name, None)
-        if not callable(found):
-            raise ConfigError(f"{self._declared.path}: run: {file} has no function {name!r}")
-        return found
-
-    def _fitted(self, signature: Signature) -> Signature:
-        """Hold a function against the profile; the profile's types rule, hints say how they are decoded."""
-        ports = {port.name: port for port in self.profile.inputs}
-        for each in signature.parameters:
-            self._agree("input", each.name, each.hint, ports.get(each.name), needed=not (each.optional or each.asked))
-        lost = sorted(ports.keys() - {each.name for each in signature.parameters})
-        if lost:
-            raise ConfigError(
-                f"{self._declared.path}: input {lost[0]!r}: {self._declared.run.python} has no such parameter"
-            )
-        outputs = {port.name: port for port in self.profile.outputs}
-        if signature.record is not None:
-            for name, hint in signature.results.items():
-                self._agree("output", name, hint, outputs.get(name), needed=True)
-        parameters = tuple(
-            msgspec.structs.replace(p, hint=_typed(p.hint, ports.get(p.name))) for p in signature.parameters
-        )
-        return msgspec.structs.replace(signature, parameters=parameters)
-
-    def _agree(self, what: str, name: str, hint: Hint, port: Port | None, *, needed: bool) -> None:
-        where = f"{self._declared.path}: {what} {name!r}"
-        if port is None:
-            if needed:
-                raise ConfigError(f"{where}: {self._declared.run.python} has it, the profile does not declare it")
-        elif hint.named and not fits(port.type, hint.type):
-            raise ConfigError(f"{where}: declared {port.type!r}, {self._declared.run.python} says {hint.type!r}")
-        elif what == "input" and port.optional and needed:
-            raise ConfigError(f"{where}: declared optional, {self._declared.run.python} has no default for it")
-
-
-def _typed(hint: Hint, port: Port | None) -> Hint:
-    return hint if port is None else msgspec.structs.replace(hint, type=port.type)
-
-
-def _module(folder: Path, file: str) -> ModuleType:
-    """Import `file` as a module of a package whose path is its own folder."""
-    path = (folder / file).resolve()
-    package = f"foa_agent_{blake2b(str(path.parent).encode(), digest_size=6).hexdigest()}"
-    if package not in sys.modules:
-        parent = ModuleType(package)
-        parent.__path__ = [str(path.parent)]
-        sys.modules[package] = parent
-    try:
-        return importlib.import_module(f"{package}.{path.stem}")
-    except (ImportError, SyntaxError, OSError, ConfigError) as error:
-        raise ConfigError(f"{path}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
