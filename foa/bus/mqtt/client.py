@@ -5,7 +5,9 @@ machine and the listener, and one write per loop turn carries all that was queue
 """
 
 import asyncio
+import os
 import random
+import socket
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -52,6 +54,13 @@ class _Link(asyncio.Protocol):
             self.bus._choked(full=False)  # noqa: SLF001
 
 
+def _words(error: OSError) -> str:
+    """Return why a socket could not be opened; asyncio's own text repeats the address instead."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno).lower()
+
+
 class MqttBus(Shell):
     """A `port.Bus` over TCP."""
 
@@ -78,9 +87,9 @@ class MqttBus(Shell):
         try:
             await asyncio.wait_for(self._first, timeout)
         except TimeoutError as error:
+            why = f"cannot reach a broker at {self.options.host}:{self.options.port}: {self._last_reason}"
             await self.close()
-            where = f"{self.options.host}:{self.options.port}"
-            raise BusError(f"cannot reach a broker at {where}: {self._last_reason}") from error
+            raise BusError(why) from error
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -128,7 +137,7 @@ class MqttBus(Shell):
             await self._loop.create_connection(lambda: link, self.options.host, self.options.port)
         except OSError as error:
             if link.bus is not None:
-                self._lost(str(error))
+                self._lost(_words(error))
 
     def _write(self, data: bytes) -> None:
         assert self._link is not None
