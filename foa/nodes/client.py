@@ -20,11 +20,12 @@ from foa.errors import BusError, FoaError, NoRoute, TaskError
 from foa.nodes.driver import Done
 from foa.nodes.host import Host, Place, client_id, topics_of
 from foa.settings import Settings
-from foa.wire.messages import Accepted, Ask, Events, Found, Rejected, Result
+from foa.wire.messages import Accepted, Ask, Embed, Events, Found, Rejected, Result, Vectors
 from foa.wire.records import Given, Plan, Prefer, Query, Task, Value
 from foa.wire.topics import Topics
 
 SESSION_S: Final = 60
+NO_INDEX: Final = "no index node answered; start one with 'foa up' or 'foa node index'"
 _TASK_KINDS: Final = frozenset({"result", "event"})
 
 
@@ -210,13 +211,23 @@ class Client:
 
     async def search(self, queries: Sequence[Query], k: int = 10) -> Found:
         """Ask the index; NoRoute if no index node answers."""
+        answer = await self._ask(Ask(tuple(queries), k))
+        if not isinstance(answer.found, Found) or not answer.found.covered:
+            raise NoRoute(answer.error or NO_INDEX)
+        return answer.found
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Have an index node make vectors of at most 64 texts; NoRoute if none answers."""
+        answer = await self._ask(Embed(tuple(texts)))
+        if not isinstance(answer.found, Vectors):
+            raise NoRoute(answer.error or NO_INDEX)
+        return answer.found
+
+    async def _ask(self, ask: Ask | Embed) -> Answer:
         token = secrets.token_hex(8)
         future = self._answers[token] = asyncio.get_running_loop().create_future()
-        self._driver.tell(client.DESK, Question(Asked(token, Ask(tuple(queries), k))))
-        answer = await future
-        if not isinstance(answer.found, Found) or not answer.found.covered:
-            raise NoRoute(answer.error or "no index node answered; start one with 'foa up' or 'foa node index'")
-        return answer.found
+        self._driver.tell(client.DESK, Question(Asked(token, ask)))
+        return await future
 
     async def collect(self, patterns: Sequence[str], seconds: float = 0.4) -> list[fx.Received]:
         """Return what is retained on filters below the root, waiting until nothing came for a while."""
