@@ -5,14 +5,10 @@ vectors if they are known, as text if one index node covers everything, else aft
 Who does not answer in time is asked again elsewhere, once; then the answer says what it covered.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from random import Random
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final
 
 from foa.core.effects import (
     Cleared,
@@ -30,94 +26,33 @@ from foa.core.effects import (
     Told,
     Wake,
 )
+from foa.core.machines.lookup.state import (
+    MAX_JOBS,
+    MAX_TEXTS,
+    MAX_VECTORS,
+    Job,
+    Leg,
+    Lookup,
+    Moment,
+    Setup,
+    Stepped,
+    answer,
+    close,
+    recall,
+    remember,
+    texts_of,
+    with_vectors,
+)
 from foa.core.routing.cover import cover
 from foa.core.routing.exchange import Answer, Asked
 from foa.core.routing.members import Members
-from foa.core.routing.merge import merge_found
 from foa.wire.messages import Ask, Embed, Found, Presence, Rejected, Vectors
-from foa.wire.topics import Topics
+
+__all__ = ["KEY", "MAX_VECTORS", "Lookup", "Setup", "new", "step"]
 
 KEY: Final = Key("lookup")
-MAX_JOBS: Final = 4_096
-MAX_VECTORS: Final = 4_096
-"""Texts whose vectors are remembered (3 MB at 384 dimensions); the least recently used goes first."""
-
-MAX_TEXTS: Final = 64
-"""What one `Embed` may carry."""
-
 _TIDY: Final = "tidy"
 _JOB: Final = "job:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """Parameters, in seconds.
-
-    ``embed_s``: how long vectors may take (a model may be loading). ``answer_s``: how long a search may take.
-    ``wait_s``: how long to wait for a first index node. ``ttl_s``: how long a presence is believed.
-    """
-
-    topics: Topics
-    node: str
-    embed_s: float = 20.0
-    answer_s: float = 2.0
-    wait_s: float = 10.0
-    ttl_s: float = 30.0
-
-
-@dataclass(slots=True)
-class Leg:
-    """One question on its way: to whom, and for which partitions or else which texts."""
-
-    node: str
-    partitions: tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Job:
-    """One `Asked`: who wants it, what came so far, which nodes failed it."""
-
-    caller: Key
-    token: str
-    ask: Ask | Embed
-    began: float
-    model: str = ""
-    vectors: dict[str, bytes] = field(default_factory=dict)
-    legs: dict[bytes, Leg] = field(default_factory=dict)
-    found: list[Found] = field(default_factory=list)
-    silent: set[str] = field(default_factory=set)
-    retried: bool = False
-    parked: bool = False
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """Index nodes that live, and tables that belong to this state alone and are mutable.
-
-    ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
-    ``vectors`` by model and text.
-    """
-
-    setup: Setup
-    members: Members
-    jobs: dict[int, Job] = field(default_factory=dict)
-    asked: dict[bytes, int] = field(default_factory=dict)
-    loads: Counter[str] = field(default_factory=Counter)
-    vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    opened: bool = False
-
-
-Stepped = tuple[Lookup, list[Effect]]
-
-
-class Moment(NamedTuple):
-    """The clock and the dice of one step."""
-
-    now: float
-    rng: Random
 
 
 def new(setup: Setup) -> Lookup:
@@ -186,7 +121,7 @@ def _go(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
     if not nodes or (isinstance(job.ask, Ask) and not served):
         return _park(state, number, job, at)
     job.parked, job.model = False, plan.model
-    unknown = _recall(state, job)
+    unknown = recall(state, job)
     if unknown and (isinstance(job.ask, Embed) or len(plan.legs) > 1):
         return _embed(state, number, job, unknown, at)
     if isinstance(job.ask, Embed):
@@ -201,33 +136,6 @@ def _park(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
         return _conclude(state, number, job)
     job.parked = True
     return [Wake(f"{_JOB}{number}", until)]
-
-
-def _recall(state: Lookup, job: Job) -> tuple[str, ...]:
-    """Look up the vectors of a job's texts; return the texts, each once, that have none yet."""
-    missing: dict[str, None] = {}
-    for text in _texts(job):
-        known = state.vectors.pop((job.model, text), None)
-        if known is not None:
-            state.vectors[job.model, text] = job.vectors[text] = known
-        elif text not in job.vectors:
-            missing[text] = None
-    return tuple(missing)
-
-
-def _texts(job: Job) -> tuple[str, ...]:
-    """Return the texts of a job that travel without a vector of the index's model."""
-    if isinstance(job.ask, Embed):
-        return job.ask.texts
-    return tuple(query.text for query in job.ask.queries if query.model != job.model or not query.vector)
-
-
-def _remember(state: Lookup, job: Job, texts: Iterable[str], vectors: Iterable[bytes]) -> None:
-    for text, vector in zip(texts, vectors, strict=True):
-        state.vectors.pop((job.model, text), None)
-        state.vectors[job.model, text] = job.vectors[text] = vector
-    while len(state.vectors) > MAX_VECTORS:
-        del state.vectors[next(iter(state.vectors))]
 
 
 def _embed(state: Lookup, number: int, job: Job, texts: tuple[str, ...], at: Moment) -> list[Effect]:
@@ -251,7 +159,7 @@ def _fan_out(
 
 def _patience(state: Lookup, job: Job) -> float:
     """Return how long an answer may take: a node that is given text may have to load its model first."""
-    known = all(text in job.vectors for text in _texts(job))
+    known = all(text in job.vectors for text in texts_of(job))
     return state.setup.answer_s if known and isinstance(job.ask, Ask) else state.setup.embed_s
 
 
@@ -264,23 +172,11 @@ def _send(state: Lookup, number: int, leg: Leg, leaf: str, rng: Random) -> Effec
     state.loads[leg.node] += 1
     return Publish(
         topics.index(leg.node, leaf),
-        Embed(leg.texts) if leg.texts else _with_vectors(job),
+        Embed(leg.texts) if leg.texts else with_vectors(job),
         expiry_s=max(1, round(_patience(state, job))),
         reply_to=topics.reply(state.setup.node, "lookup"),
         correlation=correlation,
     )
-
-
-def _with_vectors(job: Job) -> Ask:
-    """Return a job's ask with the vectors that are known put in."""
-    assert isinstance(job.ask, Ask)
-    queries = tuple(
-        msgspec.structs.replace(query, vector=job.vectors[query.text], model=job.model)
-        if query.text in job.vectors and (query.model != job.model or not query.vector)
-        else query
-        for query in job.ask.queries
-    )
-    return Ask(queries, job.ask.k)
 
 
 def _answered(state: Lookup, correlation: bytes, message: object, at: Moment) -> list[Effect]:
@@ -292,37 +188,25 @@ def _answered(state: Lookup, correlation: bytes, message: object, at: Moment) ->
     leg = job.legs[correlation]
     match message:
         case Vectors(model, vectors) if model == job.model and leg.texts and len(vectors) == len(leg.texts):
-            _remember(state, job, leg.texts, vectors)
+            remember(state, job, leg.texts, vectors)
         case Found(hits) if message.model == job.model and not leg.texts and len(hits) == _count(job):
             job.found.append(message)
             if len(message.vectors) == len(hits):
                 assert isinstance(job.ask, Ask)
-                _remember(state, job, (query.text for query in job.ask.queries), message.vectors)
+                remember(state, job, (query.text for query in job.ask.queries), message.vectors)
         case Rejected(_, code, reason):
             job.error = f"{leg.node}: {code}: {reason}"
             return _retry(state, number, job, {leg.node}, at)
         case _:
             job.error = f"{leg.node}: an answer that does not fit the question"
             return _retry(state, number, job, {leg.node}, at)
-    _close(state, job, (correlation,))
+    close(state, job, (correlation,))
     uncovered = set(leg.partitions).difference(message.covered) if isinstance(message, Found) else set()
     if uncovered and not job.retried:
         return _elsewhere(state, number, job, uncovered, {leg.node}, at)
     if job.legs:
         return []
     return _go(state, number, job, at) if leg.texts else _conclude(state, number, job)
-
-
-def _close(state: Lookup, job: Job, correlations: Collection[bytes]) -> list[Leg]:
-    """Forget legs of a job, answered or given up; return them."""
-    legs = [job.legs.pop(correlation) for correlation in correlations]
-    for correlation in correlations:
-        del state.asked[correlation]
-    for leg in legs:
-        state.loads[leg.node] -= 1
-        if not state.loads[leg.node]:
-            del state.loads[leg.node]
-    return legs
 
 
 def _count(job: Job) -> int:
@@ -343,7 +227,7 @@ def _late(state: Lookup, number: int, at: Moment) -> list[Effect]:
 
 def _retry(state: Lookup, number: int, job: Job, failed: Collection[str], at: Moment) -> list[Effect]:
     """Ask once more, elsewhere, what was asked of `failed`; the second time do without."""
-    lost = _close(state, job, [key for key, leg in job.legs.items() if leg.node in failed])
+    lost = close(state, job, [key for key, leg in job.legs.items() if leg.node in failed])
     if not job.retried and any(leg.texts for leg in lost):
         job.retried = True
         job.silent.update(failed)
@@ -369,16 +253,6 @@ def _elsewhere(
 def _conclude(state: Lookup, number: int, job: Job) -> list[Effect]:
     """Answer with what there is, and forget the job."""
     del state.jobs[number]
-    _close(state, job, tuple(job.legs))
+    close(state, job, tuple(job.legs))
     took = Measure("lookup_answered", label="embed" if isinstance(job.ask, Embed) else "ask")
-    return [Sleep(f"{_JOB}{number}"), Tell(job.caller, _answer(job)), took]
-
-
-def _answer(job: Job) -> Answer:
-    if isinstance(job.ask, Ask):
-        vectors = tuple(query.vector for query in _with_vectors(job).queries)
-        found = merge_found(job.found, len(job.ask.queries), job.ask.k, vectors if all(vectors) else ())
-        return Answer(job.token, found)
-    if all(text in job.vectors for text in job.ask.texts):
-        return Answer(job.token, Vectors(job.model, tuple(job.vectors[text] for text in job.ask.texts)))
-    return Answer(job.token, None, job.error or "no index node is there to embed texts")
+    return [Sleep(f"{_JOB}{number}"), Tell(job.caller, answer(job)), took]

@@ -1,0 +1,162 @@
+"""The lookup's state: parameters, jobs and their legs, and the memory of vectors.
+
+The tables belong to the one state that holds them and are mutable; what is small is frozen.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Final, NamedTuple
+
+import msgspec
+
+from foa.core.effects import Effect, Key
+from foa.core.routing.exchange import Answer
+from foa.core.routing.members import Members
+from foa.core.routing.merge import merge_found
+from foa.wire.messages import Ask, Embed, Found, Vectors
+from foa.wire.topics import Topics
+
+MAX_JOBS: Final = 4_096
+MAX_VECTORS: Final = 4_096
+"""Texts whose vectors are remembered (3 MB at 384 dimensions); the least recently used goes first."""
+
+MAX_TEXTS: Final = 64
+"""What one `Embed` may carry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Parameters, in seconds.
+
+    ``embed_s``: how long vectors may take (a model may be loading). ``answer_s``: how long a search may take.
+    ``wait_s``: how long to wait for a first index node. ``ttl_s``: how long a presence is believed.
+    """
+
+    topics: Topics
+    node: str
+    embed_s: float = 20.0
+    answer_s: float = 2.0
+    wait_s: float = 10.0
+    ttl_s: float = 30.0
+
+
+@dataclass(slots=True)
+class Leg:
+    """One question on its way: to whom, and for which partitions or else which texts."""
+
+    node: str
+    partitions: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """One `Asked`: who wants it, what came so far, which nodes failed it."""
+
+    caller: Key
+    token: str
+    ask: Ask | Embed
+    began: float
+    model: str = ""
+    vectors: dict[str, bytes] = field(default_factory=dict)
+    legs: dict[bytes, Leg] = field(default_factory=dict)
+    found: list[Found] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
+    retried: bool = False
+    parked: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Index nodes that live, and tables that belong to this state alone and are mutable.
+
+    ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
+    ``vectors`` by model and text.
+    """
+
+    setup: Setup
+    members: Members
+    jobs: dict[int, Job] = field(default_factory=dict)
+    asked: dict[bytes, int] = field(default_factory=dict)
+    loads: Counter[str] = field(default_factory=Counter)
+    vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    opened: bool = False
+
+
+Stepped = tuple[Lookup, list[Effect]]
+
+
+class Moment(NamedTuple):
+    """The clock and the dice of one step."""
+
+    now: float
+    rng: Random
+
+
+def recall(state: Lookup, job: Job) -> tuple[str, ...]:
+    """Look up the vectors of a job's texts; return the texts, each once, that have none yet."""
+    missing: dict[str, None] = {}
+    for text in texts_of(job):
+        known = state.vectors.pop((job.model, text), None)
+        if known is not None:
+            state.vectors[job.model, text] = job.vectors[text] = known
+        elif text not in job.vectors:
+            missing[text] = None
+    return tuple(missing)
+
+
+def texts_of(job: Job) -> tuple[str, ...]:
+    """Return the texts of a job that travel without a vector of the index's model."""
+    if isinstance(job.ask, Embed):
+        return job.ask.texts
+    return tuple(query.text for query in job.ask.queries if query.model != job.model or not query.vector)
+
+
+def remember(state: Lookup, job: Job, texts: Iterable[str], vectors: Iterable[bytes]) -> None:
+    """Keep the vectors of texts for this job and for later ones, within `MAX_VECTORS`."""
+    for text, vector in zip(texts, vectors, strict=True):
+        state.vectors.pop((job.model, text), None)
+        state.vectors[job.model, text] = job.vectors[text] = vector
+    while len(state.vectors) > MAX_VECTORS:
+        del state.vectors[next(iter(state.vectors))]
+
+
+def with_vectors(job: Job) -> Ask:
+    """Return a job's ask with the vectors that are known put in."""
+    assert isinstance(job.ask, Ask)
+    queries = tuple(
+        msgspec.structs.replace(query, vector=job.vectors[query.text], model=job.model)
+        if query.text in job.vectors and (query.model != job.model or not query.vector)
+        else query
+        for query in job.ask.queries
+    )
+    return Ask(queries, job.ask.k)
+
+
+def close(state: Lookup, job: Job, correlations: Collection[bytes]) -> list[Leg]:
+    """Forget legs of a job, answered or given up; return them."""
+    legs = [job.legs.pop(correlation) for correlation in correlations]
+    for correlation in correlations:
+        del state.asked[correlation]
+    for leg in legs:
+        state.loads[leg.node] -= 1
+        if not state.loads[leg.node]:
+            del state.loads[leg.node]
+    return legs
+
+
+def answer(job: Job) -> Answer:
+    """Return what there is to say about a job: an ask always has an answer, if an empty one."""
+    if isinstance(job.ask, Ask):
+        queries = with_vectors(job).queries
+        known = all(query.vector and query.model == job.model for query in queries)
+        vectors = tuple(query.vector for query in queries) if known else ()
+        return Answer(job.token, merge_found(job.found, len(queries), job.ask.k, vectors))
+    if all(text in job.vectors for text in job.ask.texts):
+        return Answer(job.token, Vectors(job.model, tuple(job.vectors[text] for text in job.ask.texts)))
+    return Answer(job.token, None, job.error or "no index node is there to embed texts")
