@@ -20,7 +20,8 @@ class Weights(msgspec.Struct, frozen=True):
 
     ``named``: the least that both cosines count for where the query names skills and the agent has them all,
     since an exact skill is better evidence than a short text's vector (ours). ``floor``: whose score is not above
-    it is refused as unrelated; a product of two cosines is small, so it should be too.
+    it is refused as unrelated; a product of two cosines is small, so it should be too. ``spec``: the power of the
+    spec's cosine, 1 in the paper; below 1 a wordy spec weighs less against what the agent says it does.
     """
 
     shortfall: float = 1.0
@@ -31,6 +32,7 @@ class Weights(msgspec.Struct, frozen=True):
     hurry: float = 1.0
     load: float = 0.5
     named: float = 0.05
+    spec: float = 1.0
     floor: float = 0.0
 
 
@@ -87,7 +89,7 @@ def bias(price: float, hit: Hit, weights: Weights, around: Circumstances) -> flo
 
 
 def alpha(query: Query, hit: Hit, weights: Weights, around: Circumstances) -> Candidate:
-    """Return the score of a permitted `hit` with all its parts: ``score = cos⁺ · fit · spec⁺ · cost``.
+    """Return the score of a permitted `hit` with all its parts: ``score = cos⁺ · fit · (spec⁺)^spec · cost``.
 
     ``cosine`` and ``spec`` are kept as measured; ``fit`` is f(shortfall), ``cost`` the bias.
     """
@@ -95,7 +97,7 @@ def alpha(query: Query, hit: Hit, weights: Weights, around: Circumstances) -> Ca
     fit = exp(-weights.shortfall * weighted_shortfall(query, hit, weights, around))
     cost = bias(price, hit, weights, around)
     least = weights.named if query.skills else 0.0
-    score = max(least, hit.cosine) * fit * max(least, hit.spec) * cost
+    score = max(least, hit.cosine) * fit * max(least, hit.spec) ** weights.spec * cost
     return Candidate(
         agent=hit.agent, score=score, cosine=hit.cosine, spec=hit.spec, fit=fit, cost=cost, price=price
     )  # fmt: skip
