@@ -28,7 +28,9 @@ class CoordinatorProgram:
         self._first: dict[Key, Callable[[], Any]] = {
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
             memory.KEY: memory.State,
-            lookup.KEY: lambda: lookup.new(lookup.Setup(topics=topics, node=node)),
+            lookup.KEY: lambda: lookup.new(
+                lookup.Setup(topics=topics, node=node, answer_s=settings.index.ask_ms / 1000)
+            ),
         }
         self.steps: Mapping[str, Step[Any]] = {
             ownership.KEY.kind: ownership.step,
@@ -72,6 +74,7 @@ def _task_rules(settings: Settings) -> Rules:
         round_s=settings.cluster.round_ms / 1000,
         inline_bytes=settings.wire.inline_limit,
         event_s=chosen.event_ms / 1000,
+        remember_s=min(300.0, settings.wire.retention_s),
         weights=Weights(shortfall=settings.matching.shortfall, cost=settings.matching.cost),
     )
 

@@ -1,0 +1,128 @@
+"""The kinds of node the simulator runs, each made as its production host makes it, with services in virtual time."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any, Final
+
+from foa.adapters import embed, exact
+from foa.adapters.embed import HashEmbedder
+from foa.adapters.exact import ExactIndex
+from foa.core.effects import Effect, Event, Step
+from foa.core.machines import shard
+from foa.core.machines.client import Report
+from foa.core.routing.exchange import IndexCall
+from foa.core.vcv.profile import Profile
+from foa.nodes.agent import AgentProgram, node_of, will_of
+from foa.nodes.client import SESSION_S, ClientProgram
+from foa.nodes.coordinator import CoordinatorProgram
+from foa.nodes.driver import Done
+from foa.nodes.host import presence_will
+from foa.nodes.shard import ShardProgram
+from foa.settings import Settings
+from foa.testing.agents import Begun, Hands, Temper
+from foa.testing.world import Birth, Life, Node, Seat, World
+from foa.wire.messages import Vectors
+
+EMBED_S: Final = 0.005
+
+Look = Callable[[Any, Event, Any, list[Effect]], None]
+
+_HASH: Final = HashEmbedder()
+_known: dict[tuple[str, ...], Vectors] = {}
+
+
+def settings(**changes: Any) -> Settings:
+    """Return the settings of simulated federations: few partitions, and nothing remembered for long."""
+    base = {
+        "wire.partitions": 4,
+        "wire.retention_s": 20,
+        "broker.keep_alive_s": 60,
+        "index.model": "hash",
+        "agent.repeat_ms": 1000,
+    }
+    return Settings.from_mapping(base | {key.replace("__", "."): value for key, value in changes.items()}, "sim")
+
+
+def coordinator(world: World, name: str, look: Look | None = None) -> Node:
+    """Add a coordinator; `look` sees every step of its tasks."""
+
+    def make(birth: int, life: Life) -> Birth:
+        del life
+        program = CoordinatorProgram(name, birth, world.settings, world.topics)
+        if look is not None:
+            program.steps = {**program.steps, "task": watched(program.steps["task"], look)}
+        return Birth(program, {}, presence_will(world.topics, "coordinator", name, birth))
+
+    return world.add(Seat("coordinator", f"sim/nodes/{name}", name), make)
+
+
+def watched(step: Step[Any], look: Look) -> Step[Any]:
+    """Return `step`, shown to `look` each time with the state before and after it."""
+
+    def stepped(state: Any, event: Event, now: float, rng: Random) -> tuple[Any, list[Effect]]:
+        after, effects = step(state, event, now, rng)
+        look(state, event, after, effects)
+        return after, effects
+
+    return stepped
+
+
+def index(world: World, name: str) -> Node:
+    """Add an index node; its model takes a moment, its index none."""
+
+    def make(birth: int, life: Life) -> Birth:
+        setup = shard.Setup(
+            topics=world.topics,
+            node=name,
+            epoch=birth,
+            model=_HASH.model,
+            dim=_HASH.dim,
+            replicas=world.settings.index.replicas,
+            refresh_s=world.settings.coordinator.refresh_s,
+        )
+        vectors = ExactIndex(_HASH.dim)
+        services = {"index": partial(_index, vectors), "embed": partial(_embed, life), "card": _card}
+        return Birth(ShardProgram(setup), services, presence_will(world.topics, "index", name, birth))
+
+    return world.add(Seat("index", f"sim/nodes/{name}", name, keeps_journal=False), make)
+
+
+def _index(vectors: ExactIndex, call: IndexCall, done: Done) -> None:
+    done(exact.serve(vectors, call), "")
+
+
+def _embed(life: Life, texts: tuple[str, ...], done: Done) -> None:
+    found = _known.get(texts)
+    if found is None:
+        if len(_known) > 4096:  # noqa: PLR2004 - a bound, nothing more
+            _known.clear()
+        found = _known[texts] = embed.serve(_HASH, texts)
+    life.call_at(life.time() + EMBED_S, partial(done, found, ""))
+
+
+def _card(card: Any, done: Done) -> None:
+    del card
+    done(None, "strangers are not simulated")
+
+
+def agent(world: World, profile: Profile, temper: Temper, begun: Callable[[Begun], None]) -> Node:
+    """Add a scripted agent."""
+    name = node_of(profile.agent)
+
+    def make(birth: int, life: Life) -> Birth:
+        program = AgentProgram(profile, birth, world.settings, world.topics)
+        hands = Hands(profile, temper, life, Random(f"{world.seed}/{name}/{birth}"), begun)
+        return Birth(program, hands.services(), will_of(program.context))
+
+    return world.add(Seat("agent", profile.agent, name), make)
+
+
+def client(world: World, name: str, report: Callable[[Report], None]) -> Node:
+    """Add a client; what its machines report goes to `report`."""
+
+    def make(birth: int, life: Life) -> Birth:
+        del birth, life
+        return Birth(ClientProgram(name, world.settings, world.topics), {"report": lambda said, _done: report(said)})
+
+    return world.add(Seat("client", f"sim/nodes/{name}", name, SESSION_S, keeps_journal=False), make)
