@@ -34,11 +34,6 @@ class Broker(msgspec.Struct, frozen=True):
     )
     username: Annotated[str, _doc("account at the broker; empty: anonymous")] = ""
     password: Annotated[str, _doc("password of that account; never shown")] = ""
-    ca_file: Annotated[
-        str, _doc("PEM file of the authority that signed the broker's certificate; empty: the system's")
-    ] = ""
-    cert_file: Annotated[str, _doc("PEM file of this process's client certificate; empty: none")] = ""
-    key_file: Annotated[str, _doc("PEM file of the key of cert_file")] = ""
     keep_alive_s: Annotated[int, _doc("a silent connection is pinged, then given up, after this", ge=1, le=3600)] = 10
     session_expiry_s: Annotated[
         int, _doc("how long the broker keeps our session while we are away", ge=0, le=2**31)
@@ -100,14 +95,12 @@ class Coordinator(msgspec.Struct, frozen=True):
     planners: Annotated[int, _doc("planners asked for a proposal; 0: never split a task", ge=0, le=16)] = 4
     plan_timeout_ms: Annotated[int, _doc("how long proposals are waited for", ge=1, le=600_000)] = 2000
     event_ms: Annotated[int, _doc("events for watchers are gathered for this long", ge=0, le=60_000)] = 100
-    max_tasks: Annotated[int, _doc("tasks in flight in one coordinator; more are refused", ge=1, le=1_000_000)] = 10_000
 
 
 class Index(msgspec.Struct, frozen=True):
     """How capability vectors are held and searched."""
 
     replicas: Annotated[int, _doc("index nodes that hold each partition", ge=1, le=8)] = 2
-    settle_ms: Annotated[int, _doc("how long presence must be quiet before partitions move", ge=0, le=60_000)] = 500
     ask_ms: Annotated[
         int, _doc("a shard that has not answered within this is left out, and the answer says so", ge=1, le=60_000)
     ] = 1000
@@ -127,18 +120,11 @@ class Matching(msgspec.Struct, frozen=True):
     shortfall: Annotated[float, _doc("λ of exp(-λ·shortfall): weight of resources an agent lacks", ge=0, le=100)] = 1.0
     cost: Annotated[float, _doc("μ of exp(-μ·cost/budget): weight of price", ge=0, le=100)] = 0.5
     retrieve: Annotated[int, _doc("agents each query to the index asks for", ge=1, le=1000)] = 16
-    screen: Annotated[int, _doc("L: best scores among which learning may choose", ge=1, le=64)] = 8
-    floor: Annotated[float, _doc("score below which an agent is no candidate", ge=0, le=1)] = 0.05
-    team_ratio: Annotated[
-        float, _doc("a second agent joins where its score is at least this share of the best", ge=0, le=1)
-    ] = 0.9
 
 
 class Cluster(msgspec.Struct, frozen=True):
     """How agents on one subtask refine each other's drafts."""
 
-    size: Annotated[int, _doc("members of a cluster, at most", ge=1, le=16)] = 4
-    cut: Annotated[float, _doc("distance at which clustering stops", ge=0, le=2)] = 0.2
     rounds: Annotated[int, _doc("rounds of critique after the drafts, at most", ge=0, le=8)] = 3
     round_ms: Annotated[int, _doc("how long one round may take", ge=1, le=600_000)] = 5000
 
@@ -149,26 +135,11 @@ class Agent(msgspec.Struct, frozen=True):
     queue: Annotated[
         int, _doc("awards taken that wait for a free slot; more are declined as busy", ge=0, le=10_000)
     ] = 16
-    renew_ms: Annotated[int, _doc("a running handler's lease is renewed this often", ge=10, le=600_000)] = 3000
     repeat_ms: Annotated[
         int, _doc("a result not yet settled is said again after this, then ever more rarely", ge=10, le=600_000)
     ] = 2000
     drain_s: Annotated[
         float, _doc("how long running handlers may finish when the process is asked to end", ge=0, le=3600)
-    ] = 10.0
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What a process keeps or takes at most; the wire's own caps stand in its types."""
-
-    inbox: Annotated[int, _doc("events waiting for one machine", ge=1, le=1_000_000)] = 10_000
-    machines: Annotated[int, _doc("machines in one node", ge=1, le=10_000_000)] = 100_000
-    agents: Annotated[int, _doc("agents known to one index node", ge=1, le=100_000_000)] = 1_000_000
-    sender_rate: Annotated[
-        float, _doc("messages a second from one sender before the rest is refused", gt=0, le=1e6)
-    ] = 1000.0
-    dead_rate: Annotated[
-        float, _doc("dead letters a second one process publishes; the rest is only counted", ge=0, le=1e6)
     ] = 10.0
 
 
@@ -197,7 +168,6 @@ class Settings(msgspec.Struct, frozen=True):
     matching: Matching = field(default_factory=Matching)
     cluster: Cluster = field(default_factory=Cluster)
     agent: Agent = field(default_factory=Agent)
-    limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
     http: Http = field(default_factory=Http)
 

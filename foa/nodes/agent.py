@@ -56,7 +56,9 @@ class AgentProgram:
         self._first: dict[str, Callable[[], Any]] = {
             announce.KEY.kind: Agent,
             "award": Fresh,
-            lookup.KEY.kind: lambda: lookup.new(lookup.Setup(topics=topics, node=node_of(profile.agent))),
+            lookup.KEY.kind: lambda: lookup.new(
+                lookup.Setup(topics=topics, node=node_of(profile.agent), answer_s=settings.index.ask_ms / 1000)
+            ),
             blobs.KEY.kind: lambda: blobs.State(topics),
         }
         self.steps: Mapping[str, Step[Any]] = {
@@ -119,9 +121,12 @@ class Handling:
         if (task := self._tasks.pop(award_id, None)) is not None:
             task.cancel()
 
-    def close(self) -> None:
-        """Stop all work."""
-        for task in list(self._tasks.values()):
+    async def finish(self, seconds: float) -> None:
+        """Wait for the work that runs, at most `seconds`; then stop it."""
+        running = list(self._tasks.values())
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        for task in running:
             task.cancel()
 
     async def _work(self, job: Job, done: Done) -> None:
@@ -186,6 +191,7 @@ class AgentHost(Host):
         program = AgentProgram(profile, birth(), settings, topics)
         self.handling = Handling(runner, self._tell)
         self._runner = runner
+        self._drain_s = settings.agent.drain_s
         services: dict[str, Service] = {"handler": self.handling.handler, "cancel": self.handling.cancel}
         place = Place(profile.agent, node_of(profile.agent), will_of(program.context))
         super().__init__(place, program, services, settings)
@@ -199,9 +205,9 @@ class AgentHost(Host):
         return await super().__aenter__()
 
     async def __aexit__(self, *exc: object) -> None:
-        """Stop the work, then say goodbye."""
+        """Take nothing new, let what runs finish for a while, then say goodbye."""
         self.driver.tell(announce.KEY, "leave")
-        self.handling.close()
+        await self.handling.finish(self._drain_s)
         await super().__aexit__(*exc)
         await self._runner.close()
 

@@ -38,7 +38,9 @@ class ClientProgram:
         context = client.Context(topics, node, settings.wire.inline_limit, settings.wire.chunk)
         self._first: dict[str, Callable[[], Any]] = {
             client.DESK.kind: lambda: client.Desk(topics(f"reply/{node}/task")),
-            lookup.KEY.kind: lambda: lookup.new(lookup.Setup(topics=topics, node=node)),
+            lookup.KEY.kind: lambda: lookup.new(
+                lookup.Setup(topics=topics, node=node, answer_s=settings.index.ask_ms / 1000)
+            ),
             blobs.KEY.kind: lambda: blobs.State(topics),
         }
         self.steps: Mapping[str, Step[Any]] = {

@@ -19,9 +19,9 @@ from foa.errors import BusError, WireError
 from foa.wire import codec
 from foa.wire.envelope import Frame, from_properties, to_properties
 from foa.wire.messages import AnyMessage, Blob, Dead
-from foa.wire.topics import Topics
+from foa.wire.topics import Topic, Topics
 
-JSON_KINDS: Final = frozenset({"discovery", "door"})
+JSON_KINDS: Final = frozenset({"discovery", "door", "outcome"})
 MAX_DEAD_PER_TURN: Final = 16
 MAX_DEAD_HEAD: Final = 256
 MAX_EVENTS_PER_TURN: Final = 100_000
@@ -195,7 +195,7 @@ class Driver:
         topic = self._topics.parse(frame.topic)
         if not frame.payload:
             return fx.Cleared(topic)
-        message = Blob(frame.payload) if topic.kind in JSON_KINDS else codec.decode(frame.payload)
+        message = Blob(frame.payload) if topic.kind in JSON_KINDS else self._placed(topic, frame.payload)
         return fx.Received(
             topic,
             message,
@@ -204,6 +204,13 @@ class Driver:
             frame.response_topic or "",
             frame.correlation or b"",
         )
+
+    def _placed(self, topic: Topic, payload: bytes) -> AnyMessage:
+        """Decode a message, and refuse one that does not belong on its topic."""
+        message = codec.decode(payload)
+        if not isinstance(message, codec.CARRIES[topic.kind]):
+            raise WireError("place", f"{type(message).__name__} does not belong on a topic of kind {topic.kind}")
+        return message
 
     def _refuse(self, frame: Frame, reason: str, detail: str) -> None:
         """Count what cannot be read and show it to whoever watches ``dead/#``, at a bounded rate."""
