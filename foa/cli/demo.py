@@ -1,0 +1,4 @@
+"""``foa demo``."""
+EXAMPLES = ""
+def demo() -> None:
+    """Check."""

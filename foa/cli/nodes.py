@@ -1,0 +1,230 @@
+"""``foa broker``, ``foa node …`` and ``foa up``: processes that stay until they are told to end."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+
+import typer
+
+from foa.cli.ending import run_async
+from foa.cli.loading import Loaded, Options, options_of
+from foa.errors import ConfigError
+
+if TYPE_CHECKING:
+    from foa.core.effects import Key
+    from foa.nodes.federation import Federation, Member
+    from foa.nodes.host import Host
+
+LEAVE_S: Final = 0.2
+"""How long a leaving coordinator stays to see its partitions taken."""
+
+UP_EXAMPLES: Final = """\b
+Examples:
+  foa up                                    everything on this machine, on port 1883
+  foa up --port 0 --agents my_agents        a free port, and your own agents
+  foa up --broker mqtt://broker.lan:1883    nodes and agents beside a broker that runs
+"""
+BROKER_EXAMPLES: Final = """\b
+Examples:
+  foa broker
+  foa broker --host 0.0.0.0 --port 1884 --users users.txt      one name:password a line
+"""
+COORDINATOR_EXAMPLES: Final = """\b
+Examples:
+  foa node coordinator --name coordinator-1
+  foa node coordinator --broker mqtt://broker.lan:1883 --set node.state_dir=/var/lib/foa
+"""
+INDEX_EXAMPLES: Final = """\b
+Examples:
+  foa node index --name index-1
+  foa node index --set index.model=hash                        no model: words alone
+"""
+
+app = typer.Typer(help="Run one node in the foreground.", no_args_is_help=True, rich_markup_mode=None)
+
+Parent = Annotated[bool, typer.Option("--parent", hidden=True, help="end when standard input closes")]
+Name = Annotated[str, typer.Option(help="its name, unique in the federation and kept over restarts")]
+
+
+def broker(
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on; 0: a free one", min=0, max=65_535)] = 1883,
+    users: Annotated[Path | None, typer.Option(help="file of name:password lines; without it everybody may")] = None,
+    parent: Parent = False,
+) -> None:
+    """Run the embedded MQTT 5 broker: for one machine, nothing to install."""
+    from foa.bus.mqtt.broker.__main__ import read_users, serve
+
+    if parent:
+        _follow_parent()
+    asyncio.run(serve(host, port, None if users is None else read_users(users), parent=False))
+
+
+@app.command("coordinator", epilog=COORDINATOR_EXAMPLES)
+def coordinator(ctx: typer.Context, name: Name = "", parent: Parent = False) -> None:
+    """Run a coordinator: it owns partitions and runs the tasks in them. Any number may run."""
+    from foa.core.machines import ownership
+    from foa.nodes.coordinator import coordinator as make
+
+    loaded = _named(options_of(ctx), name)
+    run_async(serve_host(lambda: make(loaded.settings), parent=parent, leaves=ownership.KEY))
+
+
+@app.command("index", epilog=INDEX_EXAMPLES)
+def index(ctx: typer.Context, name: Name = "", parent: Parent = False) -> None:
+    """Run an index node: it holds capability vectors, answers searches, and embeds for those without a model."""
+    from foa.nodes.shard import shard_node as make
+
+    loaded = _named(options_of(ctx), name)
+    run_async(serve_host(lambda: make(loaded.settings), parent=parent))
+
+
+def _named(options: Options, name: str) -> Loaded:
+    flags = {**options.flags, **({"node.name": name} if name else {})}
+    return options._replace(flags=flags).load()
+
+
+def _follow_parent() -> None:
+    from foa.nodes.federation import end_with_parent
+
+    end_with_parent()
+
+
+async def serve_host(make: Any, *, parent: bool, leaves: "Key | None" = None) -> None:
+    """Run the host that `make` returns until a signal (said goodbye to), or until its bus gives up (BusError)."""
+    from foa.errors import Refused
+    from foa.nodes.federation import READY
+
+    if parent:
+        _follow_parent()
+    host: Host = make()
+    async with host:
+        print(f"{host.place.client_id} {READY}", flush=True)
+        try:
+            reason = await asyncio.shield(host.stopped)
+        except asyncio.CancelledError:
+            if leaves is not None:
+                await host.leave(leaves, LEAVE_S)
+            raise
+    raise Refused(f"{host.place.client_id}: {reason}")
+
+
+class Plan(NamedTuple):
+    """What ``foa up`` starts."""
+
+    coordinators: int
+    index: int
+    agents: Sequence[Path]
+    port: int | None
+
+
+def up(
+    ctx: typer.Context,
+    coordinators: Annotated[int, typer.Option(help="how many coordinators", min=1, max=64)] = 2,
+    index: Annotated[int, typer.Option(help="how many index nodes", min=1, max=64)] = 1,
+    agents: Annotated[str, typer.Option(help="folder of agents; none: no agents")] = "",
+    port: Annotated[int, typer.Option(help="port of the broker; 0: a free one", min=0, max=65_535)] = 1883,
+    state_dir: Annotated[Path | None, typer.Option(help="where journals and logs are kept")] = None,
+) -> None:
+    """Start a federation on this machine, and keep it running until Ctrl-C."""
+    options = options_of(ctx)
+    if state_dir is not None:
+        options.flags["node.state_dir"] = str(state_dir)
+    loaded = options.load()
+    given = loaded.sources["broker.url"] != "default"
+    run_async(_up(options, loaded, Plan(coordinators, index, profiles(agents), None if given else port)))
+
+
+async def _up(options: Options, loaded: Loaded, plan: Plan) -> None:
+    from foa.nodes.federation import Federation
+
+    state = Path(loaded.settings.node.state_dir).absolute()
+    url = loaded.settings.broker.url
+    changes: dict[str, Any] = {"node.state_dir": state}
+    if plan.port is not None:
+        port = free_port(plan.port)
+        url = changes["broker.url"] = f"mqtt://127.0.0.1:{port}"
+    async with Federation(options.environment(changes), state / "logs", say) as federation:
+        if plan.port is not None:
+            await federation.start([broker_member(port)])
+        await federation.start([*node_members(plan.coordinators, plan.index), *agent_members(plan.agents)])
+        show_up(federation, url, state)
+        await asyncio.get_running_loop().create_future()
+
+
+def show_up(federation: "Federation", url: str, state: Path) -> None:
+    """Print what runs, and how to use it."""
+    for name, pid in federation.pids.items():
+        say(f"  {name:<24} pid {pid}")
+    say(f"logs are in {state / 'logs'}")
+    flag = "" if url == "mqtt://127.0.0.1:1883" else f" --broker {url}"
+    say(f'try: foa{flag} task submit "echo hello"')
+    say(f"{len(federation.pids)} processes run; the broker is {url}; Ctrl-C ends them all")
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def broker_member(port: int) -> "Member":
+    """Return the embedded broker as a child."""
+    from foa.nodes.federation import Member
+
+    return Member("broker", ("broker", "--port", str(port)), last=True)
+
+
+def node_members(coordinators: int, index: int) -> list["Member"]:
+    """Return that many coordinators and index nodes, under the names they always have."""
+    from foa.nodes.federation import Member
+
+    counts = {"index": index, "coordinator": coordinators}
+    return [
+        Member(f"{role}-{number}", ("node", role, "--name", f"{role}-{number}"))
+        for role, count in counts.items()
+        for number in range(1, count + 1)
+    ]
+
+
+def agent_members(folders: Sequence[Path]) -> list["Member"]:
+    """Return one child for each profile, called as its folder."""
+    from foa.nodes.federation import Member
+
+    return [Member(folder.name, ("agent", "run", str(folder))) for folder in folders]
+
+
+def profiles(agents: str) -> list[Path]:
+    """Return the agents' folders in `agents`: "" for the ready ones, "none" for none; ConfigError if none is there."""
+    if agents == "none":
+        return []
+    folder = Path(agents) if agents else ready_agents()
+    found = sorted(path.parent.absolute() for path in folder.glob("*/profile.toml"))
+    if (folder / "profile.toml").is_file():
+        found.append(folder.absolute())
+    if not found:
+        raise ConfigError(f"--agents {folder}: holds no */profile.toml; give a folder of agents, or none")
+    return found
+
+
+def ready_agents() -> Path:
+    """Return the folder of the agents that come with foa."""
+    import foa
+
+    return Path(foa.__file__).parent.parent / "agents"
+
+
+def free_port(port: int) -> int:
+    """Return `port`, or a free one for 0; ConfigError if it is taken."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigError(
+                f"--port {port}: {error.strerror}; choose another with --port, or join the broker that runs there "
+                f"with --broker mqtt://127.0.0.1:{port}"
+            ) from error
+        return int(probe.getsockname()[1])
