@@ -41,6 +41,7 @@ _TAIL: Final = re.compile(
     r"|(?P<then>afterwards?|after that))$",
     re.IGNORECASE,
 )
+_MYSELF: Final = re.compile(r"\b(?:i|we)(?: (?:want|need|have|would like|plan)|'d like) to\s{1,4}$", re.IGNORECASE)
 _BOTH: Final = re.compile(r"\bboth\b", re.IGNORECASE)
 _ENABLES: Final = re.compile(
     r"\b(?:let|lets|allow|allows|allowing|enable|enables|enabling|help|helps) \w+|\bbetween\b(?!.*\band\b)"
@@ -57,6 +58,7 @@ _HEADS: Final = frozenset({"if", "unless", "when", "whenever", "once", "after", 
 _INTRODUCES: Final = lexicon.words(
     "based using given in for with from on by at according as to depending under through"
 )
+_ELSE: Final = frozenset({"otherwise", "else"})
 _ONCE: Final = lexicon.words("based from")
 _ORDERING: Final = frozenset({"once", "after"})
 _SPOKEN_OF: Final = lexicon.words("it them they its their there this that these those he she his her one ones")
@@ -102,6 +104,8 @@ def cut(body: Body, segment: Segment, depth: int = 0) -> list[Piece]:
         return []
     if any(token.word == ":" for token in tokens[1:-1]):
         return _after_colon(body, segment, tokens, mark, depth)
+    if not _ELSE.isdisjoint(token.word for token in tokens):
+        return [_either(body, segment, tokens, mark)]
     if tokens[0].word in _HEADS or tokens[0].word in _INTRODUCES:
         found = _subordinate(body, segment, tokens, mark, depth)
         if found:
@@ -143,6 +147,14 @@ def _after_colon(body: Body, segment: Segment, tokens: list[Token], mark: Mark, 
     context = f"{_clean(body.plain[tokens[0].start : tokens[colon].start])}:"
     first = found[0]._replace(mark=found[0].mark or mark)
     return [piece._replace(context=context) for piece in (first, *found[1:])]
+
+
+def _either(body: Body, segment: Segment, tokens: list[Token], mark: Mark) -> Piece:
+    """Return "if ..., do this; otherwise do that" as the one thing it is."""
+    if tokens[0].word not in _HEADS:
+        return whole(body, segment)
+    inner = (begins(tokens, at, firm=True) for at, before in enumerate(tokens, 1) if before.word in {",", "then"})
+    return _piece(body, tokens[0].start, segment.end, next(filter(None, inner), ""), mark, asked=True)
 
 
 def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark, depth: int) -> list[Piece]:
@@ -286,6 +298,9 @@ def _piece(body: Body, start: int, end: int, verb: str, mark: Mark, *, asked: bo
         return Piece(text, "aside")
     if verb and lexicon.from_gerund(text.split(None, 1)[0].lower()) == verb:
         text = f"{verb} {text.split(None, 1)[1]}"
+    myself = _MYSELF.search(body.hidden, max(0, start - 24), start) if verb in lexicon.PERSONAL else None
+    if myself:
+        return Piece(_clean(body.plain[myself.start() : end]), "statement")
     if verb or asked or _WANT.search(body.hidden, start, end):
         return Piece(text, "ask", verb, mark)
     return Piece(text, "statement")

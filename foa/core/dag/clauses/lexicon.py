@@ -89,9 +89,9 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-DETERMINERS: Final = words(
-    "the a an this these those my our your their its his her all each every any some no both another"
-    " one two three four five six seven eight nine ten several many more most"
+NUMBERS: Final = words("one two three four five six seven eight nine ten several many")
+DETERMINERS: Final = NUMBERS | words(
+    "the a an this these those my our your their its his her all each every any some no both another more most"
 )
 OPENERS: Final = DETERMINERS | words(
     "that me us it them him you what which who whom whose how whether where when why whatever if everything"
@@ -129,6 +129,9 @@ DOCUMENTS: Final = words(
     " write-up writeup dashboard synopsis abstract verdict document recap takeaway"
 )
 """What a request usually ends in: made without a topic of its own, it gathers all that came before."""
+
+PERSONAL: Final = words("move go travel fly attend meet visit drive walk ride host play")
+"""What the asker does: "I need to move to Lisbon" is said, not asked."""
 
 RESULTS: Final = words(
     "result finding output outcome insight conclusion information detail observation anomaly discrepancy data analysis"

@@ -22,7 +22,7 @@ _LEADER: Final = re.compile(
     r"|(?P<last>finally|lastly|in the end|at the end|to finish|last but not least|at last|in conclusion)"
     r"|(?P<meanwhile>meanwhile|in the meantime|in parallel|simultaneously|concurrently|at the same time|separately"
     r"|independently|on the side)"
-    r"|first(?:ly)?|first of all|to start(?: with)?|to begin(?: with)?|also|additionally|in addition|furthermore"
+    r"|first of all|first(?:ly)?|to start(?: with)?|to begin(?: with)?|also|additionally|in addition|furthermore"
     r"|moreover|besides|as well|both|now|just|so|again|and|but|plus|as a (?:first|next|last|final) step)"
     r"(?=[\s,:]|$)[,:]?\s{0,4}",
     re.IGNORECASE,
@@ -36,6 +36,7 @@ _WRAPPER: Final = re.compile(
 )
 _START: Final = re.compile(r"(?:start|begin)(?: off)? (?:by|with)\s{1,4}(?=[a-z]+ing\b)", re.IGNORECASE)
 _KNOWN_OBJECT: Final = lexicon.words("the this these those my our your their its all each every them")
+_PARTICLES: Final = lexicon.words("up out down off")
 _UNLIKELY: Final = ("ly", "ing", "ed", "ion", "ness", "ment", "ity")
 _ADJECTIVAL: Final = ("ly", "al", "ive", "ous", "ful", "ic", "ed")
 _FINITE: Final = lexicon.words("is are was were has have had will can should may means")
@@ -97,17 +98,29 @@ def begins(tokens: Sequence[Token], at: int, *, firm: bool) -> str:
     after = tokens[at + 1].word if at + 1 < len(tokens) else ""
     verb = lexicon.base(word)
     if not verb:
-        if firm and lexicon.from_gerund(word) and after:
-            return lexicon.from_gerund(word)
-        return word if after in _KNOWN_OBJECT and _maybe_verb(word) else ""
+        return _shaped(tokens, at, firm=firm)
     if after == "of" or after in _FINITE:
         return ""
     if word not in lexicon.NOUNS_TOO or after in lexicon.OPENERS or after[:1] == HIDDEN or after.isdecimal():
         return verb
     if after.endswith(_ADJECTIVAL) and at + 2 < len(tokens) and tokens[at + 2].word.isalpha():
         return verb
-    subject = any(token.word in _FINITE for token in tokens[at + 1 : at + 7])
-    return verb if firm and after and not subject else ""
+    return verb if firm and after and not _is_subject(tokens, at) else ""
+
+
+def _shaped(tokens: Sequence[Token], at: int, *, firm: bool) -> str:
+    """Return the verb that a word we do not know looks like, from its own end and from what follows it."""
+    word = tokens[at].word
+    after = [token.word for token in tokens[at + 1 : at + 3]]
+    if firm and after and lexicon.from_gerund(word) and not _is_subject(tokens, at):
+        return lexicon.from_gerund(word)
+    particle = len(after) > 1 and after[0] in _PARTICLES and after[1] in lexicon.DETERMINERS
+    return word if after and (particle or after[0] in _KNOWN_OBJECT) and _maybe_verb(word) else ""
+
+
+def _is_subject(tokens: Sequence[Token], at: int) -> bool:
+    """Tell whether a finite verb follows soon: "order data is in a file" asks for nothing."""
+    return any(token.word in _FINITE for token in tokens[at + 1 : at + 7])
 
 
 def _maybe_verb(word: str) -> bool:

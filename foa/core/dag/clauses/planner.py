@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from foa.core.dag.clauses import lexicon
 from foa.core.dag.clauses.cutting import Piece, cut, generic, whole
 from foa.core.dag.clauses.openings import Body, begins, skip, tokenize
-from foa.core.dag.clauses.references import Clause, linked, standing
+from foa.core.dag.clauses.phrases import Clause
+from foa.core.dag.clauses.references import linked, standing
 from foa.core.dag.clauses.segments import Segment, hide, segments
 from foa.core.dag.plan import reduced
 from foa.wire.records import MAX_TEXT, Plan, Port, Subtask

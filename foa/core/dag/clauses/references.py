@@ -13,20 +13,17 @@ from typing import Final, NamedTuple
 
 from foa.core.dag.clauses import lexicon
 from foa.core.dag.clauses.lexicon import Stage, singular
-from foa.core.dag.clauses.openings import Mark
-from foa.core.dag.clauses.segments import HIDDEN, hide
+from foa.core.dag.clauses.phrases import ENDS, PRONOUNS, WORD, Clause, View, view_of
+from foa.core.dag.clauses.segments import HIDDEN
 
-_WORD: Final = re.compile(rf"{HIDDEN}+|\w+(?:['-]\w+)*|[^\w\s]")
 _MAX_CARRIED: Final = 400
-_PRONOUNS: Final = frozenset({"it", "them", "they", "its", "their"})
 _PLURAL: Final = frozenset({"them", "they", "their", "these", "those"})
 _POINTERS: Final = frozenset({"this", "that", "these", "those"})
 _INTRODUCES: Final = lexicon.words(
     "if whether that how what why when where because and so while until unless since which who"
 )
 _EMPTY_IT: Final = lexicon.words("important necessary possible clear time okay fine best better easy hard likely")
-_PARTICLES: Final = lexicon.words("up out down off over through back for at into me us on")
-_DEFINITE: Final = lexicon.words("the this that these those each every all both its their my our your")
+_DEFINITE: Final = lexicon.words("the this that these those each every all both any its their my our your")
 _TOPIC: Final = lexicon.words("of on about regarding concerning covering describing explaining")
 _WHOLE: Final = re.compile(
     r"\b(?:based on (?:that|this|it|these|those|them|the above|what)|all(?: of)? (?:it|this|that|them|these|those)\b"
@@ -37,23 +34,12 @@ _BEST: Final = re.compile(
     r"\b(?:the|a) (?:(?:two|three|top|five|first|second|last|next)\b ?)?"
     r"(?:most \w+|best|worst|cheapest|winner|winning|\w{3,}est|two|former|latter|others?)\b"
 )
-_ONES: Final = re.compile(r"\b(?:which|the \w+) ones?\b|\bthe (?:two|former|latter|winner)\b")
+_ONES: Final = re.compile(
+    r"\bthe (?:top|best|first|last|next) (?:\d{1,3}|two|three|four|five|ten)"
+    r"(?=$| [^\w]| (?:in|into|to|and|by|for|from|with|on)\b)|"
+    r"\b(?:which|the (?:\w+ ){0,2}\w+) ones?\b|\bthe (?:two|former|latter|winner)\b"
+)
 _FREE: Final = frozenset({"what", "whatever", "whichever"})
-
-
-class Clause(NamedTuple):
-    """One thing asked. ``group`` is its sentence or list, ``step`` tells a numbered item.
-
-    ``context`` was said before it, ``aside`` after it; neither is looked at for what it waits for.
-    """
-
-    text: str
-    verb: str
-    mark: Mark
-    group: int
-    step: bool = False
-    context: str = ""
-    aside: str = ""
 
 
 class _Thing(NamedTuple):
@@ -64,30 +50,10 @@ class _Thing(NamedTuple):
     plural: bool
 
 
-class _Phrase(NamedTuple):
-    """The object of a verb: its words, and where it stands in the clause's text."""
-
-    words: tuple[str, ...]
-    start: int
-    end: int
-    heads: tuple[str, ...]
-
-
-class _View(NamedTuple):
-    """A clause taken apart: words in lower case with their places, where its verb is, and the verb's object."""
-
-    clause: Clause
-    words: tuple[str, ...]
-    places: tuple[tuple[int, int], ...]
-    verb: int
-    stage: Stage
-    object: _Phrase | None
-
-
 class _Past(NamedTuple):
     """What stands before a clause: the views, what each waits for, and the thing each leaves to speak of."""
 
-    views: list[_View]
+    views: list[View]
     waits: list[frozenset[int]]
     things: list[_Thing]
 
@@ -105,7 +71,7 @@ def linked(clauses: Sequence[Clause], given: frozenset[str] = frozenset()) -> tu
     past = _Past([], [], [])
     texts: list[str] = []
     for at, clause in enumerate(clauses):
-        view = _view(clause)
+        view = view_of(clause)
         text, meant = _spoken_of(view, past)
         waits = _waits(view, past, meant)
         past.things.append(_left(at, view, past, meant, given))
@@ -128,64 +94,13 @@ def _borrowed(text: str, clauses: Sequence[Clause], at: int) -> str:
 
 
 def _unresolved(text: str) -> bool:
-    return any(word in _PRONOUNS for word in _WORD.findall(text.lower()))
-
-
-# --- taking a clause apart --------------------------------------------------------------------------------
-
-
-def _view(clause: Clause) -> _View:
-    found = list(_WORD.finditer(hide(clause.text)))
-    words = tuple(one[0].lower() for one in found)
-    places = tuple(one.span() for one in found)
-    verb = words.index(clause.verb) if clause.verb in words else -1
-    stage = lexicon.stage(clause.verb) if clause.verb != "answer" else Stage.ACQUIRE
-    return _View(clause, words, places, verb, stage, _object(words, places, verb))
-
-
-def _object(words: tuple[str, ...], places: tuple[tuple[int, int], ...], verb: int) -> _Phrase | None:
-    """Return the noun phrase after the verb, with one "of ..." behind it."""
-    start = verb + 1
-    while start < len(words) and words[start] in _PARTICLES and start <= verb + 2:
-        start += 1
-    end = _noun_phrase(words, start)
-    if verb < 0 or end == start:
-        return None
-    heads = [words[end - 1]]
-    if end < len(words) and words[end] == "of" and _noun_phrase(words, end + 1) > end + 1:
-        end = _noun_phrase(words, end + 1)
-        heads.append(words[end - 1])
-    return _Phrase(words[start:end], places[start][0], places[end - 1][1], tuple(map(singular, heads)))
-
-
-def _noun_phrase(words: tuple[str, ...], start: int) -> int:
-    """Return where the noun phrase that begins at `start` ends; `start` if there is none."""
-    at = start
-    while at < len(words) and at - start < 7:  # noqa: PLR2004 - longer ones are no handy antecedent
-        word = words[at]
-        first = at == start and word in lexicon.DETERMINERS
-        if not first and (word in _ENDS or not (word[0].isalnum() or word[0] == HIDDEN)):
-            break
-        at += 1
-    while at > start and (words[at - 1].endswith("ly") or words[at - 1] in lexicon.DETERMINERS):
-        at -= 1
-    return at
-
-
-_ENDS: Final = (
-    lexicon.PREPOSITIONS
-    | lexicon.CONJUNCTIONS
-    | lexicon.AUXILIARIES
-    | lexicon.QUESTIONS
-    | _PRONOUNS
-    | lexicon.words("him you me us everything anything then again together first once to")
-)
+    return any(word in PRONOUNS for word in WORD.findall(text.lower()))
 
 
 # --- what it speaks of ------------------------------------------------------------------------------------
 
 
-def _spoken_of(view: _View, past: _Past) -> tuple[str, _Thing | None]:
+def _spoken_of(view: View, past: _Past) -> tuple[str, _Thing | None]:
     """Return the clause's text with its first pronoun written out where that is simple, and what it means."""
     at = _pronoun(view)
     if at < 0 or not past.things:
@@ -197,17 +112,18 @@ def _spoken_of(view: _View, past: _Past) -> tuple[str, _Thing | None]:
     if not thing.phrase or word == "they" or after in lexicon.AUXILIARIES or word in _POINTERS:
         return view.clause.text, thing
     start, end = view.places[at]
-    phrase = f"{thing.phrase}'s" if word in {"its", "their"} else thing.phrase
+    owner = "'" if thing.phrase.endswith("s") else "'s"
+    phrase = thing.phrase + owner if word in {"its", "their"} else thing.phrase
     return view.clause.text[:start] + phrase + view.clause.text[end:], thing
 
 
-def _pronoun(view: _View) -> int:
+def _pronoun(view: View) -> int:
     """Return the place of the first word that means something said before this clause; -1 if there is none."""
     for at, word in enumerate(view.words):
         before = view.words[at - 1] if at else ""
         after = view.words[at + 1] if at + 1 < len(view.words) else ""
         own = view.object is not None and view.object.end <= view.places[at][0]
-        if word in _PRONOUNS and not (own and (before in _INTRODUCES or word in {"its", "their"})):
+        if word in PRONOUNS and not (own and (before in _INTRODUCES or word in {"its", "their"})):
             empty = (
                 word == "it"
                 and after in {"is", "was"}
@@ -222,10 +138,10 @@ def _pronoun(view: _View) -> int:
 
 
 def _alone(after: str) -> bool:
-    return not after or after in _ENDS or not after[0].isalnum()
+    return not after or after in ENDS or not after[0].isalnum()
 
 
-def _left(at: int, view: _View, past: _Past, meant: _Thing | None, given: frozenset[str]) -> _Thing:
+def _left(at: int, view: View, past: _Past, meant: _Thing | None, given: frozenset[str]) -> _Thing:
     """Return what a pronoun in the next clause would mean: the object as it was, or what was made of it."""
     unchanged = view.stage in lexicon.UNCHANGING
     phrase = view.object
@@ -243,23 +159,26 @@ def _left(at: int, view: _View, past: _Past, meant: _Thing | None, given: frozen
     return _Thing("" if listed else _definite(text), maker, plural or listed)
 
 
-def _after(view: _View, place: int) -> int:
+def _after(view: View, place: int) -> int:
     return next((at for at, (start, _) in enumerate(view.places) if start >= place), len(view.places))
 
 
 def _definite(text: str) -> str:
     """Write "a file" as "the file", so that it can stand for the one meant."""
     first, _, rest = text.partition(" ")
-    if first.lower() in {"a", "an", "some", "any"} and rest:
+    word = first.lower()
+    if word in {"a", "an", "some", "any"} and rest:
         return f"the {rest}"
-    determined = first.lower() in lexicon.DETERMINERS or first[0].isupper() or not first[0].isalpha()
-    return text if determined else f"the {text}"
+    if word in lexicon.NUMBERS or (first.isdecimal() and rest):
+        return f"the {text}"
+    plain = first.isalpha() and first.islower() and word not in lexicon.DETERMINERS
+    return f"the {text}" if plain else text
 
 
 # --- what it waits for ------------------------------------------------------------------------------------
 
 
-def _waits(view: _View, past: _Past, meant: _Thing | None) -> frozenset[int]:
+def _waits(view: View, past: _Past, meant: _Thing | None) -> frozenset[int]:
     clause = view.clause
     if not past.views:
         return frozenset()
@@ -275,10 +194,21 @@ def _waits(view: _View, past: _Past, meant: _Thing | None) -> frozenset[int]:
         return same | found
     if clause.mark == "meanwhile":
         return frozenset(found) | past.waits[-1]
-    return frozenset(found) or _by_stage(view, past)
+    return _since_then(view, past) | (frozenset(found) or _by_stage(view, past))
 
 
-def _mentioned(view: _View, past: _Past) -> frozenset[int]:
+def _since_then(view: View, past: _Past) -> frozenset[int]:
+    """Return what the last "then" of the same sentence waits for: "then a, b and c" puts all three after it."""
+    for at in range(len(past.views) - 1, -1, -1):
+        earlier = past.views[at].clause
+        if earlier.group != view.clause.group:
+            break
+        if earlier.mark in {"then", "last"}:
+            return past.waits[at]
+    return frozenset()
+
+
+def _mentioned(view: View, past: _Past) -> frozenset[int]:
     """Return the latest earlier clause that yields what this one names with "the", "this", "each" and the like."""
     named = {
         singular(word)
@@ -291,7 +221,7 @@ def _mentioned(view: _View, past: _Past) -> frozenset[int]:
     return frozenset()
 
 
-def _yields(view: _View) -> frozenset[str]:
+def _yields(view: View) -> frozenset[str]:
     """Return the nouns for what a clause leaves behind."""
     noun = lexicon.NOMINAL.get(view.clause.verb)
     named = {noun} if noun else set()
@@ -300,7 +230,7 @@ def _yields(view: _View) -> frozenset[str]:
     return frozenset(named)
 
 
-def _speaks_of_all(view: _View) -> bool:
+def _speaks_of_all(view: View) -> bool:
     """Tell whether the clause names everything found so far: the results, the above, what matters."""
     text = " ".join(view.words)
     if _WHOLE.search(text) or _ONES.search(text):
@@ -321,7 +251,7 @@ def _is_result(words: tuple[str, ...], at: int) -> bool:
     return not own and any(word in _DEFINITE for word in words[max(0, at - 3) : at])
 
 
-def _closes(view: _View, past: _Past) -> bool:
+def _closes(view: View, past: _Past) -> bool:
     """Tell whether the clause makes a report or summary, and of nothing new."""
     phrase = view.object
     if phrase is None:
@@ -331,25 +261,25 @@ def _closes(view: _View, past: _Past) -> bool:
         return False
     if phrase.words[0] in lexicon.POINTING:
         return False
-    return not _own_topic(view, phrase, past)
+    return not _own_topic(view, past)
 
 
-def _own_topic(view: _View, phrase: _Phrase, past: _Past) -> bool:
+def _own_topic(view: View, past: _Past) -> bool:
     """Tell whether "a report on ..." goes on with something that was not spoken of before."""
     first = next((at for at, word in enumerate(view.words) if at > view.verb and word in _TOPIC), -1)
     if first < 0:
         return False
     topic = {singular(word) for word in view.words[first + 1 :] if word[0].isalnum() and word not in lexicon.STOP}
     known = {singular(word) for earlier in past.views for word in earlier.words}
-    return bool(topic) and topic.isdisjoint(known | lexicon.RESULTS | _PRONOUNS) and bool(phrase.words)
+    return bool(topic) and topic.isdisjoint(known | lexicon.RESULTS | PRONOUNS)
 
 
-def _gathers(view: _View, meant: _Thing | None) -> bool:
+def _gathers(view: View, meant: _Thing | None) -> bool:
     """Tell whether "compare them" and the like takes all that its sentence or list found."""
     return view.clause.verb in lexicon.GATHERING and meant is not None and view.object is None
 
 
-def _by_stage(view: _View, past: _Past) -> frozenset[int]:
+def _by_stage(view: View, past: _Past) -> frozenset[int]:
     """Return the earlier clauses of the same sentence or list whose work comes before this kind of work."""
     clause = view.clause
     if view.object is not None and any(word in lexicon.POINTING for word in view.object.words[:2]):
@@ -361,10 +291,11 @@ def _by_stage(view: _View, past: _Past) -> frozenset[int]:
     return frozenset(earlier) - waited
 
 
-def _novel(view: _View, past: _Past) -> bool:
+def _novel(view: View, past: _Past) -> bool:
     """Tell whether the clause brings a name or a quotation nobody spoke of: then it is about something else."""
     known = {word for earlier in past.views for word in earlier.words}
     for word, (start, _) in list(zip(view.words, view.places, strict=True))[1:]:
-        if view.clause.text[start].isupper() and word not in known and word not in lexicon.STOP:
+        name = view.clause.text[start].isupper() and not view.clause.text[start : start + len(word)].isupper()
+        if name and word not in known and word not in lexicon.STOP:
             return True
     return False
