@@ -335,8 +335,7 @@ class MemoryBus(Shell):
 
     def close(self, *, will: bool = False) -> None:
         """Send what is queued as far as the window allows, say goodbye, and hang up."""
-        if not self._over:
-            self._session.stop(will=will)
+        self._stop(will=will)
 
     def abort(self) -> None:
         """Drop the link without a word, as a crash or a cut cable would; the bus then reconnects."""

@@ -158,6 +158,24 @@ def test_silence_ends_a_connection_in_every_state() -> None:
     assert machine.session.state == DOWN
 
 
+def test_a_client_that_only_sends_qos_0_asks_whether_the_broker_lives() -> None:
+    machine = Machine(keep_alive_s=10)
+    machine.up()
+    for second in range(1, 60):
+        now = float(second)
+        machine.session.publish(Frame("t", qos=0), None, now)
+        machine.session.tick(now)
+        if any(isinstance(one, mqtt5.PingReqPacket) for one in machine.sent()):
+            assert second % 10 == 0
+            machine.session.receive(packets.PINGRESP, now)
+        machine.session.sent(now)
+    assert machine.session.state == UP
+    for second in range(60, 66):
+        machine.session.publish(Frame("t", qos=0), None, float(second))
+        machine.session.tick(float(second))
+    assert machine.session.state == DOWN
+
+
 def test_a_call_with_many_subscriptions_is_answered_once() -> None:
     machine = Machine()
     machine.up()

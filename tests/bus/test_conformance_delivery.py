@@ -196,7 +196,7 @@ async def test_what_a_leaving_member_did_not_acknowledge_goes_to_another(world: 
 @feature("shared: nobody there")
 async def test_shared_frames_wait_while_no_member_is_connected(world: World) -> None:
     if world.broker == "mosquitto":
-        world.lacks("Mosquitto 2.0.11 queues them for one absent member, whoever comes first")
+        world.lacks("Mosquitto 2.0.11 deals them out to the absent members, and each keeps its own until it returns")
     b, c = await world.client("b"), await world.client("c")
     await b.subscribe("$share/g/t")
     await c.subscribe("$share/g/t")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from foa.bus.memory import Faults, MemoryBus, MemoryNetwork, VirtualClock
 from foa.bus.port import Options, Subscription, Will
+from foa.errors import BusError
 from foa.wire.envelope import Frame
 from tests.bus.worlds import Recorder
 
@@ -190,10 +191,14 @@ def test_callbacks_never_run_inside_the_call_that_caused_them() -> None:
     bus.publish(Frame("t", qos=0), lambda _code: heard.ends.append(("receipt", False)))
     bus.subscribe([], lambda _codes: heard.ends.append(("granted", False)))
     bus.close()
+    bus.close()
+    with pytest.raises(BusError, match="closed"):
+        bus.publish(Frame("t"))
     assert heard.ends == []
     assert heard.deliveries == []
     table.run(1.0)
     assert heard.ends[-1] == ("closed", True)
+    assert heard.ends.count(("closed", True)) == 1
 
 
 def test_a_listener_that_raises_loses_its_own_call_only() -> None:

@@ -99,8 +99,8 @@ class MqttBus(Shell):
         link = self._link
         if not self._over:
             await self._settled()
-            self._session.stop(will=will)
-            await self._ended.wait()
+            self._stop(will=will)
+        await self._ended.wait()
         if link is not None and link.transport is not None:
             try:
                 await asyncio.wait_for(link.closed.wait(), FLUSH_S)

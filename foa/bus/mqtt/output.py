@@ -75,6 +75,10 @@ class Output:
             self._woken = True
             self._wake()
 
+    def attend(self) -> None:
+        """Do not call `wake`: the shell is here already, and will `rearm`."""
+        self._woken = True
+
     def rearm(self) -> None:
         """Call `wake` again for what comes from now on: the shell has seen everything so far."""
         self._woken = False

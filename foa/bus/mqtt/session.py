@@ -129,8 +129,7 @@ class ClientSession:
             return self._begun + self._options.connect_timeout_s
         if self.state is DOWN or not self._keep_alive:
             return None
-        dead = self._heard + GRACE * self._keep_alive
-        return dead if self._pinged else min(dead, max(self._sent, self._begun) + self._keep_alive)
+        return self._heard + GRACE * self._keep_alive if self._pinged else self._ping_at()
 
     def tick(self, now: float) -> None:
         """Do what is due: ping, or give the connection up."""
@@ -140,9 +139,13 @@ class ClientSession:
         elif self.state is UP and self._keep_alive:
             if now >= self._heard + GRACE * self._keep_alive:
                 self._end(f"the broker was silent for {now - self._heard:.1f} s", final=False)
-            elif not self._pinged and now >= self._sent + self._keep_alive:
+            elif not self._pinged and now >= self._ping_at():
                 self._pinged = True
                 self.output.send(packets.PINGREQ)
+
+    def _ping_at(self) -> float:
+        """Return when to ping: we owe the broker a sign of life, and want one where it owes us no answer (QoS 0)."""
+        return min(self._sent, self._heard) + self._keep_alive
 
     def _published(self, packet: mqtt5.PublishPacket) -> None:
         if not packet.topic or packet.qos is mqtt5.QoS.EXACTLY_ONCE:

@@ -79,6 +79,7 @@ class Shell:
         self._turn()
 
     def _arrived(self, data: bytes) -> None:
+        self._output.attend()
         self._session.receive(data, self._clock.time())
         self._turn()
 
@@ -92,6 +93,12 @@ class Shell:
         self._session.start(self._clock.time())
         self._arm()
         self._dial()
+
+    def _stop(self, *, will: bool) -> None:
+        """End for good; the listener hears of it in the next turn."""
+        if not self._over:
+            self._over = True
+            self._session.stop(will=will)
 
     def _check_open(self) -> None:
         if self._over:

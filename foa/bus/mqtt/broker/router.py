@@ -188,6 +188,6 @@ class Router:
             self._grants.pop(grant.pattern, grant.session.client_id)
             return
         grant.group.leave(grant.session)
-        if not grant.group.members:
+        if grant.group.empty:
             _, name, inner = grant.pattern.split("/", 2)
             self._groups.pop(inner, name)

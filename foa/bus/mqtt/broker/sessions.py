@@ -5,15 +5,29 @@ and sends again after a reconnect what was not acknowledged.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
 
-if TYPE_CHECKING:
-    from foa.bus.mqtt.broker.sharing import Group
-
 MAX_PACKET_ID: Final = 65_535
 ITEM_OVERHEAD: Final = 256  # what a queued item costs beside its payload, about
+
+
+class Sharing(Protocol):
+    """A shared subscription as its members' sessions know it; see `sharing.Group`."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no members."""
+
+    def deliver(self, message: Message, now: float) -> bool:
+        """Give `message` to a member."""
+
+    def flush(self, now: float) -> None:
+        """Deliver what waits."""
+
+    def leave(self, session: "Session") -> None:
+        """Remove a member."""
 
 
 class Grant:
@@ -29,7 +43,7 @@ class Grant:
         self.no_local = False
         self.retain_as_published = False
         self.identifiers = () if identifier is None else (identifier,)
-        self.group: Group | None = None
+        self.group: Sharing | None = None
 
 
 class Item:
@@ -38,7 +52,7 @@ class Item:
     __slots__ = ("group", "ids", "message", "qos", "retain")
 
     def __init__(
-        self, message: Message, qos: int, ids: tuple[int, ...], group: "Group | None", *, retain: bool
+        self, message: Message, qos: int, ids: tuple[int, ...], group: Sharing | None, *, retain: bool
     ) -> None:
         """`qos` is the lower of publication and subscription."""
         self.message = message

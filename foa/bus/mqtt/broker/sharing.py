@@ -22,6 +22,11 @@ class Group:
         self._limits = limits
         self._stats = stats
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has no members."""
+        return not self.members
+
     def join(self, grant: Grant) -> None:
         """Add a member, in place of its own earlier grant."""
         self.leave(grant.session)
