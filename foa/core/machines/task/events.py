@@ -28,7 +28,7 @@ def gathered(
         if kept is None:
             rest.append(fx.Wake("events", now + context.rules.event_s))
         return msgspec.structs.replace(state, untold=events), rest
-    return state, [*rest, *_publish(context, state.partition, events)]
+    return state, [*_publish(context, state.partition, events), *rest]  # before the result: watchers leave with it
 
 
 def merged(kept: Events | None, told: list[Events]) -> Events:

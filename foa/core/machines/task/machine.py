@@ -28,6 +28,8 @@ def step(context: Context, state: TaskState, event: Event, now: float, rng: Rand
     match state:
         case Shadow():
             return gathered(context, None, *_shadow(context, state, event, now), now)
+        case Live() if isinstance(event, fx.Elapsed) and event.timer == "events":
+            return show(context, state)
         case Live():
             return gathered(context, state, *_live(context, state, event, now), now)
         case Ended():
@@ -118,8 +120,6 @@ def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
         return fail(state, context, now, "deadline", "the deadline came before the result", "expired")
     if timer == "plan":
         return late(state, context, now)
-    if timer == "events":
-        return show(context, state)
     if timer == "relook":
         state = msgspec.structs.replace(state, busy=())
         idents = tuple(sorted(state.unplaced))[:64]

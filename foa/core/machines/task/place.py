@@ -1,5 +1,7 @@
 """Ready subtasks are looked up, decided upon and awarded; who finds nobody waits with patience, then fails."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from foa.core import effects as fx
@@ -22,6 +24,7 @@ from foa.core.machines.task.state import (
 )
 from foa.core.routing.choose import decide
 from foa.core.routing.exchange import Asked
+from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
 from foa.wire.messages import Ask, Award
 from foa.wire.records import Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
@@ -130,13 +133,32 @@ def _place(
         left_ms=left_ms(live, now),
         covered=covered,
     )
+    known = {hit.agent: hit for hit in hits}
+    chosen = affordable([known[agent] for agent in decision.chosen], query)
+    if len(chosen) < len(decision.chosen):
+        reason = f"{decision.reason}; the budget pays for {len(chosen)}"[:512]
+        decision = msgspec.structs.replace(decision, chosen=tuple(hit.agent for hit in chosen), reason=reason)
     live = _record(live, decision)
-    if not decision.chosen:
+    if not chosen:
         since = live.unplaced.get(ident, now)
         return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
     unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
     live = msgspec.structs.replace(live, unplaced=unplaced)
-    return award(live, ident, [hit for hit in hits if hit.agent in decision.chosen], context, now)
+    return award(live, ident, chosen, context, now)
+
+
+def affordable(chosen: list[Hit], query: Query) -> list[Hit]:
+    """Return those of `chosen`, best first, whom the budget pays together; the gate looked at each alone."""
+    if query.budget is None:
+        return chosen
+    left = query.budget
+    kept: list[Hit] = []
+    for hit in chosen:
+        price = expected_price(query, hit.resources)
+        if price <= left:
+            left -= price
+            kept.append(hit)
+    return kept
 
 
 def _record(live: Live, decision: Decision) -> Live:
@@ -170,14 +192,18 @@ def why_nobody(decision: Decision | None, ident: str) -> tuple[str, str]:
 def award(
     live: Live, ident: str, hits: list[Hit], context: Context, now: float
 ) -> tuple[Live, list[Effect], list[Note]]:
-    """Give the subtask `ident` to the agents of `hits`."""
+    """Give the subtask `ident` to the agents of `hits`.
+
+    An award's id is never used again, not even after a decline that cost no attempt: ``seq`` has moved on by then.
+    """
     work = live.works[ident]
     attempt = work.attempt + 1
+    name = f"{key_of(live.task.id, ident)[:16]}.{live.epoch.n}.{live.seq}"
+    query = query_for(live, live.subtask(ident))
     seats = tuple(
-        Seat(hit.agent, f"{key_of(live.task.id, ident)[:16]}.{attempt}.{n}.{live.epoch.n}", attempt, "running",
-             hit.effects, price=hit.resources.price_call)
+        Seat(hit.agent, f"{name}.{n}", attempt, "running", hit.effects, price=expected_price(query, hit.resources))
         for n, hit in enumerate(hits)
-    )  # fmt: skip
+    )
     live = put(
         live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=seats, outputs=(), reason="")
     )
@@ -189,13 +215,20 @@ def award(
                     int(rules.round_s * 1000))  # fmt: skip
     effects: list[Effect] = []
     for seat in seats:
-        effects.append(_award(live, ident, seat, team, context, now))
+        effects.append(_award(live, ident, seat, Terms(team, query.budget), context, now))
         effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
     effects.append(fx.Measure("foa_awards_total", float(len(seats))))
     return live, effects, [note(live, now, "awarded", ident, seat.agent) for seat in seats]
 
 
-def _award(live: Live, ident: str, seat: Seat, team: Team | None, context: Context, now: float) -> fx.Publish:
+class Terms(NamedTuple):
+    """What all members of a team are awarded alike: the team (None: alone), and what may be spent (None: no bound)."""
+
+    team: Team | None
+    budget: float | None
+
+
+def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, now: float) -> fx.Publish:
     message = Award(
         seat.award,
         live.task.id,
@@ -206,10 +239,10 @@ def _award(live: Live, ident: str, seat: Seat, team: Team | None, context: Conte
         key_of(live.task.id, ident),
         int(context.rules.lease_s * 1000),
         max(1, left_ms(live, now) - int(context.rules.grace_s * 1000)),
-        budget_left(live),
+        terms.budget,
         inputs_of(live, ident),
         live.task.policies,
-        team,
+        terms.team,
         live.task.hops,
         seat.agent,
     )

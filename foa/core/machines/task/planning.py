@@ -17,7 +17,7 @@ from foa.core.dag.merge import Proposal, merge
 from foa.core.dag.plan import validated
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.finish import fail, withdrawals
-from foa.core.machines.task.place import advance, award, placed, query_for
+from foa.core.machines.task.place import advance, affordable, award, placed, query_for
 from foa.core.machines.task.state import PLANNING, Context, Live, TaskState, note, put, save, tell
 from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Asked
@@ -76,6 +76,7 @@ def compared(live: Live, found: Found, context: Context, now: float) -> tuple[Ta
 def invited(live: Live, hits: tuple[Hit, ...], context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Award planning to the planners found; without any, go on with our own proposal."""
     able = [hit for hit in hits if "plan" in hit.skills][: context.rules.planners]
+    able = affordable(able, query_for(live, live.subtask(PLANNING)))
     if not able:
         return agree(live, context, now)
     live = put(live, Work(PLANNING))
