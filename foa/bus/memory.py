@@ -77,7 +77,7 @@ class _Pipe:
         if faults.disconnect and network.rng.random() < faults.disconnect:
             network.injected.disconnected += 1
             self._link.sever("the link broke")
-        elif faults.drop or faults.duplicate or faults.reorder:
+        elif faults.drop or faults.duplicate or faults.reorder or self._late:
             for packet in packets.split(data):
                 if packet[0] & 0xF0 != packets.PUBLISH:
                     self.post(partial(self._deliver, packet))
@@ -110,7 +110,7 @@ class _Pipe:
     def _publish(self, packet: bytes) -> None:
         """Deliver `packet` in order, or late; never before an earlier one of its topic."""
         network = self._network
-        if not network.faults.reorder:
+        if not network.faults.reorder and not self._late:
             self.post(partial(self._deliver, packet))
             return
         start, end = packets.topic_span(packet)
@@ -118,6 +118,7 @@ class _Pipe:
         late = network.rng.random() < network.faults.reorder
         network.injected.reordered += late
         if not late and self._late.get(topic, 0.0) <= now:
+            self._late.pop(topic, None)
             self.post(partial(self._deliver, packet))
             return
         when = max(self._arrival, now + network.travel()) + late * network.rng.random() * _LATE_FACTOR * LATENCY_S
@@ -163,6 +164,7 @@ class _Link:
         if self.bus is None:
             return
         if network.crashed:
+            self.broken = True
             self.down.post(partial(self.lost_at_client, "connection refused"))
             return
         self.connection = network.broker.connect(network.clock.time())

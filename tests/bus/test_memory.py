@@ -42,7 +42,7 @@ def first_of_each(payloads: Iterable[bytes]) -> list[int]:
     return [int(payload) for payload in dict.fromkeys(payloads)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40)), max_size=12))
 def test_every_qos_1_frame_arrives_in_order_whatever_happens(seed: int, cuts: list[tuple[int, int]]) -> None:
     """Links cut at random, under a storm of faults: at least once, in order within a topic, none lost."""
@@ -56,9 +56,9 @@ def test_every_qos_1_frame_arrives_in_order_whatever_happens(seed: int, cuts: li
     for which, wait_ms in cuts:
         table.run(wait_ms / 1000)
         (a if which % 2 else b).abort()
-    table.run(30.0)
-    table.network.faults = Faults()
-    table.run(30.0)
+    table.run(10.0 if seed % 2 else 0.0)
+    table.network.faults = Faults()  # while late packets of the storm are still under way, or not
+    table.run(60.0)
     assert len(receipts) == 60
     assert a.backlog == 0
     for parity in (0, 1):
@@ -170,6 +170,7 @@ def test_a_crashed_broker_forgets_what_it_is_told_to(forget: str) -> None:
     a.publish(Frame("t", b"during"))
     table.network.restart_broker()
     table.run(10.0)
+    assert len(table.network._links) == 1
     late = table.join("late", "kept")
     back = table.join("b", "t")
     table.run(5.0)

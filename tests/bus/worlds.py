@@ -120,7 +120,7 @@ class World(ABC):
 
     async def settle(self) -> None:
         """Let everything under way arrive."""
-        await self.pass_time(0.1)
+        await self.pass_time(0.05)
 
     @abstractmethod
     def make(self, options: Options, heard: Recorder) -> MqttBus | MemoryBus:
