@@ -44,7 +44,8 @@ _TAIL: Final = re.compile(
 _MYSELF: Final = re.compile(r"\b(?:i|we)(?: (?:want|need|have|would like|plan)|'d like) to\s{1,4}$", re.IGNORECASE)
 _BOTH: Final = re.compile(r"\bboth\b", re.IGNORECASE)
 _ENABLES: Final = re.compile(
-    r"\b(?:let|lets|allow|allows|allowing|enable|enables|enabling|help|helps) \w+|\bbetween\b(?!.*\band\b)"
+    r"\b(?:lets|allows|allowing|enables|enabling|helps|helping) \w+|\b(?:let|allow|enable|help) (?:\w+ ){1,2}to\b"
+    r"|\bbetween\b(?!.*\band\b)"
 )
 _INSIDE: Final = re.compile(
     r"\b(?:how|ability|able|ways?|trying|order|wants?|used) to\b|\b(?:who|which)\b"
@@ -228,6 +229,11 @@ def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:
         signs = {token.word for token in tokens[at:after]}
         sure = firm or bool(signs & _FIRM) or (last > 0 and {",", "and"} <= signs)
         verb = begins(tokens, after, firm=sure)
+        main = _behind_condition(tokens, after)
+        if main:
+            yield _Cut(tokens[at].start, after, begins(tokens, main, firm=True), mark)
+            last, at = main, main + 1
+            continue
         if not verb and question:
             verb = _asked(tokens, after)
         is_bare = after + 1 < len(tokens) and tokens[after + 1].word in _CUTS and at - last > 1
@@ -237,6 +243,14 @@ def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:
             yield _Cut(tokens[at].start, after, verb, mark or ("then" if "then" in signs else ""))
             last = after
         at = max(after, at + 1)
+
+
+def _behind_condition(tokens: Sequence[Token], at: int) -> int:
+    """Return where "if ..., do y" goes on with its verb; 0 if no such thing stands at `at`."""
+    if at >= len(tokens) or tokens[at].word not in _HEADS:
+        return 0
+    comma = next((one for one in range(at, len(tokens)) if tokens[one].word == ","), len(tokens))
+    return comma + 1 if begins(tokens, comma + 1, firm=True) else 0
 
 
 def _asked(tokens: Sequence[Token], at: int) -> str:

@@ -27,46 +27,56 @@ UNCHANGING: Final = frozenset({Stage.OBSERVE, Stage.VERIFY})
 
 _TABLE: Final = {
     Stage.ACQUIRE: """
-        acquire ask bring collect crawl download fetch find gather get *google import *load locate look obtain
-        pull query *record retrieve scan scrape *search seek *source take browse hire recruit buy *purchase choose
-        pick select gain receive borrow *rent interview *survey discover mine *sample *access enter""",
+        *access acquire ask borrow bring browse buy choose *click collect crawl discover download *dump enter
+        fetch find gain gather get *google hire import interview leave *load locate look mine navigate obtain
+        pick *ping *poll *probe pull *purchase query receive *record recruit *rent retrieve *sample scan scrape
+        scroll *search seek select *source *survey take *type""",
     Stage.PREPARE: """
-        add adapt adjust aggregate align annotate anonymize append apply arrange assign attach augment boil change
-        chop classify clean cluster combine compress configure connect consolidate convert cook correct crop *cut
-        decode decompress decrypt deduplicate delete discard *drop edit embed encode encrypt enrich erase exclude
-        expand extract fill *filter *fix *format group harmonize impute *index initialize insert install integrate
-        isolate join *label map mark mask merge migrate *mix modify move normalize open optimize organize parse
-        *patch peel pour preheat prepare preprocess *process *program prune redact reduce refactor refine reformat
-        remove rename reorder repair replace reset resample resize *resolve restore restructure rewrite rinse *roast
-        rotate *scale *set setup *shuffle simplify slice *sort split standardize *stir strip structure tag tidy
-        tokenize transcode transcribe transform transpose trim tune turn unzip *update upgrade wash wipe heat melt
-        bake fry dry *wrap fold""",
+        activate adapt add adjust aggregate align annotate anonymize append apply approve arrange assign attach
+        augment automate average bake blend block boil boost change chill chop classify clean cluster *coat
+        combine compress configure connect consolidate convert cook correct crop customize *cut deactivate
+        decode decompress decrypt deduplicate delete detach disable discard divide *drain *drill *drop dry edit
+        eliminate embed enable encode encrypt enrich erase exclude expand extract factor fasten fill *filter
+        *fix *flag fold *format freeze fry garnish *glue *grate group hang harmonize heat impute increase *index
+        initialize insert install integrate isolate itemize join knead *label lengthen lower map marinate mark
+        mask melt merge migrate *mix modify mop move multiply *nail normalize open optimize organize parse
+        *patch peel polish pour preheat prepare preprocess *process *program prune *raise reboot redact redo
+        reduce refactor refine reformat reject remove rename reorder reorganize repair replace resample reset
+        resize *resolve restart restore restrict restructure *revert rewrite rinse *roast roll rotate round
+        *route *sand *scale *screw season *set setup shorten *shuffle simmer simplify slice soak *sort split
+        *spread sprinkle *squeeze standardize *stir strip structure substitute subtract *sum swap sweep *switch
+        tag tidy *tie toast tokenize transcode transcribe transform transpose trim tune turn tweak undo
+        *uninstall unzip *update upgrade vacuum *vote wash whisk wipe wire *wrap""",
     Stage.OBSERVE: """
-        analyze analyse *account assess *audit browse calculate characterize compare compute consider
-        contrast *count debug detect determine diagnose *estimate examine explore *forecast identify
-        *inspect investigate *judge *list measure model *monitor observe *note *number perform predict *price
-        *profile quantify *rank *rate read research *review *score *simulate solve *study track understand *watch
-        *weigh listen learn infer derive *reason think *guess spot *trace decide enumerate categorize prioritize
-        interpret correlate *outline brainstorm critique""",
+        *account analyse analyze assess *audit brainstorm calculate categorize characterize compare compute
+        consider contrast coordinate correlate *count critique debug decide derive detect determine diagnose
+        differentiate enumerate *estimate examine explore *forecast *guess handle identify infer *inspect
+        interpret investigate *judge lead learn *list listen manage measure mediate memorize model *monitor
+        negotiate *note *number observe operate *outline oversee perform practice practise predict *price
+        prioritize *profile quantify *rank *rate read *reason research *review *score *simulate solve spot
+        *study supervise think *trace track understand *watch *weigh""",
     Stage.MAKE: """
-        answer assemble author build code compose create *design develop devise *draft *engineer establish execute
-        *fit fine-tune finetune generate implement invent make *paint *paraphrase *plan *pitch produce *prompt propose
-        *prototype render *script *schedule *sketch *stage synthesize train translate vectorize write rephrase reply
-        respond form formulate *run *start begin launch *use *dress play *cast construct *paste rehearse pack summon sew
-        knit carve grow""",
+        administer advertise answer assemble author begin *bill *budget build carve *cast coach code complete
+        compose construct continue create deal *design develop devise *draft *dress *engineer establish execute
+        fine-tune finetune *fit form formulate generate grow *guide implement invent *invoice knit launch make
+        *market mentor mock *offer onboard pack *paint *paraphrase *paste *pitch *plan play produce promote
+        *prompt propose *prototype provide *refund rehearse render repeat rephrase reply rerun respond *run
+        *schedule *script sew *sketch specify *sponsor *stage *start summon supply synthesize teach train
+        translate *use vectorize write""",
     Stage.VERIFY: """
-        check confirm debate evaluate ensure *prove *proofread *test validate verify double-check cross-check fact-check
-        *stress-test certify benchmark *match reconcile inspect""",
+        benchmark certify check confirm cross-check debate double-check ensure evaluate fact-check *match
+        *proofread *prove reconcile *stress-test *test validate verify""",
     Stage.PRESENT: """
-        *chart compile conclude define demonstrate depict describe *detail discuss display *document *draw elaborate
-        explain *export *finish *graph highlight illustrate justify *name *plot present print propose put recap
-        recommend *report show *state suggest summarise summarize tabulate tell visualise visualize write-up advise cite
-        finalize quote""",
+        advise *chart cite compile conclude define demonstrate depict describe *detail discuss display *document
+        *draw elaborate explain *export finalize *finish *graph highlight illustrate justify *name *plot present
+        print put quote recap recommend *report show *state suggest summarise summarize tabulate tell visualise
+        visualize write-up""",
     Stage.DELIVER: """
-        alert announce archive backup *book call cancel *commit *contact deliver deploy *email *file forward give
-        *hand inform invite log *mail *message notify *order pay *post *publish push *release remind reserve
-        *return save schedule send serve *share *ship store submit tweet upload *visit *text *transfer *trade *stop
-        close register subscribe sign drive fly go travel walk ride attend meet host hold bid sell donate repay""",
+        alert announce archive attend backup bid *book *broadcast call cancel close *commit *contact delegate
+        deliver deploy distribute donate drive *email *escalate *file fly forward give go *hand hold host inform
+        invite kill log *login logout *mail meet *mention *message notify *order *page pay *post *publish push
+        register *release remind repay reserve *return ride rollback save sell send serve *share *ship sign
+        *stop store *stream submit subscribe terminate *text *trade *transfer travel tweet upload *visit walk""",
 }
 
 
@@ -161,7 +171,7 @@ NOMINAL: Final = {
 }  # fmt: skip
 
 _VERBAL: Final = re.compile(r"(?:re|pre|un|de|over|co|cross|auto)-?([a-z]{3,})")
-_SUFFIX: Final = re.compile(r"[a-z]{3,}(?:ify|alize|ilize|imize|erize|orize|atize|onize|alise|ilise|imise|orise)")
+_SUFFIX: Final = re.compile(r"[a-z]{3,}(?:ify|[a-z]ize|alise|ilise|imise|erise|orise|onise)")
 
 
 def base(word: str) -> str:

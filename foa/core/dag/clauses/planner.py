@@ -8,7 +8,7 @@ from foa.core.dag.clauses.cutting import Piece, cut, generic, whole
 from foa.core.dag.clauses.openings import Body, begins, skip, tokenize
 from foa.core.dag.clauses.phrases import Clause
 from foa.core.dag.clauses.references import linked, standing
-from foa.core.dag.clauses.segments import Segment, hide, segments
+from foa.core.dag.clauses.segments import MAX_SEGMENTS, Segment, hide, segments
 from foa.core.dag.plan import reduced
 from foa.wire.records import MAX_TEXT, Plan, Port, Subtask
 
@@ -61,6 +61,8 @@ def _read(text: str) -> list[Clause]:
     """Return the clauses of a request with what stands around them folded in; empty if it is not to be split."""
     body = Body(text, hide(text))
     every = segments(body.hidden)
+    if len(every) > MAX_SEGMENTS:
+        return []
     found: list[_Found] = []
     at = 0
     while at < len(every) and len(found) <= 4 * MAX_CLAUSES:

@@ -112,9 +112,12 @@ def _spoken_of(view: View, past: _Past) -> tuple[str, _Thing | None]:
     if not thing.phrase or word == "they" or after in lexicon.AUXILIARIES or word in _POINTERS:
         return view.clause.text, thing
     start, end = view.places[at]
-    owner = "'" if thing.phrase.endswith("s") else "'s"
-    phrase = thing.phrase + owner if word in {"its", "their"} else thing.phrase
+    phrase = _owners(thing.phrase) if word in {"its", "their"} else thing.phrase
     return view.clause.text[:start] + phrase + view.clause.text[end:], thing
+
+
+def _owners(phrase: str) -> str:
+    return f"{phrase}'" if phrase.endswith("s") else f"{phrase}'s"
 
 
 def _pronoun(view: View) -> int:
@@ -150,6 +153,8 @@ def _left(at: int, view: View, past: _Past, meant: _Thing | None, given: frozens
             return _Thing("", at if past.views or view.verb >= 0 else None, plural=False)
         return meant if unchanged else meant._replace(maker=at)
     text = view.clause.text[phrase.start : phrase.end]
+    if phrase.words[0] in PRONOUNS and meant is not None and meant.phrase:
+        text = _owners(meant.phrase) + text[len(phrase.words[0]) :]
     plural = any(word.endswith("s") and singular(word) in phrase.heads for word in phrase.words)
     pointed = any(word in lexicon.POINTING for word in phrase.words[:2]) or phrase.words[-1][0] == HIDDEN
     known = pointed or phrase.words[0] == "the" or not given.isdisjoint(phrase.heads)

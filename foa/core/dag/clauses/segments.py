@@ -5,6 +5,7 @@ Every pattern here is linear in the length of the text, whatever the text is.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 HIDDEN: Final = "\ue000"
@@ -27,6 +28,10 @@ _SHORT: Final = re.compile(
     r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|st|nr|approx|fig|cf|al|inc|ltd|ca|resp|incl|z\.b|(?-i:[A-Z]))\.$",
     re.IGNORECASE,
 )
+
+
+MAX_SEGMENTS: Final = 1_000
+"""Of a longer text no more is read: it is a document, not a request."""
 
 
 class Segment(NamedTuple):
@@ -53,15 +58,17 @@ def _hide_chunk(found: re.Match[str]) -> str:
 
 
 def segments(hidden: str) -> list[Segment]:
-    """Return the sentences and list items of a text from which `hide` took what is to stay whole, in order."""
+    """Return the sentences and list items of a text that went through `hide`, in order, little over `MAX_SEGMENTS`."""
     found: list[Segment] = []
     group = 0
     for start, end, kind in _blocks(hidden):
+        if len(found) > MAX_SEGMENTS:
+            break
         if kind != "sentence":
             group += not (found and found[-1].kind == kind)
             found.append(Segment(start, end, kind, group))
             continue
-        for first, last in _sentences(hidden, start, end):
+        for first, last in islice(_sentences(hidden, start, end), MAX_SEGMENTS):
             group += 1
             found.append(Segment(first, last, "sentence", group))
     return found
