@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.dag.plan import predecessors, ready
+from foa.core.dag.plan import ancestors, ready
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.finish import fail, finish
 from foa.core.machines.task.state import (
@@ -82,10 +82,10 @@ def budget_left(live: Live) -> float | None:
 
 
 def inputs_of(live: Live, ident: str) -> tuple[Given, ...]:
-    """Return all that subtask `ident` may use: what the submitter gave and what its predecessors yielded."""
+    """Return all that subtask `ident` may use: what the submitter gave and all it depends on yielded."""
     given = list(live.task.inputs)
     if live.plan is not None and ident != PLANNING:
-        for source in predecessors(live.plan)[ident]:
+        for source in ancestors(live.plan, ident):
             given += live.works[source].outputs
     return tuple(given)
 
