@@ -233,11 +233,40 @@ def test_ten_requests_give_ten_different_plans() -> None:
 # --- harm -------------------------------------------------------------------------------------------------
 
 NASTY = [
-    " ", "1", ".", '"', "'", "(", "()", "and ", ", ", "then ", "please ", "- find x\n", "1. a 2. b ", "http://", "`",
-    "```", "a", "do: ", "if it rains, ", "after cleaning the data, ", "\n", "\x00", "{", "„", "find ", "\ue000", "/", "a.b ",
-    "\t- ", "for x, ", "the that ", "find the thing: ", "do this:\n- find it\n\n", "clean the data before training the model ",
-    "profile the data and write a report, ", "Find the quick fox and write about it. ", "a, b. ", "It is so. ",
-]  # fmt: skip
+    *(
+        " ",
+        "1",
+        ".",
+        '"',
+        "'",
+        "(",
+        "()",
+        "`",
+        "```",
+        "{",
+        "„",
+        "/",
+        "a",
+        "\n",
+        "\x00",
+        "\ue000",
+        "a.b ",
+        "http://",
+        ", ",
+    ),
+    *("and ", "then ", "please ", "find ", "for x, ", "the that ", "do: ", "a, b. ", "It is so. ", "1. a 2. b "),
+    *(
+        "- find x\n",
+        "\t- ",
+        "if it rains, ",
+        "after cleaning the data, ",
+        "find the thing: ",
+        "do this:\n- find it\n\n",
+    ),
+    "clean the data before training the model ",
+    "profile the data and write a report, ",
+    "Find the quick fox and write about it. ",
+]
 
 
 @pytest.mark.slow
@@ -258,6 +287,7 @@ def test_long_texts_are_read_in_linear_time(unit: str) -> None:
 WORDS = re.findall(
     r"\S+",
     """find write report it them and then if after the a data plot first finally before training both what matters
+    cleaning sorting
     otherwise each results this , . ; : - ? " ' ( ) ` 1.""",
 )
 words = st.sampled_from([*WORDS, "\n"])

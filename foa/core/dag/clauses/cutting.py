@@ -310,8 +310,9 @@ def _piece(body: Body, start: int, end: int, verb: str, mark: Mark, *, asked: bo
         return Piece(text, "chat")
     if _ASIDE.match(text):
         return Piece(text, "aside")
-    if verb and lexicon.from_gerund(text.split(None, 1)[0].lower()) == verb:
-        text = f"{verb} {text.split(None, 1)[1]}"
+    first, _, others = text.partition(" ")
+    if verb and others and lexicon.from_gerund(first.lower()) == verb:
+        text = f"{verb} {others}"
     myself = _MYSELF.search(body.hidden, max(0, start - 24), start) if verb in lexicon.PERSONAL else None
     if myself:
         return Piece(_clean(body.plain[myself.start() : end]), "statement")
