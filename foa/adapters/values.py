@@ -78,7 +78,7 @@ def _strip(hint: Any) -> tuple[Any, str, bool]:
         if origin is Annotated:
             hint, *marks = get_args(hint)
             name = next((mark.name for mark in marks if isinstance(mark, Type)), name)
-        elif origin in (Union, types.UnionType) and type(None) in get_args(hint) and len(get_args(hint)) == 2:  # noqa: PLR2004
+        elif origin in (Union, types.UnionType) and type(None) in get_args(hint) and len(get_args(hint)) == 2:  # noqa: PLR2004 - X and None
             hint = next(part for part in get_args(hint) if part is not type(None))
             optional = True
         else:
