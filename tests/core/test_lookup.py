@@ -237,9 +237,9 @@ MOVES = st.lists(
 
 
 @settings(max_examples=25, deadline=None)
-@given(MOVES, st.integers(1, 2))
+@given(MOVES, st.integers(1, 2), st.sets(st.integers(0, 11), max_size=4))
 def test_whoever_comes_and_goes_the_answers_are_those_of_one_big_table(
-    moves: list[tuple[str, int]], copies: int
+    moves: list[tuple[str, int]], copies: int, lost: set[int]
 ) -> None:
     net = Net()
     net.lookup()
@@ -247,6 +247,7 @@ def test_whoever_comes_and_goes_the_answers_are_those_of_one_big_table(
     for number in agents:
         net.agent(profile_of(number))
     epoch = 1
+    net.lost_replays = {vcv_topic(profile_of(number).agent) for number in lost}
     net.shard("i9", replicas=copies)
     net.run(2.0)
     for kind, which in moves:
@@ -265,7 +266,8 @@ def test_whoever_comes_and_goes_the_answers_are_those_of_one_big_table(
         else:
             change(net, agents, kind, which)
         net.run(0.4)
-    net.run(45.0)
+    net.lost_replays = set()
+    net.run(60.0)
     found = net.found(Ask((Query("please translate the pdf"),), 8))
     assert found.covered == EVERYTHING
     best = oracle(agents, "please translate the pdf", 8)

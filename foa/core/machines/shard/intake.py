@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from foa.core.effects import Cleared, Effect, Log, Measure, Received, Request, Returned, Unsubscribe, Wake
+from foa.core.effects import Cleared, Effect, Log, Measure, Received, Request, Returned, Subscribe, Unsubscribe, Wake
 from foa.core.machines.shard.holding import announce_soon
 from foa.core.machines.shard.serving import enqueue
 from foa.core.machines.shard.state import (
@@ -77,8 +77,10 @@ def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
         detail = f"{vcv.agent} {vcv.version.epoch}.{vcv.version.counter} is not taken: {reason}"
         what = Refused(path, vcv, reason, detail)
         return state, refuse(state, what, now, tell=foremost and not event.retained)
-    state.strangers.pop(vcv.agent, None)
+    stranger = state.strangers.pop(vcv.agent, None)
     state, effects = announce_soon(state, now)
+    if stranger is not None and stranger.asked:
+        effects.append(Unsubscribe((path,)))
     return state, [*index(calls), *effects, Measure("shard_vectors")]
 
 
@@ -111,12 +113,13 @@ def _is_strange(state: Shard, agent: str, body: bytes) -> bool:
 
 def _meet(state: Shard, agent: str, body: bytes, now: float) -> list[Effect]:
     """Keep a stranger's card; the oldest makes room when there are too many."""
+    due = now + state.setup.stranger_s
     is_timed = any(not stranger.busy for stranger in state.strangers.values())
     known = state.strangers.pop(agent, None)
     while len(state.strangers) >= MAX_STRANGERS:
         del state.strangers[next(iter(state.strangers))]
-    state.strangers[agent] = Stranger(body, known.since if known else now)
-    return [] if is_timed else [Wake(STRANGERS, now + state.setup.stranger_s)]
+    state.strangers[agent] = Stranger(body, known.due if known else due, asked=known is not None and known.asked)
+    return [] if is_timed else [Wake(STRANGERS, due)]
 
 
 def on_card_cleared(state: Shard, event: Cleared) -> Stepped:
@@ -131,18 +134,22 @@ def on_card_cleared(state: Shard, event: Cleared) -> Stepped:
 
 
 def on_strangers(state: Shard, now: float) -> Stepped:
-    """Have the cards of those read who published no vector in time."""
-    due = now - state.setup.stranger_s
+    """Ask for the vectors of those who published none in time; if there is none, have their cards read."""
     effects: list[Effect] = []
     later: list[float] = []
     for agent, stranger in state.strangers.items():
+        path = state.setup.topics.vcv(partition_of(agent, state.setup.topics.partitions), agent)
         if stranger.busy:
             continue
-        if stranger.since > due:
-            later.append(stranger.since + state.setup.stranger_s)
-            continue
-        stranger.busy = True
-        effects.append(Request("card", CARD + agent, stranger.card))
+        if now < stranger.due:
+            later.append(stranger.due)
+        elif not stranger.asked:
+            stranger.asked, stranger.due = True, now + state.setup.pace.heal_s
+            effects.append(Subscribe((path,)))
+            later.append(stranger.due)
+        else:
+            stranger.busy = True
+            effects += [Unsubscribe((path,)), Request("card", CARD + agent, stranger.card)]
     if later:
         effects.append(Wake(STRANGERS, min(later)))
     return state, effects

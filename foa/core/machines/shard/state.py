@@ -57,10 +57,14 @@ class Setup:
 
 @dataclass(slots=True)
 class Stranger:
-    """An agent with a card and no vector: the card, since when, and whether its vector is being derived."""
+    """An agent with a card and no vector: the card, and when patience ends.
+
+    Before its vector is derived (``busy``), its own topic is ``asked`` for: the replay may have lost it.
+    """
 
     card: bytes
-    since: float
+    due: float
+    asked: bool = False
     busy: bool = False
 
 
