@@ -63,6 +63,11 @@ class MortalBus(MemoryBus):
                 self._died()
                 raise BusError("killed")
 
+    @property
+    def backlog(self) -> int:
+        """How many frames wait; a killed process never learns that none do."""
+        return 1 if self._over else super().backlog
+
     def kill(self, *, written: bool = False) -> None:
         """Hang up as the kernel does for a killed process; ``written``: what is queued was in the socket already."""
         if written and self._transport_up:

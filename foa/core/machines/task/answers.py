@@ -13,7 +13,6 @@ from foa.core.machines.task.state import (
     PLANNING,
     AnswerMessage,
     Context,
-    Ended,
     Live,
     TaskState,
     key_of,
@@ -22,6 +21,7 @@ from foa.core.machines.task.state import (
     save,
     tell,
 )
+from foa.wire.ids import Epoch
 from foa.wire.messages import Declined, Done, Failed, Progress, Settled, Taken
 from foa.wire.records import Given, Seat, Work
 
@@ -64,17 +64,16 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
     return None
 
 
-def settle(message: AnswerMessage, live: Live | Ended, context: Context, *, used: bool) -> list[Effect]:
+def settle(message: AnswerMessage, epoch: Epoch, context: Context, *, used: bool) -> list[Effect]:
     """Tell the agent that its final answer is durable here; nothing for answers that are not final."""
     if not isinstance(message, Done | Failed):
         return []
-    epoch = live.epoch if isinstance(live, Live) else live.result.epoch
     reply = Settled(message.award, message.task, epoch, used)
     return [fx.Publish(context.topics.request(message.agent), reply, expiry_s=60)]
 
 
 def _settle(live: Live, message: AnswerMessage, context: Context, *, used: bool) -> list[Effect]:
-    return settle(message, live, context, used=used)
+    return settle(message, live.epoch, context, used=used)
 
 
 def _alive(
@@ -199,10 +198,14 @@ def _closed(
 
 
 def _must_not_repeat(live: Live, work: Work) -> str:
-    """Return why `work` may not be awarded again, or "": ``effects = once`` is not, once it had started."""
+    """Return why `work` may not be awarded again, or "": ``effects = once`` is not, once it may have started.
+
+    An agent that answers says before that it started; from one that is silent even that word may be lost.
+    """
     for seat in work.seats:
-        if seat.effects == "once" and seat.started and not live.subtask(work.id).consent:
-            return f"{seat.agent} had started and its effects happen once; give consent to repeat it ({seat.reason})"
+        begun = "had started" if seat.started else "may have started" if seat.reason == LEASE_LOST else ""
+        if seat.effects == "once" and begun and not live.subtask(work.id).consent:
+            return f"{seat.agent} {begun} and its effects happen once; give consent to repeat it ({seat.reason})"
     return ""
 
 

@@ -29,7 +29,7 @@ from foa.wire.messages import Accepted, Cancel, Declined, Done, Failed, Rejected
 from foa.wire.records import Task
 
 
-def remember(shadow: Shadow, received: fx.Received) -> TaskState:
+def remember(shadow: Shadow, received: fx.Received) -> Shadow | Ended:
     """Keep what an heir would go on from; a result seen ends the task here too."""
     replace = msgspec.structs.replace
     match received.message:
@@ -47,6 +47,11 @@ def remember(shadow: Shadow, received: fx.Received) -> TaskState:
             return Ended(shadow.partition, result, confirmed=True)
         case _:
             return shadow
+
+
+def is_empty(shadow: Shadow) -> bool:
+    """Tell whether nothing is known of a task: it need not be kept."""
+    return shadow.submit is None and shadow.snapshot is None and shadow.cancel is None and not shadow.answers
 
 
 def _order(seen: State) -> tuple[Epoch, int]:
@@ -107,7 +112,7 @@ def durable(live: Live, code: int, context: Context, now: float) -> tuple[TaskSt
 
 def accept(live: Live, context: Context) -> list[Effect]:
     """Tell the submitter that the task is kept; a repeated submission is told again."""
-    return reply(live, context, Accepted(live.task.id, live.epoch))
+    return [said._replace(promise=True) for said in reply(live, context, Accepted(live.task.id, live.epoch))]
 
 
 def resubmitted(state: Live | Ended, received: fx.Received, context: Context) -> tuple[TaskState, list[Effect]]:

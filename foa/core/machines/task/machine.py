@@ -9,15 +9,17 @@ from foa.core.effects import Effect, Event, Key
 from foa.core.machines.task.answers import answered, settle, silent
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail
-from foa.core.machines.task.intake import durable, remember, resubmitted, submitted, take_over
+from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
 from foa.core.machines.task.place import look
 from foa.core.machines.task.planning import late, looked_up
 from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, snapshot
 from foa.core.routing.exchange import Answer
 from foa.core.routing.ownership import Forget, Holds, Lost, Opened, Over
 from foa.wire.ids import Epoch
-from foa.wire.messages import Cancel, Done, Failed, Result, Settled, State, Submit
+from foa.wire.messages import Cancel, Done, Failed, Result, State, Submit
 from foa.wire.topics import Topic
+
+MAX_RESTORED = 8
 
 Stepped = tuple[TaskState, list[Effect]]
 
@@ -39,54 +41,59 @@ def step(context: Context, state: TaskState, event: Event, now: float, rng: Rand
 def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Stepped:
     match event:
         case fx.Told(_, Opened(partition, epoch, received)):
-            return _opened(context, msgspec.structs.replace(state, partition=partition), received, epoch, now)
+            return _heard(context, msgspec.structs.replace(state, partition=partition, epoch=epoch), received, now)
         case fx.Told(_, Holds(partition, epoch)) if partition == state.partition:
-            return take_over(state, epoch, context, now)
+            return take_over(msgspec.structs.replace(state, epoch=epoch), epoch, context, now)
+        case fx.Told(_, Lost(partition)) if partition == state.partition:
+            return msgspec.structs.replace(state, epoch=None), []
         case fx.Received():
-            return _remembered(context, state, event, now)
+            return _heard(context, state, event, now)
         case fx.Restored(State() as kept):
             return _remembered(context, state, fx.Received(Topic("state", state.partition), kept), now)
         case fx.Restored(Result() as kept):
-            return Ended(state.partition, kept, confirmed=True), _remind(context)
+            return Ended(state.partition, kept), _remind(context)
         case fx.Elapsed("forget"):
             return state, [fx.Persist(None), fx.Retire()]
         case _:
-            return state, []
+            return state, [fx.Retire()] if is_empty(state) else []
 
 
-def _remembered(context: Context, state: Shadow, received: fx.Received, now: float) -> Stepped:
+def _heard(context: Context, state: Shadow, received: fx.Received, now: float) -> Stepped:
+    """Take a frame of a task not worked on here: as its heir remember it, as its owner begin once that can be."""
+    message = received.message
+    if state.epoch is not None and state.snapshot is None and isinstance(message, AnswerMessage):
+        settled = settle(message, state.epoch, context, used=False)
+        return state, [*settled, fx.Retire()] if is_empty(state) else settled
+    after, effects = _remembered(context, state, received, now)
+    if isinstance(after, Ended) or after.epoch is None:
+        return after, effects
+    taken, more = take_over(after, after.epoch, context, now)
+    return taken, [*(effects if isinstance(taken, Shadow) else [fx.Sleep("forget")]), *more]
+
+
+def _remembered(
+    context: Context, state: Shadow, received: fx.Received, now: float
+) -> tuple[Shadow | Ended, list[Effect]]:
     """Keep what an heir needs, until the task is over and a while longer."""
     after = remember(state, received)
     if isinstance(after, Ended):
         return after, [fx.Sleep("forget"), *_remind(context)]
+    return after, [_forgetting(context, after, now)]
+
+
+def _forgetting(context: Context, shadow: Shadow, now: float) -> fx.Wake:
+    """Return the timer at which a task is forgotten whose end nobody told us."""
     pause = context.rules.remember_s
-    if isinstance(after, Shadow):
-        if after.snapshot is not None:
-            pause += after.snapshot.left_ms / 1000
-        elif after.submit is not None and isinstance(after.submit.message, Submit):
-            pause += after.submit.message.task.deadline_ms / 1000
-    return after, [fx.Wake("forget", now + pause)]
+    if shadow.snapshot is not None:
+        pause += shadow.snapshot.left_ms / 1000
+    elif shadow.submit is not None and isinstance(shadow.submit.message, Submit):
+        pause += shadow.submit.message.task.deadline_ms / 1000
+    return fx.Wake("forget", now + pause)
 
 
 def _remind(context: Context) -> list[Effect]:
     """Have the memory tell when an ended task is to be forgotten."""
     return [fx.Tell(Key("memory"), Over(context.rules.remember_s))]
-
-
-def _opened(context: Context, state: Shadow, received: fx.Received, epoch: Epoch | None, now: float) -> Stepped:
-    """Take the first frame of a task: as its owner work on it, as its heir only remember."""
-    message = received.message
-    if epoch is None:
-        return _remembered(context, state, received, now)
-    if isinstance(message, Submit):
-        return submitted(state.partition, received, epoch, context, now)
-    if isinstance(message, Done | Failed):
-        reply = Settled(message.award, message.task, epoch, used=False)
-        return state, [fx.Publish(context.topics.request(message.agent), reply, expiry_s=60), fx.Retire()]
-    after, effects = _remembered(context, state, received, now)
-    if isinstance(after, Shadow) and after.snapshot is not None:
-        return take_over(after, epoch, context, now)
-    return after, effects if isinstance(after, Ended) else [fx.Retire()]
 
 
 def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
@@ -106,7 +113,7 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
         case fx.Received(_, Result() as result):
             return _overtaken(context, state, result, now)
         case fx.Told(_, Lost() | Holds() as change) if change.partition == state.partition:
-            return _step_back(state, now) if isinstance(change, Lost) else (_under(state, change.epoch), [])
+            return _step_back(context, state, now) if isinstance(change, Lost) else (_under(state, change.epoch), [])
         case _:
             return state, []
 
@@ -140,37 +147,58 @@ def _says_result(effect: Effect) -> bool:
     return isinstance(effect, fx.Persist) or (isinstance(effect, fx.Publish) and isinstance(effect.message, Result))
 
 
-def _step_back(state: Live, now: float) -> Stepped:
+def _step_back(context: Context, state: Live, now: float) -> Stepped:
     """Another owner claimed above us: go on as its heir, with all timers called off."""
     timers = ["deadline", "relook", "plan", "events"]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
-    return Shadow(state.partition, snapshot=snapshot(state, now)), [fx.Sleep(timer) for timer in timers]
+    shadow = Shadow(state.partition, snapshot=snapshot(state, now))
+    return shadow, [*(fx.Sleep(timer) for timer in timers), _forgetting(context, shadow, now)]
 
 
 def _ended(context: Context, state: Ended, event: Event) -> Stepped:
     match event:
         case fx.Received(_, Done() | Failed() as late_answer):
-            return state, settle(late_answer, state, context, used=False)
+            return state, settle(late_answer, state.result.epoch, context, used=False)
         case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
             received = event if isinstance(event, fx.Received) else event.message.received
             return resubmitted(state, received, context)
         case fx.Received(_, Result() as result):
             return _first_wins(context, state, result)
+        case fx.Told(_, Holds(partition, _)) if partition == state.partition and not state.confirmed:
+            return state, _say_again(context, state)
         case fx.Elapsed("forget") | fx.Told(_, Forget()):
             return state, [fx.Persist(None), fx.Retire()]
         case _:
             return state, []
 
 
+def _say_again(context: Context, state: Ended) -> list[Effect]:
+    """Publish a result that was never read back: this node may have died between deciding and saying."""
+    ident = state.result.task
+    return [
+        _restore(context, state),
+        fx.Publish(context.topics.task(state.partition, ident, "state/0"), None, retain=True),
+    ]
+
+
+def _restore(context: Context, state: Ended) -> fx.Publish:
+    topic = context.topics.task(state.partition, state.result.task, "result")
+    return fx.Publish(topic, state.result, retain=True, expiry_s=3600)
+
+
 def _first_wins(context: Context, state: Ended, result: Result) -> Stepped:
     """Settle which of two owners in a split view was first: whose result is read back first, in broker order.
 
     Our own read back confirms it. Another's after that was later, and is overwritten by ours; another's
-    before that was first: it is adopted, and restored if ours has overwritten it.
+    before that was first: it is adopted, and restored if ours has overwritten it. Only so often, since where a
+    broker's order was torn apart both may believe to be first.
     """
     if result == state.result:
         return msgspec.structs.replace(state, confirmed=True), []
+    if state.restored >= MAX_RESTORED:
+        return state, []
+    adopted = [] if state.confirmed else [fx.Persist(result)]
     first = state if state.confirmed else Ended(state.partition, result, confirmed=True)
-    topic = context.topics.task(state.partition, result.task, "result")
-    restore = fx.Publish(topic, first.result, retain=True, expiry_s=3600)
-    return first, [restore, fx.Measure("foa_results_restored_total"), fx.Log("result_restored", {"task": result.task})]
+    first = msgspec.structs.replace(first, restored=state.restored + 1)
+    log = fx.Log("result_restored", {"task": result.task})
+    return first, [*adopted, _restore(context, first), fx.Measure("foa_results_restored_total"), log]

@@ -66,9 +66,13 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Shadow(msgspec.Struct, frozen=True):
-    """A task that somebody else works on, or nobody yet: what an heir would go on from."""
+    """A task that somebody else works on, or nobody yet: what an heir would go on from.
+
+    ``epoch`` is ours if we own its partition and only lack the task itself.
+    """
 
     partition: int
+    epoch: Epoch | None = None
     submit: fx.Received | None = None
     snapshot: State | None = None
     answers: tuple[AnswerMessage, ...] = ()
@@ -122,12 +126,14 @@ class Live(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """A task that is over; kept a while so that late and repeated messages get the same answer.
 
-    ``confirmed``: the result was read back from the broker as the first.
+    ``confirmed``: the result was read back from the broker as the first; ``restored``: how often it had to be
+    said again.
     """
 
     partition: int
     result: Result
     confirmed: bool = False
+    restored: int = 0
 
 
 TaskState = Shadow | Live | Ended
@@ -233,7 +239,7 @@ def answer_to(to: Reply, message: Accepted | Rejected | Result, context: Context
     return fx.Publish(to.topic, body, retain=kept, expiry_s=expiry, correlation=to.correlation)
 
 
-def reply(live: Live, context: Context, message: Accepted | Result) -> list[Effect]:
+def reply(live: Live, context: Context, message: Accepted | Result) -> list[fx.Publish]:
     """Return what the submitter is told, if it said where it listens."""
     if not live.reply_to:
         return []
