@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foa.core.dag.clauses import MAX_CLAUSES, clauses, is_atomic, propose
-from foa.core.dag.clauses.lexicon import _TABLE, base, from_gerund, singular
+from foa.core.dag.clauses.lexicon import _TABLE, VERBS, base, from_gerund, singular
 from foa.core.dag.plan import check, order, reduced
 from foa.wire.records import MAX_TEXT, Plan, Port
 
@@ -290,7 +290,7 @@ WORDS = re.findall(
     cleaning sorting
     otherwise each results this , . ; : - ? " ' ( ) ` 1.""",
 )
-words = st.sampled_from([*WORDS, "\n"])
+words = st.sampled_from([*WORDS, "\n"]) | st.sampled_from([*sorted(VERBS), "planning", "s", "'s", "a's", "1s"])
 
 
 @settings(max_examples=300, deadline=None)

@@ -203,6 +203,8 @@ def from_gerund(word: str) -> str:
 
 def singular(word: str) -> str:
     """Return a noun without its plural ending, roughly: enough to see that two mentions are of one thing."""
+    if len(word) < 3:  # noqa: PLR2004 - "s", "is"
+        return word
     if word.endswith("ies") and len(word) > 4:  # noqa: PLR2004 - "ties"
         return word[:-3] + "y"
     if word.endswith(("sses", "shes", "ches", "xes")):
