@@ -80,6 +80,9 @@ class Listener(Protocol):
     def disconnected(self, reason: str, *, final: bool) -> None:
         """Hear that the connection ended. ``final``: the bus will not try again (refused, taken over, closed)."""
 
+    def turned(self) -> None:
+        """All that had arrived was told; what is published now leaves in the same write."""
+
     def drained(self) -> None:
         """Hear that the backlog fell below half of ``max_queued``, after a `publish` was refused above it."""
 

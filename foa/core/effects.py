@@ -4,9 +4,9 @@ Every machine has the one shape ``step(state, event, now, rng) -> (state, effect
 never raising on what a peer sent. The shell (`foa.nodes.driver`) feeds events and performs effects in
 order; the simulator does the same with virtual time. Times are monotonic seconds of the node's own clock.
 
-A node runs many machines, each under a `Key` (kind, id). Effects of one step are performed as a whole: what
-is to be persisted is durable before anything of that step is published, and only then is the frame that
-caused it acknowledged to the broker.
+A node runs many machines, each under a `Key` (kind, id). Effects of one step are performed in order; what is
+to be persisted is durable before the frame that caused it is acknowledged to the broker, and before any
+`Publish` that is a promise leaves.
 """
 
 from collections.abc import Callable
@@ -105,7 +105,7 @@ Event = Started | Online | Offline | Received | Cleared | Told | Elapsed | Retur
 class Publish(NamedTuple):
     """Send `message` to `topic`; None empties a retained topic, bytes go as they are (cards are JSON).
 
-    ``token`` asks for `Delivered`.
+    ``token`` asks for `Delivered`. A ``promise`` leaves only when all that was persisted before is durable.
     """
 
     topic: str
@@ -117,6 +117,7 @@ class Publish(NamedTuple):
     reply_to: str = ""
     correlation: bytes = b""
     token: str = ""
+    promise: bool = False
 
 
 class Subscribe(NamedTuple):

@@ -18,8 +18,9 @@ from foa.core.machines.agent.state import Agent, Context, Fresh, Job, Progressed
 from foa.core.vcv.card import card_of
 from foa.core.vcv.profile import Profile
 from foa.errors import AgentFailed, Decline, Retry
-from foa.nodes.driver import Done, Service, frame_of
 from foa.nodes.host import Host, Place, birth, topics_of
+from foa.nodes.ports import Done, Service
+from foa.nodes.window import frame_of
 from foa.settings import Settings
 from foa.wire.messages import Award, Settled
 from foa.wire.records import Given

@@ -17,8 +17,8 @@ from foa.core.machines import blobs, client, lookup
 from foa.core.machines.client import Abandon, Collect, Enough, Follow, Idle, Question, Report, Submission
 from foa.core.routing.exchange import Answer, Asked
 from foa.errors import BusError, FoaError, NoRoute, TaskError
-from foa.nodes.driver import Done
 from foa.nodes.host import Host, Place, client_id, topics_of
+from foa.nodes.ports import Done
 from foa.settings import Settings
 from foa.wire.messages import Accepted, Ask, Embed, Events, Found, Rejected, Result, Vectors
 from foa.wire.records import Given, Plan, Prefer, Query, Task, Value
@@ -166,6 +166,7 @@ class Client:
         self._tasks: dict[str, Submitted] = {}
         self._answers: dict[str, asyncio.Future[Answer]] = {}
         self._collected: list[fx.Received] = []
+        self._hearers: list[asyncio.Queue[fx.Received]] = []
         self._host: Host | None = None
 
     async def __aenter__(self) -> Self:
@@ -243,6 +244,19 @@ class Client:
         self._driver.tell(client.DESK, Enough(token))
         return self._collected
 
+    async def hear(self, patterns: Sequence[str]) -> AsyncIterator[fx.Received]:
+        """Yield what is retained on filters below the root, then what comes, until the iterator is closed."""
+        token = secrets.token_hex(8)
+        queue: asyncio.Queue[fx.Received] = asyncio.Queue()
+        self._hearers.append(queue)
+        self._driver.tell(client.DESK, Collect(token, tuple(map(self.topics, patterns))))
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._hearers.remove(queue)
+            self._driver.tell(client.DESK, Enough(token))
+
     # --- inside -----------------------------------------------------------------------------------------
 
     @property
@@ -260,6 +274,8 @@ class Client:
                     future.set_result(answer)
             case Report("retained", _, received):
                 self._collected.append(received)
+                for queue in self._hearers:
+                    queue.put_nowait(received)
             case Report(kind, ident, _):
                 submitted = self._tasks.get(ident)
                 if submitted is not None:

@@ -21,7 +21,8 @@ from foa.adapters.telemetry import Telemetry
 from foa.bus.mqtt.client import MqttBus
 from foa.bus.port import Options, Will
 from foa.core.effects import Key
-from foa.nodes.driver import Driver, Program, Service
+from foa.nodes.driver import Driver
+from foa.nodes.ports import Program, Service
 from foa.settings import Settings
 from foa.wire import codec
 from foa.wire.envelope import Frame

@@ -15,8 +15,8 @@ from foa.core.machines import shard
 from foa.core.routing.exchange import IndexCall
 from foa.core.vcv.card import profile_of
 from foa.errors import ConfigError, WireError
-from foa.nodes.driver import Done, Service
 from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
+from foa.nodes.ports import Done, Service
 from foa.settings import Settings
 
 KEY = Key("shard")

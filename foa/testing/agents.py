@@ -12,7 +12,7 @@ from typing import NamedTuple
 from foa.bus.port import Clock, Handle
 from foa.core.machines.agent.state import Job, Stumbled, Yielded
 from foa.core.vcv.profile import Profile, Skill, Spec
-from foa.nodes.driver import Done, Service
+from foa.nodes.ports import Done, Service
 from foa.wire.ids import digest_of
 from foa.wire.records import Effects, Given, Port, Resources, Subtask, Value
 

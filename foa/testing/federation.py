@@ -16,7 +16,7 @@ from foa.core.vcv.profile import Profile
 from foa.nodes.agent import AgentProgram, node_of, will_of
 from foa.nodes.client import SESSION_S, ClientProgram
 from foa.nodes.coordinator import CoordinatorProgram
-from foa.nodes.driver import Done
+from foa.nodes.ports import Done
 from foa.nodes.host import presence_will
 from foa.nodes.shard import ShardProgram
 from foa.settings import Settings

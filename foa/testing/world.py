@@ -17,7 +17,8 @@ from foa.bus.mqtt.broker.router import Router
 from foa.bus.port import Handle, Options, Receipt, Will
 from foa.bus.virtual import VirtualClock
 from foa.errors import BusError
-from foa.nodes.driver import Driver, Program, Service
+from foa.nodes.driver import Driver
+from foa.nodes.ports import Program, Service
 from foa.settings import Settings
 from foa.wire.envelope import Frame
 from foa.wire.topics import Topics

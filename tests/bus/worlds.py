@@ -46,6 +46,8 @@ class Recorder:
     def disconnected(self, reason: str, *, final: bool) -> None:
         self.ends.append((reason, final))
 
+    def turned(self) -> None: ...
+
     def drained(self) -> None:
         self.drains += 1
 

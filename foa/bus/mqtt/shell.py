@@ -120,6 +120,8 @@ class Shell:
                     self._on_ended(event)
                 else:
                     tell(event, self._listener)
+                if not events and not self._over:
+                    self._listener.turned()
         finally:  # a listener that raises loses its own call only
             if self._transport_up:
                 self._flush()

@@ -1,0 +1,144 @@
+"""What leaves a node, in an order that loses nothing: frames, then the journal's commit, then acknowledgements.
+
+Frames of a turn go to the bus at its end. What was to be persisted is committed a moment later (`SETTLE_S`), for
+many turns at once, while the broker already works; only after that is a promise made (`Publish.promise`) and
+are the frames that caused it all acknowledged. A process killed in between is sent them again, finds its
+journal a moment old, and what it had already said is on record at the broker.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from foa.bus.port import Bus, Clock, Delivery, Handle, Subscription
+from foa.core import effects as fx
+from foa.core.effects import Effect, Event, Key
+from foa.errors import BusError
+from foa.nodes.ports import Journal, Sink
+from foa.nodes.window import frame_of
+
+SETTLE_S: Final = 0.002
+REFUSED: Final = 0x95
+"""MQTT's reason code Packet too large: what a machine hears of a frame that can never be sent."""
+
+
+class Outgoing:
+    """The queue of effects for the bus, and the acknowledgements that wait for it."""
+
+    def __init__(self, clock: Clock, journal: Journal, sink: Sink, feed: Callable[[Key, Event], None]) -> None:
+        """Queue nothing; `feed` takes receipts to their machines."""
+        self._clock = clock
+        self._journal = journal
+        self._sink = sink
+        self._feed = feed
+        self._bus: Bus | None = None
+        self._out: list[tuple[Key, Effect] | None] = []
+        self._retained: dict[str, int] = {}
+        self._promised: list[tuple[Key, Effect]] = []
+        self._acks: list[Delivery] = []
+        self._dirty = False
+        self._flushing: Handle | None = None
+        self._settling: Handle | None = None
+
+    def attach(self, bus: Bus) -> None:
+        """Send through `bus`."""
+        self._bus = bus
+
+    def publish(self, key: Key, effect: fx.Publish) -> None:
+        """Queue a frame; of several retained ones to one topic in a turn only the last is worth sending."""
+        if effect.promise:
+            self._promised.append((key, effect))
+            return
+        if effect.retain:
+            earlier = self._retained.get(effect.topic)
+            if earlier is not None:
+                effect = self._replacing(earlier, key, effect)
+            self._retained[effect.topic] = len(self._out)
+        self._out.append((key, effect))
+
+    def _replacing(self, earlier: int, key: Key, effect: fx.Publish) -> fx.Publish:
+        """Take the place of an earlier frame, with its request for a receipt."""
+        before = self._out[earlier]
+        assert before is not None
+        asked = before[1]
+        if not isinstance(asked, fx.Publish) or not asked.token:
+            self._out[earlier] = None
+        elif before[0] == key and not effect.token:
+            self._out[earlier] = None
+            return effect._replace(token=asked.token)
+        return effect
+
+    def hold(self, key: Key, effect: Effect) -> None:
+        """Queue a subscription or its end, in order with the frames."""
+        self._out.append((key, effect))
+
+    def persist(self, key: Key, body: bytes | None) -> None:
+        """Keep a body at the next commit."""
+        self._journal.put(key.kind, key.id, body)
+        self._dirty = True
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Acknowledge a frame once all that it caused is durable."""
+        self._acks.append(delivery)
+
+    def schedule(self) -> None:
+        """See to it that what is queued leaves soon."""
+        if self._flushing is None and self._out:
+            self._flushing = self._clock.call_at(self._clock.time(), self.flush)
+        if self._settling is None and (self._acks or self._dirty or self._promised):
+            self._settling = self._clock.call_at(self._clock.time() + SETTLE_S, self.settle)
+
+    def flush(self) -> None:
+        """Give what is queued to the bus; what it has no room for waits for `Listener.drained`."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        self._retained.clear()
+        out, self._out = self._out, []
+        self._send_all([entry for entry in out if entry is not None])
+
+    def settle(self) -> None:
+        """Commit, make good the promises, acknowledge."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        self.flush()
+        if self._out:
+            return  # the bus is full: nothing is acknowledged until all has left
+        if self._dirty:
+            self._dirty = False
+            self._journal.commit()
+        promised, self._promised = self._promised, []
+        self._send_all(promised)
+        acks, self._acks = self._acks, []
+        for delivery in acks:
+            delivery.ack()
+
+    def _send_all(self, out: list[tuple[Key, Effect]]) -> None:
+        for at, (key, effect) in enumerate(out):
+            try:
+                self._send(key, effect)
+            except BusError as error:
+                if not self._never(key, effect, error):
+                    self._out = [*out[at:], *self._out]
+                    return
+
+    def _never(self, key: Key, effect: Effect, error: BusError) -> bool:
+        """Tell whether a frame can never be sent; its machine hears of it as of a refusal by the broker."""
+        assert self._bus is not None
+        if self._bus.backlog > 0 or not isinstance(effect, fx.Publish):
+            return False
+        self._sink.log("frame_refused", "error", {"topic": effect.topic, "error": str(error)})
+        if effect.token:
+            self._feed(key, fx.Delivered(effect.token, REFUSED))
+        return True
+
+    def _send(self, key: Key, effect: Effect) -> None:
+        assert self._bus is not None
+        match effect:
+            case fx.Publish(token=token):
+                receipt = (lambda code: self._feed(key, fx.Delivered(token, code))) if token else None
+                self._bus.publish(frame_of(effect), receipt)
+            case fx.Subscribe(patterns, no_local, qos):
+                self._bus.subscribe([Subscription(pattern, qos, no_local) for pattern in patterns])
+            case fx.Unsubscribe(patterns):
+                self._bus.unsubscribe(patterns)

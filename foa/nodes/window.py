@@ -1,0 +1,65 @@
+"""The one window of a node: frames to typed events, effects to frames, and what cannot be read to dead letters."""
+
+from typing import Final
+
+from foa.core import effects as fx
+from foa.errors import WireError
+from foa.wire import codec
+from foa.wire.envelope import Frame, from_properties, to_properties
+from foa.wire.messages import AnyMessage, Blob, Dead
+from foa.wire.topics import Topic, Topics
+
+JSON_KINDS: Final = frozenset({"discovery", "door", "outcome"})
+MAX_DEAD_HEAD: Final = 256
+
+
+def event_of(frame: Frame, topics: Topics) -> fx.Received | fx.Cleared:
+    """Return what `frame` means; WireError names the reason for its dead letter."""
+    topic = topics.parse(frame.topic)
+    if not frame.payload:
+        return fx.Cleared(topic)
+    message = Blob(frame.payload) if topic.kind in JSON_KINDS else _placed(topic, frame.payload)
+    return fx.Received(
+        topic,
+        message,
+        from_properties(frame.properties),
+        frame.retain,
+        frame.response_topic or "",
+        frame.correlation or b"",
+    )
+
+
+def _placed(topic: Topic, payload: bytes) -> AnyMessage:
+    """Decode a message, and refuse one that does not belong on its topic."""
+    message = codec.decode(payload)
+    if not isinstance(message, codec.CARRIES[topic.kind]):
+        raise WireError("place", f"{type(message).__name__} does not belong on a topic of kind {topic.kind}")
+    return message
+
+
+def dead_letter(frame: Frame, error: WireError, node: str, topics: Topics) -> fx.Publish:
+    """Return what is shown of a frame that could not be read."""
+    dead = Dead(error.reason, error.detail[:500], frame.topic[:500], node, frame.payload[:MAX_DEAD_HEAD])
+    return fx.Publish(topics.dead(error.reason), dead, qos=0)
+
+
+def frame_of(effect: fx.Publish) -> Frame:
+    """Return the frame that carries a `Publish`."""
+    return Frame(
+        effect.topic,
+        body_of(effect.message),
+        effect.qos,
+        effect.retain,
+        effect.expiry_s,
+        effect.reply_to or None,
+        effect.correlation or None,
+        None,
+        to_properties(effect.envelope),
+    )
+
+
+def body_of(message: AnyMessage | bytes | None) -> bytes:
+    """Return the payload of a message: nothing for None, JSON as it is, msgpack for the rest."""
+    if message is None:
+        return b""
+    return message if isinstance(message, bytes) else codec.encode(message)
