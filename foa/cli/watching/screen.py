@@ -187,11 +187,15 @@ async def recall(client: "Client", picture: Picture) -> bool:
     return ended or bool(states)
 
 
-async def watch(submitted: "Submitted", view: View) -> "Outcome":
-    """Show what happens until the result is there, and return it."""
+async def watch(
+    submitted: "Submitted", view: View, noticed: "Callable[[Events, View], None] | None" = None
+) -> "Outcome":
+    """Show what happens until the result is there, and return it; `noticed` hears of everything once it is shown."""
     async for events in submitted.events():
         view.picture.apply_events(events)
         view.happened(events)
+        if noticed is not None:
+            noticed(events, view)
     outcome = await submitted.result()
     view.picture.apply_result(outcome.result)
     view.ended(outcome.result)
