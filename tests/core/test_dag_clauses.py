@@ -80,6 +80,7 @@ def test_the_demo() -> None:
             "1-interview 2-read 3-suggest<1,2",
         ),
         ("List five hotels, check their prices, and book the cheapest one", "1-list 2-check<1 3-book<2"),
+        ("Check if my token is valid. If it's valid, fetch my orders.", "1-check 2-fetch<1"),
         # closing
         ("Check the weather in Oslo. Look up train times. Write a short summary.", "1-check 2-look 3-write<1,2"),
         ("Book a flight to Rome. Write a report on penguins.", "1-book 2-write"),
@@ -312,7 +313,7 @@ def test_a_document_is_not_a_list_of_things_to_do() -> None:
 
 def test_the_same_under_any_hash_seed() -> None:
     """Sets of words are looked up, never walked."""
-    program = f"from foa.core.dag.clauses import propose; print([propose(text) for text in {[DEMO, *TEN]!r}])"
+    program = f"import sys; from foa.core.dag.clauses import propose; assert 'networkx' not in sys.modules; print([propose(text) for text in {[DEMO, *TEN]!r}])"
     seen = {
         subprocess.run(
             [sys.executable, "-c", program],

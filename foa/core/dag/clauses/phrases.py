@@ -8,7 +8,10 @@ from foa.core.dag.clauses.lexicon import Stage, singular
 from foa.core.dag.clauses.openings import Mark
 from foa.core.dag.clauses.segments import HIDDEN, hide
 
-WORD: Final = re.compile(rf"{HIDDEN}+|\w+(?:['-]\w+)*|[^\w\s]")
+OWNS: Final = "'s"
+WORD: Final = re.compile(rf"{HIDDEN}+|\w+(?:-\w+)*(?:'(?!s\b)\w+)?|{OWNS}\b|[^\w\s]")
+"""As in `openings`, but "it's" and "Anna's" are two words each."""
+
 PRONOUNS: Final = frozenset({"it", "them", "they", "its", "their"})
 _PARTICLES: Final = lexicon.words("up out down off over through back for at into me us on")
 ENDS: Final = (
@@ -17,7 +20,7 @@ ENDS: Final = (
     | lexicon.AUXILIARIES
     | lexicon.QUESTIONS
     | PRONOUNS
-    | lexicon.words("him you me us everything anything then again together first once to")
+    | lexicon.words("him you me us everything anything then again together first once to around away")
 )
 """Words that no noun phrase goes beyond."""
 
@@ -89,7 +92,7 @@ def _noun_phrase(words: tuple[str, ...], start: int) -> int:
     while at < len(words) and at - start < 7:  # noqa: PLR2004 - longer ones are no handy antecedent
         word = words[at]
         first = at == start and word in lexicon.DETERMINERS
-        if not first and (word in ENDS or not (word[0].isalnum() or word[0] == HIDDEN)):
+        if not first and (word in ENDS or not (word[0].isalnum() or word[0] == HIDDEN or word == OWNS)):
             break
         at += 1
     while at > start and (words[at - 1].endswith("ly") or words[at - 1] in lexicon.DETERMINERS):

@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 
 from foa.core.dag.clauses import lexicon
 from foa.core.dag.clauses.lexicon import Stage, singular
-from foa.core.dag.clauses.phrases import ENDS, PRONOUNS, WORD, Clause, View, view_of
+from foa.core.dag.clauses.phrases import ENDS, OWNS, PRONOUNS, WORD, Clause, View, view_of
 from foa.core.dag.clauses.segments import HIDDEN
 
 _MAX_CARRIED: Final = 400
 _PLURAL: Final = frozenset({"them", "they", "their", "these", "those"})
+_POSSESSIVE: Final = frozenset({"its", "their"})
+_IS: Final = frozenset({"is", "was", OWNS})
 _POINTERS: Final = frozenset({"this", "that", "these", "those"})
 _INTRODUCES: Final = lexicon.words(
     "if whether that how what why when where because and so while until unless since which who"
@@ -109,10 +111,10 @@ def _spoken_of(view: View, past: _Past) -> tuple[str, _Thing | None]:
     things = past.things[::-1]
     thing = next((one for one in things if one.plural), things[0]) if word in _PLURAL else things[0]
     after = view.words[at + 1] if at + 1 < len(view.words) else ""
-    if not thing.phrase or word == "they" or after in lexicon.AUXILIARIES or word in _POINTERS:
+    if not thing.phrase or word == "they" or after in lexicon.AUXILIARIES | {OWNS} or word in _POINTERS:
         return view.clause.text, thing
     start, end = view.places[at]
-    phrase = _owners(thing.phrase) if word in {"its", "their"} else thing.phrase
+    phrase = _owners(thing.phrase) if word in _POSSESSIVE else thing.phrase
     return view.clause.text[:start] + phrase + view.clause.text[end:], thing
 
 
@@ -124,23 +126,25 @@ def _pronoun(view: View) -> int:
     """Return the place of the first word that means something said before this clause; -1 if there is none."""
     for at, word in enumerate(view.words):
         before = view.words[at - 1] if at else ""
-        after = view.words[at + 1] if at + 1 < len(view.words) else ""
+        after = view.words[at + 1 : at + 3]
         own = view.object is not None and view.object.end <= view.places[at][0]
-        if word in PRONOUNS and not (own and (before in _INTRODUCES or word in {"its", "their"})):
-            empty = (
-                word == "it"
-                and after in {"is", "was"}
-                and view.words[at + 2 : at + 3]
-                and view.words[at + 2] in _EMPTY_IT
-            )
-            if not empty:
-                return at
-        if word in _POINTERS and (before in lexicon.PREPOSITIONS or at == view.verb + 1) and _alone(after):
+        if (
+            word in PRONOUNS
+            and not (own and (before in _INTRODUCES or word in _POSSESSIVE))
+            and not _says_nothing(word, after)
+        ):
+            return at
+        if word in _POINTERS and (before in lexicon.PREPOSITIONS or at == view.verb + 1) and _alone(*after[:1]):
             return at
     return -1
 
 
-def _alone(after: str) -> bool:
+def _says_nothing(word: str, after: Sequence[str]) -> bool:
+    """Tell "it is important" from an "it" that means something."""
+    return word == "it" and len(after) > 1 and after[0] in _IS and after[1] in _EMPTY_IT
+
+
+def _alone(after: str = "") -> bool:
     return not after or after in ENDS or not after[0].isalnum()
 
 
@@ -218,7 +222,7 @@ def _mentioned(view: View, past: _Past) -> frozenset[int]:
     named = {
         singular(word)
         for at, word in enumerate(view.words)
-        if any(before in _DEFINITE or before.endswith("'s") for before in view.words[max(0, at - 3) : at])
+        if any(before in _DEFINITE or before == OWNS for before in view.words[max(0, at - 3) : at])
     }
     for at in range(len(past.views) - 1, -1, -1):
         if not named.isdisjoint(_yields(past.views[at])):
