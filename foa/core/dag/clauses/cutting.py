@@ -231,7 +231,8 @@ def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:
         verb = begins(tokens, after, firm=sure)
         main = _behind_condition(tokens, after)
         if main:
-            yield _Cut(tokens[at].start, after, begins(tokens, main, firm=True), mark)
+            ordered: Mark = "then" if tokens[after].word in _HEADS else ""
+            yield _Cut(tokens[at].start, after, begins(tokens, main, firm=True), mark or ordered)
             last, at = main, main + 1
             continue
         if not verb and question:
@@ -246,11 +247,11 @@ def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:
 
 
 def _behind_condition(tokens: Sequence[Token], at: int) -> int:
-    """Return where "if ..., do y" goes on with its verb; 0 if no such thing stands at `at`."""
-    if at >= len(tokens) or tokens[at].word not in _HEADS:
+    """Return where "if ..., do y" or "based on x, do y" goes on with its verb; 0 if no such thing stands at `at`."""
+    if at >= len(tokens) or tokens[at].word not in _HEADS | _INTRODUCES:
         return 0
     comma = next((one for one in range(at, len(tokens)) if tokens[one].word == ","), len(tokens))
-    return comma + 1 if begins(tokens, comma + 1, firm=True) else 0
+    return comma + 1 if begins(tokens, comma + 1, firm=tokens[at].word in _HEADS) else 0
 
 
 def _asked(tokens: Sequence[Token], at: int) -> str:

@@ -22,15 +22,18 @@ class Stage(IntEnum):
     DELIVER = 6
 
 
+CHANGING: Final = Stage.PREPARE
+"""The stage whose verbs change what is there: two changes do not commute, so they keep their order."""
+
 UNCHANGING: Final = frozenset({Stage.OBSERVE, Stage.VERIFY})
 """Stages whose verbs leave their object as it was: "profile this data ... in it" is still the same data."""
 
 _TABLE: Final = {
     Stage.ACQUIRE: """
-        *access acquire ask borrow bring browse buy choose *click collect crawl discover download *dump enter
-        fetch find gain gather get *google hire import interview leave *load locate look mine navigate obtain
-        pick *ping *poll *probe pull *purchase query receive *record recruit *rent retrieve *sample scan scrape
-        scroll *search seek select *source *survey take *type""",
+        *access acquire ask *back borrow bring browse buy choose *click clone collect crawl discover download
+        *dump enter fetch find gain gather get *google hire import interview leave *load locate look mine
+        navigate obtain pick *ping *poll *probe pull *purchase query receive *record recruit *rent retrieve
+        *sample scan scrape scroll *search seek select *source *survey take *type""",
     Stage.PREPARE: """
         activate adapt add adjust aggregate align annotate anonymize append apply approve arrange assign attach
         augment automate average bake blend block boil boost change chill chop classify clean cluster *coat

@@ -202,8 +202,16 @@ def _waits(view: View, past: _Past, meant: _Thing | None) -> frozenset[int]:
     if clause.step and past.views[-1].clause.group == clause.group:
         return same | found
     if clause.mark == "meanwhile":
-        return frozenset(found) | past.waits[-1]
+        return frozenset(found) | past.waits[_beside(clause, past)]
     return _since_then(view, past) | (frozenset(found) or _by_stage(view, past))
+
+
+def _beside(clause: Clause, past: _Past) -> int:
+    """Return the clause "meanwhile" speaks of: the one before in the same sentence, else where the last one began."""
+    group = past.views[-1].clause.group
+    if group == clause.group:
+        return len(past.views) - 1
+    return next(at for at, view in enumerate(past.views) if view.clause.group == group)
 
 
 def _since_then(view: View, past: _Past) -> frozenset[int]:
@@ -289,13 +297,17 @@ def _gathers(view: View, meant: _Thing | None) -> bool:
 
 
 def _by_stage(view: View, past: _Past) -> frozenset[int]:
-    """Return the earlier clauses of the same sentence or list whose work comes before this kind of work."""
+    """Return the earlier clauses of the same sentence or list whose work comes before this kind of work.
+
+    Changes come after changes too.
+    """
     clause = view.clause
     if view.object is not None and any(word in lexicon.POINTING for word in view.object.words[:2]):
         return frozenset()
     if view.stage is not Stage.DELIVER and _novel(view, past):
         return frozenset()
-    earlier = [at for at, one in enumerate(past.views) if one.clause.group == clause.group and one.stage < view.stage]
+    latest = view.stage + (view.stage is lexicon.CHANGING)
+    earlier = [at for at, one in enumerate(past.views) if one.clause.group == clause.group and one.stage < latest]
     waited = frozenset[int]().union(*(past.waits[at] for at in earlier))
     return frozenset(earlier) - waited
 
