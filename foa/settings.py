@@ -104,6 +104,9 @@ class Index(msgspec.Struct, frozen=True):
     ask_ms: Annotated[
         int, _doc("a shard that has not answered within this is left out, and the answer says so", ge=1, le=60_000)
     ] = 1000
+    reuse_ms: Annotated[
+        int, _doc("a coordinator uses an answer again for the same question within this; 0: never", ge=0, le=60_000)
+    ] = 250
     crossover: Annotated[
         int, _doc("vectors in a shard above which HNSW replaces exact search", ge=0, le=100_000_000)
     ] = 10_000

@@ -58,7 +58,12 @@ class AgentProgram:
             announce.KEY.kind: Agent,
             "award": Fresh,
             lookup.KEY.kind: lambda: lookup.new(
-                lookup.Setup(topics=topics, node=node_of(profile.agent), answer_s=settings.index.ask_ms / 1000)
+                lookup.Setup(
+                    topics=topics,
+                    node=node_of(profile.agent),
+                    answer_s=settings.index.ask_ms / 1000,
+                    ttl_s=3 * settings.coordinator.refresh_s,
+                )
             ),
             blobs.KEY.kind: lambda: blobs.State(topics),
         }

@@ -6,7 +6,7 @@ gets the result from the reply, or from the retained topic if its owner died in 
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Self
 
@@ -39,7 +39,12 @@ class ClientProgram:
         self._first: dict[str, Callable[[], Any]] = {
             client.DESK.kind: lambda: client.Desk(topics(f"reply/{node}/task")),
             lookup.KEY.kind: lambda: lookup.new(
-                lookup.Setup(topics=topics, node=node, answer_s=settings.index.ask_ms / 1000)
+                lookup.Setup(
+                    topics=topics,
+                    node=node,
+                    answer_s=settings.index.ask_ms / 1000,
+                    ttl_s=3 * settings.coordinator.refresh_s,
+                )
             ),
             blobs.KEY.kind: lambda: blobs.State(topics),
         }
@@ -228,7 +233,8 @@ class Client:
 
     async def _ask(self, ask: Ask | Embed) -> Answer:
         token = secrets.token_hex(8)
-        future = self._answers[token] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[token] = future
         self._driver.tell(client.DESK, Question(Asked(token, ask)))
         return await future
 
@@ -244,7 +250,7 @@ class Client:
         self._driver.tell(client.DESK, Enough(token))
         return self._collected
 
-    async def hear(self, patterns: Sequence[str]) -> AsyncIterator[fx.Received]:
+    async def hear(self, patterns: Sequence[str]) -> AsyncGenerator[fx.Received, None]:
         """Yield what is retained on filters below the root, then what comes, until the iterator is closed."""
         token = secrets.token_hex(8)
         queue: asyncio.Queue[fx.Received] = asyncio.Queue()

@@ -29,7 +29,13 @@ class CoordinatorProgram:
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
             memory.KEY: memory.State,
             lookup.KEY: lambda: lookup.new(
-                lookup.Setup(topics=topics, node=node, answer_s=settings.index.ask_ms / 1000)
+                lookup.Setup(
+                    topics=topics,
+                    node=node,
+                    answer_s=settings.index.ask_ms / 1000,
+                    ttl_s=3 * settings.coordinator.refresh_s,
+                    reuse_s=settings.index.reuse_ms / 1000,
+                )
             ),
         }
         self.steps: Mapping[str, Step[Any]] = {

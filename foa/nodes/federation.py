@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, Self
 
 from foa.errors import FoaError
 
@@ -47,11 +47,9 @@ class Child:
         self._drain: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, member: Member, environment: Mapping[str, str], folder: Path) -> "Child":
+    async def start(cls, member: Member, environment: Mapping[str, str], log: Path) -> "Child":
         """Start `member` and return once it said that it is ready; FoaError has its own last words if it ended."""
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / f"{member.name}.log"
-        with log.open("ab") as errors:
+        with open_log(log) as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -85,9 +83,10 @@ class Child:
     async def _copy(self) -> None:
         """Append what the child prints to its log."""
         assert self.process.stdout is not None
-        with self.log.open("ab", buffering=0) as log:
+        with open_log(self.log) as log:
             while chunk := await self.process.stdout.read(65_536):
                 log.write(chunk)
+                log.flush()
 
     def send(self, number: int) -> None:
         """Send a signal; nothing if it has ended."""
@@ -130,7 +129,7 @@ class Federation:
         self._members: dict[str, Member] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
-    async def __aenter__(self) -> "Federation":
+    async def __aenter__(self) -> Self:
         """Return self."""
         return self
 
@@ -151,7 +150,7 @@ class Federation:
 
     async def _begin(self, member: Member) -> None:
         self._members[member.name] = member
-        child = self._children[member.name] = await Child.start(member, self._environment, self._folder)
+        child = self._children[member.name] = await Child.start(member, self._environment, self._log(member))
         self._keepers[member.name] = asyncio.get_running_loop().create_task(self._keep(member, child))
 
     async def _keep(self, member: Member, child: Child | None) -> None:
@@ -168,12 +167,15 @@ class Federation:
             await asyncio.sleep(pause)
             pause = min(BACKOFF_MAX_S, pause * 2)
             try:
-                child = self._children[member.name] = await Child.start(member, self._environment, self._folder)
+                child = self._children[member.name] = await Child.start(member, self._environment, self._log(member))
             except FoaError as error:
                 child = None
                 self._say(str(error))
             else:
                 self._say(f"{member.name} is back")
+
+    def _log(self, member: Member) -> Path:
+        return self._folder / f"{member.name}.log"
 
     @property
     def pids(self) -> dict[str, int]:
@@ -194,6 +196,12 @@ class Federation:
         for last in (False, True):
             ending_now = [child for name, child in children.items() if self._members[name].last is last]
             await asyncio.gather(*(child.end(grace_s) for child in ending_now))
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log to be added to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab")
 
 
 def ending(code: int) -> str:

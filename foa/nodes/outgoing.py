@@ -95,6 +95,8 @@ class Outgoing:
         self._retained.clear()
         out, self._out = self._out, []
         self._send_all([entry for entry in out if entry is not None])
+        if not (self._out or self._dirty or self._promised):
+            self._acknowledge()  # nothing has to be durable first
 
     def settle(self) -> None:
         """Commit, make good the promises, acknowledge."""
@@ -109,6 +111,9 @@ class Outgoing:
             self._journal.commit()
         promised, self._promised = self._promised, []
         self._send_all(promised)
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
         acks, self._acks = self._acks, []
         for delivery in acks:
             delivery.ack()

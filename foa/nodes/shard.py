@@ -14,7 +14,7 @@ from foa.core.effects import Key, Step
 from foa.core.machines import shard
 from foa.core.routing.exchange import IndexCall
 from foa.core.vcv.card import profile_of
-from foa.errors import ConfigError, WireError
+from foa.errors import FoaError, WireError
 from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
 from foa.nodes.ports import Done, Service
 from foa.settings import Settings
@@ -42,13 +42,13 @@ class ShardProgram:
 
 
 class Indexing:
-    """The services of an index node. Embedding has one thread of its own: the bus never waits for a model."""
+    """The services of an index node. Embedding has threads of its own: cached texts overtake a loading model."""
 
     def __init__(self, embedder: Embedder, crossover: int) -> None:
         """Start loading the model."""
         self._embedder = embedder
         self._index = HnswIndex(embedder.dim, crossover)
-        self._pool = ThreadPoolExecutor(1, "foa-embed")
+        self._pool = ThreadPoolExecutor(2, "foa-embed")
         if isinstance(embedder, SentenceEmbedder):
             embedder.warm()
 
@@ -60,10 +60,11 @@ class Indexing:
         """Change or search the index, at once."""
         done(exact.serve(self._index, call), "")
 
-    def card(self, body: bytes, done: Done) -> None:
-        """Read a stranger's card; its own words name the agent, so the topic's claim is checked by the machine."""
+    def card(self, shown: tuple[str, bytes], done: Done) -> None:
+        """Read a stranger's card; who it is says the topic it stands on, which the broker guards."""
+        agent, body = shown
         try:
-            done(profile_of(body), "")
+            done(profile_of(body, agent), "")
         except WireError as error:
             done(None, error.detail)
 
@@ -74,7 +75,7 @@ class Indexing:
     async def _embed(self, texts: tuple[str, ...], done: Done) -> None:
         try:
             vectors = await asyncio.get_running_loop().run_in_executor(self._pool, embed.serve, self._embedder, texts)
-        except ConfigError as error:
+        except FoaError as error:
             done(None, str(error))
         else:
             done(vectors, "")

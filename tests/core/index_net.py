@@ -166,7 +166,7 @@ class Net:
         if service == "embed":
             self.embedded.append(argument)
             return embed(MODEL, argument)
-        return self.profiles.get(argument)
+        return self.profiles.get(argument[1])
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds

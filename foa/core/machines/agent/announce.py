@@ -7,7 +7,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.core.machines.agent.state import Agent, Begin, Context, Freed, Start, Withdraw
+from foa.core.machines.agent.state import Agent, Begin, Context, Freed, Start, Taking, Withdraw
 from foa.core.routing.exchange import Answer, Asked
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.wire.envelope import Envelope
@@ -15,6 +15,7 @@ from foa.wire.ids import NO_EPOCH, Version, digest_of, partition_of
 from foa.wire.messages import Award, Control, Declined, Draft, Embed, Vectors, Withdrawn
 
 KEY: Final = Key("agent")
+MAX_BEGUN: Final = 10_000
 Stepped = tuple[Agent, list[Effect]]
 
 
@@ -31,19 +32,21 @@ def step(context: Context, state: Agent, event: Event, now: float, rng: Random) 
         case fx.Elapsed("embed") if state.vcv is None:
             return state, [_embed(context)]
         case fx.Received():
-            return _received(context, state, event)
-        case fx.Told(_, Freed(award)):
-            return _freed(context, state, award)
+            return _received(context, state, event, now)
+        case fx.Told(_, Freed(award, untouched)):
+            return _freed(context, state, award, untouched=untouched)
+        case fx.Told(_, Taking(key, award, ends)):
+            return msgspec.structs.replace(state, begun={**state.begun, key: (award, ends)}), []
         case fx.Told(_, "leave"):
             return _leave(context, state)
         case _:
             return state, []
 
 
-def _received(context: Context, state: Agent, event: fx.Received) -> Stepped:
+def _received(context: Context, state: Agent, event: fx.Received, now: float) -> Stepped:
     match event.message:
         case Award() as award:
-            return _offered(context, state, award)
+            return _offered(context, state, award, now)
         case Withdrawn() as message:
             return _withdrawn(state, message)
         case Draft() as draft if draft.cluster in state.clusters:
@@ -91,19 +94,28 @@ def _vector(context: Context, state: Agent) -> fx.Publish:
     return fx.Publish(context.topics.vcv(partition, context.profile.agent), state.vcv, retain=True)
 
 
-def _offered(context: Context, state: Agent, award: Award) -> Stepped:
+def _offered(context: Context, state: Agent, award: Award, now: float) -> Stepped:
     """Take an award in, or decline it with the reason; a lower epoch than seen is a ghost's and ignored."""
     if award.epoch < state.epochs.get(award.partition, NO_EPOCH):
         return state, [fx.Measure("foa_ghost_awards_total")]
     state = msgspec.structs.replace(state, epochs={**state.epochs, award.partition: award.epoch})
     if award.award in state.running or award.award in state.waiting:
         return state, [fx.Tell(Key("award", award.award), Begin(award, start=False))]
+    if context.profile.effects == "once":
+        known, _ = state.begun.get(award.key, ("", 0.0))
+        if known and (known == award.award or not award.subtask.consent):
+            return state, [fx.Tell(Key("award", award.award), Begin(award, start=False, again=True))]
     refusal = _refusal(context, state, award)
     if refusal is not None:
         code, reason = refusal
         declined = Declined(award.award, award.task, context.profile.agent, code, reason[:500])
         topic = context.topics.answer(award.partition, award.task, context.profile.agent)
         return state, [fx.Publish(topic, declined), fx.Measure("foa_awards_declined_total", label=code)]
+    if context.profile.effects == "once":
+        kept = [(key, held) for key, held in state.begun.items() if held[1] > now][-MAX_BEGUN:]
+        state = msgspec.structs.replace(
+            state, begun={**dict(kept), award.key: (award.award, now + award.left_ms / 1000)}
+        )
     start = len(state.running) < context.profile.resources.concurrency
     if start:
         state = msgspec.structs.replace(state, running=(*state.running, award.award))
@@ -142,8 +154,11 @@ def _withdrawn(state: Agent, message: Withdrawn) -> Stepped:
     return state, [fx.Tell(Key("award", message.award), Withdraw(message.reason))]
 
 
-def _freed(context: Context, state: Agent, award: str) -> Stepped:
+def _freed(context: Context, state: Agent, award: str, *, untouched: bool) -> Stepped:
     """Give the slot to the award that waited longest."""
+    if untouched and state.begun:
+        begun = {key: held for key, held in state.begun.items() if held[0] != award}
+        state = msgspec.structs.replace(state, begun=begun)
     running = tuple(one for one in state.running if one != award)
     waiting = tuple(one for one in state.waiting if one != award)
     left = {cluster: one for cluster, one in state.clusters.items() if one != award}

@@ -1,6 +1,7 @@
 """One award, from acceptance to a settled answer: fetch inputs, work, refine with the team, answer, repeat."""
 
 from random import Random
+from typing import Final
 
 import msgspec
 
@@ -19,8 +20,10 @@ from foa.core.machines.agent.state import (
     Joined,
     Progressed,
     Running,
+    Spent,
     Start,
     Stumbled,
+    Taking,
     Waiting,
     Withdraw,
     Yielded,
@@ -29,6 +32,12 @@ from foa.wire.envelope import Envelope
 from foa.wire.ids import partition_of
 from foa.wire.messages import Award, Declined, Done, Draft, Failed, Progress, Settled, Taken
 from foa.wire.records import Given, Usage
+
+REFUSED: Final = 0x80
+"""MQTT's reason codes from here on are refusals."""
+
+MAX_DOUBLED: Final = 16
+"""So often the pause between two repetitions of an answer may double at most."""
 
 Stepped = tuple[AwardState, list[Effect]]
 Working = Running | Joined
@@ -48,31 +57,51 @@ def step(context: Context, state: AwardState, event: Event, now: float, rng: Ran
             return _joined(context, state, event, now)
         case Answered():
             return _answered(context, state, event, now)
+        case Spent():
+            return state, [fx.Persist(None), fx.Retire()] if event == fx.Elapsed("forget") else []
 
 
 def _fresh(context: Context, state: Fresh, event: Event, now: float) -> Stepped:
     match event:
+        case fx.Told(_, Begin(award, _, again=True)):
+            begun = Stumbled(
+                "failed", "begun", "this work was begun before, and its effects happen once", retryable=False
+            )
+            answered, effects = _stumble(context, award, begun, now)
+            return answered, [_taken(context, award), *effects]
         case fx.Told(_, Begin(award, start)):
             ends = now + award.left_ms / 1000
             if start:
                 return _start(context, award, ends, now)
             return Waiting(award, ends), [_taken(context, award, started=False), _beat(award, now)]
         case fx.Restored(Done() | Failed() as kept):
-            return Answered(kept), [_say(context, kept), fx.Wake("repeat", now + context.rules.repeat_s)]
+            remembered: list[Effect] = []
+            if isinstance(kept, Done) and context.profile.effects == "once":
+                remembered.append(_begun(kept.key, kept.award, now + context.rules.blob_expiry_s))
+            return Answered(kept), [*remembered, _say(context, kept), fx.Wake("repeat", now + context.rules.repeat_s)]
+        case fx.Restored(Award() as award):
+            ended = Stumbled("failed", "interrupted", "the agent was restarted while it worked", retryable=False)
+            answered, effects = _stumble(context, award, ended, now)
+            return answered, [_begun(award.key, award.award, now + award.left_ms / 1000), *effects]
         case _:
             return state, [fx.Retire()]
+
+
+def _begun(key: str, award: str, ends: float) -> fx.Tell:
+    return fx.Tell(Key("agent"), Taking(key, award, ends))
 
 
 def _waiting(context: Context, state: Waiting, event: Event, now: float) -> Stepped:
     match event:
         case fx.Told(_, Start()):
             if now >= state.ends:
-                return _stumble(
-                    context, state.award, Stumbled("failed", "deadline", "the deadline passed while waiting"), now
-                )
+                late = Stumbled("failed", "deadline", "the deadline passed while waiting")
+                return _stumble(context, state.award, late, now)
             return _start(context, state.award, state.ends, now)
         case fx.Told(_, Withdraw()):
-            return state, [_freed(state.award), fx.Retire()]
+            return state, [_freed(state.award, untouched=True), *_leave(context, state.award), fx.Retire()]
+        case fx.Told(_, Begin(again, _)):
+            return state, [_taken(context, again, started=False)]
         case fx.Elapsed("beat"):
             return state, [_taken(context, state.award, started=False), _beat(state.award, now)]
         case _:
@@ -80,15 +109,20 @@ def _waiting(context: Context, state: Waiting, event: Event, now: float) -> Step
 
 
 def _start(context: Context, award: Award, ends: float, now: float) -> Stepped:
-    """Start work. ``effects = once`` is said before it begins, so that nobody repeats it in silence."""
-    once = context.profile.effects == "once"
-    state = Running(award, now, ends, award.inputs, said=once)
-    effects: list[Effect] = [_taken(context, award)] if once else [fx.Wake("silent", now + context.rules.silent_s)]
-    effects += [_beat(award, now), fx.Wake("deadline", ends)]
-    refs = references(award.inputs)
-    if refs:
-        return state, [*effects, fx.Tell(Key("blobs"), Fetch("inputs", refs))]
-    return state, [*effects, _work(state, now)]
+    """Start work. ``effects = once`` begins only when its start is on record, here and at the broker."""
+    timers = [_beat(award, now), fx.Wake("deadline", ends)]
+    state = Running(award, now, ends, award.inputs)
+    if context.profile.effects == "once":
+        said = _taken(context, award)._replace(token="begin", promise=True)  # noqa: S106 - names the receipt
+        return msgspec.structs.replace(state, announced=True), [fx.Persist(award), said, *timers]
+    effects = _begin(state, now)
+    return state, [fx.Wake("silent", now + context.rules.silent_s), *timers, *effects]
+
+
+def _begin(state: Running, now: float) -> list[Effect]:
+    """Fetch what came by reference, else begin at once."""
+    refs = references(state.award.inputs)
+    return [fx.Tell(Key("blobs"), Fetch("inputs", refs))] if refs else [_work(state, now)]
 
 
 def _work(state: Running, now: float) -> fx.Request:
@@ -109,8 +143,8 @@ def _send(context: Context, award: Award, message: Taken | Declined | Progress) 
     return fx.Publish(topic, message, Envelope(epoch=award.epoch))
 
 
-def _freed(award: Award) -> fx.Tell:
-    return fx.Tell(Key("agent"), Freed(award.award))
+def _freed(award: Award, *, untouched: bool = False) -> fx.Tell:
+    return fx.Tell(Key("agent"), Freed(award.award, untouched))
 
 
 def _running(context: Context, state: Running, event: Event, now: float) -> Stepped:
@@ -122,8 +156,13 @@ def _running(context: Context, state: Running, event: Event, now: float) -> Step
             return state, [_work(state, now)]
         case fx.Returned("draft", Yielded(outputs, cost), _):
             return _drafted(context, msgspec.structs.replace(state, cost=cost), outputs or (), now)
+        case fx.Delivered("begin", code) if state.announced and code < REFUSED:
+            state = msgspec.structs.replace(state, announced=False)
+            return state, _begin(state, now)
+        case fx.Told(_, Withdraw()) if state.announced:
+            return state, [fx.Persist(None), _freed(state.award, untouched=True), fx.Retire()]
         case fx.Elapsed("silent"):
-            return msgspec.structs.replace(state, said=True), [_taken(context, state.award)]
+            return state, [_taken(context, state.award)]
         case _:
             return _either(context, state, event, now)
 
@@ -145,12 +184,18 @@ def _either(context: Context, state: Working, event: Event, now: float) -> Stepp
             progress = Progress(award.award, award.task, context.profile.agent, fraction, text[:500])
             return state, [_send(context, award, progress), _beat(award, now)]
         case fx.Elapsed("deadline"):
-            after, effects = _stumble(
-                context, award, Stumbled("failed", "deadline", "not done before the deadline"), now
-            )
-            return after, [fx.Request("cancel", "", award.award), *effects]
+            cancel = fx.Request("cancel", "", award.award)
+            if isinstance(state, Joined):  # the best draft there is, marked as not agreed upon
+                after, effects = _answer(context, state, state.mine, now, rounds=state.refining.round, agreed=False)
+            else:
+                late = Stumbled("failed", "deadline", "not done before the deadline")
+                after, effects = _stumble(context, award, late, now)
+            return after, [cancel, *effects]
         case fx.Told(_, Withdraw()):
-            return state, [fx.Request("cancel", "", award.award), _freed(award), *_leave(context, award), fx.Retire()]
+            cancel = fx.Request("cancel", "", award.award)
+            if context.profile.effects == "once":
+                return Spent(), [cancel, _freed(award), fx.Sleep("beat"), fx.Sleep("deadline"), _forgetting(state, now)]
+            return state, [cancel, _freed(award), *_leave(context, award), fx.Retire()]
         case fx.Told(_, Begin(again, _)):
             return state, [_taken(context, again)]
         case _:
@@ -255,7 +300,8 @@ def _final(context: Context, award: Award, message: Done | Failed, now: float) -
         _freed(award),
         *_leave(context, award),
     ]
-    return Answered(message), [*effects, fx.Wake("repeat", now + context.rules.repeat_s)]
+    once = award if context.profile.effects == "once" else None
+    return Answered(message, once=once), [*effects, fx.Wake("repeat", now + context.rules.repeat_s)]
 
 
 def _leave(context: Context, award: Award) -> list[Effect]:
@@ -274,7 +320,8 @@ def _stumble(context: Context, award: Award, stumbled: Stumbled, now: float) -> 
     agent = context.profile.agent
     if stumbled.kind == "declined":
         declined = Declined(award.award, award.task, agent, stumbled.code, stumbled.reason[:500])
-        return Fresh(), [_send(context, award, declined), _freed(award), *_leave(context, award), fx.Retire()]
+        said = [_send(context, award, declined), _freed(award, untouched=True), *_leave(context, award)]
+        return Fresh(), [*said, fx.Persist(None), fx.Retire()]
     failed = Failed(
         award.award, award.task, agent, stumbled.code, stumbled.reason[:500], stumbled.retryable, stumbled.after_ms
     )  # fmt: skip
@@ -286,14 +333,26 @@ def _stumble(context: Context, award: Award, stumbled: Stumbled, now: float) -> 
 def _answered(context: Context, state: Answered, event: Event, now: float) -> Stepped:
     match event:
         case fx.Received(_, Settled()):
-            return state, [fx.Persist(None), fx.Retire()]
+            return _settled(state, now)
         case fx.Elapsed("repeat"):
             tries = state.tries + 1
-            pause = min(context.rules.repeat_max_s, context.rules.repeat_s * 2**tries)
-            return Answered(state.message, tries), [_say(context, state.message), fx.Wake("repeat", now + pause)]
+            pause = min(context.rules.repeat_max_s, context.rules.repeat_s * 2 ** min(tries, MAX_DOUBLED))
+            again = msgspec.structs.replace(state, tries=tries)
+            return again, [_say(context, state.message), fx.Wake("repeat", now + pause)]
         case fx.Told(_, Begin(award, _)):
             return state, [_say(context, state.message), _freed(award)]
         case fx.Told(_, Withdraw()):
-            return state, [fx.Persist(None), fx.Retire()]
+            return _settled(state, now)
         case _:
             return state, []
+
+
+def _settled(state: Answered, now: float) -> Stepped:
+    """Forget the answer; that work with ``effects = once`` was begun stays known until its deadline."""
+    if state.once is None:
+        return state, [fx.Persist(None), fx.Retire()]
+    return Spent(), [fx.Persist(state.once), fx.Sleep("repeat"), fx.Wake("forget", now + state.once.left_ms / 1000)]
+
+
+def _forgetting(state: Working, now: float) -> fx.Wake:
+    return fx.Wake("forget", max(now, state.ends))

@@ -40,7 +40,11 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Agent(msgspec.Struct, frozen=True):
-    """The agent as a whole. ``epochs`` are the highest seen per partition: a lower one is a ghost's."""
+    """The agent as a whole. ``epochs`` are the highest seen per partition: a lower one is a ghost's.
+
+    ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
+    may come for it.
+    """
 
     counter: int = 1
     vcv: Vcv | None = None
@@ -48,6 +52,7 @@ class Agent(msgspec.Struct, frozen=True):
     running: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     clusters: dict[str, str] = {}
+    begun: dict[str, tuple[str, float]] = {}
     online: bool = False
     draining: bool = False
 
@@ -64,13 +69,13 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """The handler works on it; ``said`` tells whether the owner knows."""
+    """The handler works on it, or (``announced``, with ``effects = once``) waits until that is on record."""
 
     award: Award
     began: float
     ends: float
     inputs: tuple[Given, ...] = ()
-    said: bool = False
+    announced: bool = False
     cost: float = 0.0
 
 
@@ -89,20 +94,26 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """The answer stands and is repeated until the owner settles it."""
+    """The answer stands and is repeated until the owner settles it. ``once``: the award, if it must stay known."""
 
     message: Done | Failed
     tries: int = 0
+    once: Award | None = None
 
 
-AwardState = Fresh | Waiting | Running | Joined | Answered
+class Spent(msgspec.Struct, frozen=True):
+    """Settled; known until its deadline, so that work whose effects happen once is not begun again."""
+
+
+AwardState = Fresh | Waiting | Running | Joined | Answered | Spent
 
 
 class Begin(NamedTuple):
-    """Agent to award: this is yours; start at once or wait for `Start`."""
+    """Agent to award: this is yours; start at once or wait for `Start`. ``again``: its key was begun before."""
 
     award: Award
     start: bool
+    again: bool = False
 
 
 class Start(NamedTuple):
@@ -110,9 +121,18 @@ class Start(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """Award to agent: the slot is free again."""
+    """Award to agent: the slot is free again. ``untouched``: the work was never begun."""
 
     award: str
+    untouched: bool = False
+
+
+class Taking(NamedTuple):
+    """Award to agent, after a restart: this key was begun in an earlier life."""
+
+    key: str
+    award: str
+    ends: float
 
 
 class Withdraw(NamedTuple):

@@ -38,8 +38,10 @@ from foa.core.machines.lookup.state import (
     Stepped,
     answer,
     close,
+    keep_answer,
     recall,
     remember,
+    reusable,
     texts_of,
     with_vectors,
 )
@@ -95,6 +97,8 @@ def _online(state: Lookup, now: float) -> Stepped:
 def _membership(state: Lookup, members: Members, at: Moment) -> Stepped:
     """Go on with what waits for nodes, and ask others what was asked of one that died."""
     gone = set(state.members.live) - set(members.live)
+    if set(state.members.live) != set(members.live):
+        state.answers.clear()
     state = replace(state, members=members)
     effects: list[Effect] = []
     for number, job in list(state.jobs.items()):
@@ -106,6 +110,9 @@ def _membership(state: Lookup, members: Members, at: Moment) -> Stepped:
 
 
 def _begin(state: Lookup, caller: Key, asked: Asked, at: Moment) -> list[Effect]:
+    known = reusable(state, asked.ask, at.now)
+    if known is not None:
+        return [Tell(caller, Answer(asked.token, known)), Measure("lookup_reused")]
     if len(state.jobs) >= MAX_JOBS:
         return [Tell(caller, Answer(asked.token, None, f"{MAX_JOBS} lookups are in flight")), Measure("lookup_busy")]
     number = next(state.numbers)
@@ -125,7 +132,7 @@ def _go(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
     if unknown and (isinstance(job.ask, Embed) or len(plan.legs) > 1):
         return _embed(state, number, job, unknown, at)
     if isinstance(job.ask, Embed):
-        return _conclude(state, number, job)
+        return _conclude(state, number, job, at)
     return _fan_out(state, number, job, plan.legs, at)
 
 
@@ -133,7 +140,7 @@ def _park(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
     """Wait for an index node, within bounds."""
     until = job.began + state.setup.wait_s
     if job.retried or at.now >= until:
-        return _conclude(state, number, job)
+        return _conclude(state, number, job, at)
     job.parked = True
     return [Wake(f"{_JOB}{number}", until)]
 
@@ -173,6 +180,7 @@ def _send(state: Lookup, number: int, leg: Leg, leaf: str, rng: Random) -> Effec
     return Publish(
         topics.index(leg.node, leaf),
         Embed(leg.texts) if leg.texts else with_vectors(job),
+        qos=0,
         expiry_s=max(1, round(_patience(state, job))),
         reply_to=topics.reply(state.setup.node, "lookup"),
         correlation=correlation,
@@ -206,7 +214,7 @@ def _answered(state: Lookup, correlation: bytes, message: object, at: Moment) ->
         return _elsewhere(state, number, job, uncovered, {leg.node}, at)
     if job.legs:
         return []
-    return _go(state, number, job, at) if leg.texts else _conclude(state, number, job)
+    return _go(state, number, job, at) if leg.texts else _conclude(state, number, job, at)
 
 
 def _count(job: Job) -> int:
@@ -219,7 +227,7 @@ def _late(state: Lookup, number: int, at: Moment) -> list[Effect]:
     if job is None:
         return []
     if job.parked:
-        return _conclude(state, number, job)
+        return _conclude(state, number, job, at)
     silent = {leg.node for leg in job.legs.values()}
     job.error = f"no answer in time from {', '.join(sorted(silent))}"
     return _retry(state, number, job, silent, at)
@@ -247,12 +255,14 @@ def _elsewhere(
         plan = cover(nodes, partitions, loads=state.loads, salt=number, model=job.model)
         if plan.legs:
             return [Measure("lookup_retried"), *_fan_out(state, number, job, plan.legs, at)]
-    return [] if job.legs else _conclude(state, number, job)
+    return [] if job.legs else _conclude(state, number, job, at)
 
 
-def _conclude(state: Lookup, number: int, job: Job) -> list[Effect]:
+def _conclude(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
     """Answer with what there is, and forget the job."""
     del state.jobs[number]
     close(state, job, tuple(job.legs))
     took = Measure("lookup_answered", label="embed" if isinstance(job.ask, Embed) else "ask")
-    return [Sleep(f"{_JOB}{number}"), Tell(job.caller, answer(job)), took]
+    told = answer(job)
+    keep_answer(state, job, told.found, at.now)
+    return [Sleep(f"{_JOB}{number}"), Tell(job.caller, told), took]

@@ -16,12 +16,16 @@ from foa.core.effects import Effect, Key
 from foa.core.routing.exchange import Answer
 from foa.core.routing.members import Members
 from foa.core.routing.merge import merge_found
+from foa.wire.codec import encode
 from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.topics import Topics
 
 MAX_JOBS: Final = 4_096
 MAX_VECTORS: Final = 4_096
 """Texts whose vectors are remembered (3 MB at 384 dimensions); the least recently used goes first."""
+
+MAX_ANSWERS: Final = 512
+"""Answers kept for the same question; the oldest goes first."""
 
 MAX_TEXTS: Final = 64
 """What one `Embed` may carry."""
@@ -33,6 +37,7 @@ class Setup:
 
     ``embed_s``: how long vectors may take (a model may be loading). ``answer_s``: how long a search may take.
     ``wait_s``: how long to wait for a first index node. ``ttl_s``: how long a presence is believed.
+    ``reuse_s``: how long the answer to a question serves the same question again (0: never).
     """
 
     topics: Topics
@@ -41,6 +46,7 @@ class Setup:
     answer_s: float = 2.0
     wait_s: float = 10.0
     ttl_s: float = 30.0
+    reuse_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,7 +81,7 @@ class Lookup:
     """Index nodes that live, and tables that belong to this state alone and are mutable.
 
     ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
-    ``vectors`` by model and text.
+    ``vectors`` by model and text, ``answers`` by question with the instant until which they serve.
     """
 
     setup: Setup
@@ -84,6 +90,7 @@ class Lookup:
     asked: dict[bytes, int] = field(default_factory=dict)
     loads: Counter[str] = field(default_factory=Counter)
     vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    answers: dict[bytes, tuple[float, Found]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     opened: bool = False
 
@@ -160,3 +167,22 @@ def answer(job: Job) -> Answer:
     if all(text in job.vectors for text in job.ask.texts):
         return Answer(job.token, Vectors(job.model, tuple(job.vectors[text] for text in job.ask.texts)))
     return Answer(job.token, None, job.error or "no index node is there to embed texts")
+
+
+def reusable(state: Lookup, ask: Ask | Embed, now: float) -> Found | None:
+    """Return a fresh enough answer to the very same question."""
+    if not state.answers or isinstance(ask, Embed):
+        return None
+    until, found = state.answers.get(encode(ask), (0.0, None))
+    return found if now < until else None
+
+
+def keep_answer(state: Lookup, job: Job, found: Found | Vectors | None, now: float) -> None:
+    """Keep a complete answer for the same question, for a moment: load and newcomers change."""
+    if state.setup.reuse_s <= 0.0 or job.retried or job.error or not isinstance(found, Found) or not found.covered:
+        return
+    question = encode(job.ask)
+    state.answers.pop(question, None)
+    while len(state.answers) >= MAX_ANSWERS:
+        del state.answers[next(iter(state.answers))]
+    state.answers[question] = (now + state.setup.reuse_s, found)

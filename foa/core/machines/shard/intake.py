@@ -149,7 +149,7 @@ def on_strangers(state: Shard, now: float) -> Stepped:
             later.append(stranger.due)
         else:
             stranger.busy = True
-            effects += [Unsubscribe((path,)), Request("card", CARD + agent, stranger.card)]
+            effects += [Unsubscribe((path,)), Request("card", CARD + agent, (agent, stranger.card))]
     if later:
         effects.append(Wake(STRANGERS, min(later)))
     return state, effects

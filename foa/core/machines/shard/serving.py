@@ -140,7 +140,7 @@ def _fail(state: Shard, number: int, job: Job, error: str) -> list[Effect]:
 
 def _reply(state: Shard, number: int, job: Job, message: Found | Vectors | Rejected) -> list[Effect]:
     del state.work.jobs[number]
-    return [Publish(job.reply_to, message, correlation=job.correlation)]
+    return [Publish(job.reply_to, message, qos=0, correlation=job.correlation)]
 
 
 def _search(state: Shard, number: int, job: Job) -> list[Effect]:

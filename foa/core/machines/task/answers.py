@@ -26,6 +26,7 @@ from foa.wire.messages import Declined, Done, Failed, Progress, Settled, Taken
 from foa.wire.records import Given, Seat, Work
 
 LEASE_LOST = "the lease ended without a sign of life"
+NEVER_SENT = "the award was never sent: the broker did not confirm its record in time"
 
 
 def answered(live: Live, message: AnswerMessage, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -69,7 +70,7 @@ def settle(message: AnswerMessage, epoch: Epoch, context: Context, *, used: bool
     if not isinstance(message, Done | Failed):
         return []
     reply = Settled(message.award, message.task, epoch, used)
-    return [fx.Publish(context.topics.request(message.agent), reply, expiry_s=60)]
+    return [fx.Publish(context.topics.request(message.agent), reply, qos=0)]
 
 
 def _settle(live: Live, message: AnswerMessage, context: Context, *, used: bool) -> list[Effect]:
@@ -145,8 +146,9 @@ def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskSt
     for work in live.works.values():
         for seat in work.seats:
             if seat.award == award and seat.phase == "running":
-                closed = msgspec.structs.replace(seat, phase="failed", reason=LEASE_LOST)
-                said = note(live, now, "silent", work.id, seat.agent, LEASE_LOST)
+                why = NEVER_SENT if award in live.unsent else LEASE_LOST
+                closed = msgspec.structs.replace(seat, phase="failed", reason=why)
+                said = note(live, now, "silent", work.id, seat.agent, why)
                 effects = withdrawals(live, context, [msgspec.structs.replace(work, seats=(seat,))], LEASE_LOST)
                 after = _with_seat(work, closed)
                 state, more = _closed(put(live, after), after, context, now)

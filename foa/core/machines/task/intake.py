@@ -112,7 +112,7 @@ def durable(live: Live, code: int, context: Context, now: float) -> tuple[TaskSt
 
 def accept(live: Live, context: Context) -> list[Effect]:
     """Tell the submitter that the task is kept; a repeated submission is told again."""
-    return [said._replace(promise=True) for said in reply(live, context, Accepted(live.task.id, live.epoch))]
+    return [said._replace(promise=True, qos=0) for said in reply(live, context, Accepted(live.task.id, live.epoch))]
 
 
 def resubmitted(state: Live | Ended, received: fx.Received, context: Context) -> tuple[TaskState, list[Effect]]:

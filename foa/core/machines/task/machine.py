@@ -10,7 +10,7 @@ from foa.core.machines.task.answers import answered, settle, silent
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.place import look
+from foa.core.machines.task.place import SENT, look, recorded
 from foa.core.machines.task.planning import late, looked_up
 from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, snapshot
 from foa.core.routing.exchange import Answer
@@ -104,6 +104,8 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return looked_up(state, token, found, context, now)
         case fx.Delivered("accept", code):
             return durable(state, code, context, now)
+        case fx.Delivered(token, code) if token.startswith(SENT):
+            return recorded(state, int(token.removeprefix(SENT)), code, context, now)
         case fx.Elapsed(timer):
             return _elapsed(context, state, timer, now)
         case fx.Received(_, Submit()):

@@ -26,10 +26,11 @@ from foa.core.routing.choose import decide
 from foa.core.routing.exchange import Asked
 from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
-from foa.wire.messages import Ask, Award
-from foa.wire.records import Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
+from foa.wire.messages import Ask, Award, Found
+from foa.wire.records import Candidate, Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
 
 MAX_QUERIES = 64
+SENT = "sent:"
 
 
 def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -90,9 +91,7 @@ def inputs_of(live: Live, ident: str) -> tuple[Given, ...]:
     return tuple(given)
 
 
-def placed(
-    live: Live, token: str, hits: tuple[tuple[Hit, ...], ...], covered: int, context: Context, now: float
-) -> tuple[TaskState, list[Effect]]:
+def placed(live: Live, token: str, found: Found, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Decide and award, for every subtask of the lookup `token`."""
     idents = live.asked.get(token)
     if idents is None:
@@ -100,9 +99,9 @@ def placed(
     live = msgspec.structs.replace(live, asked={key: value for key, value in live.asked.items() if key != token})
     effects: list[Effect] = []
     notes: list[Note] = []
-    for ident, found in zip(idents, hits or ((),) * len(idents), strict=False):
+    for at, ident in enumerate(idents):
         if live.works[ident].phase in {"waiting", "ready"}:
-            live, more, said = _place(live, ident, found, covered, context, now)
+            live, more, said = _place(live, ident, part(found, at), context, now)
             effects += more
             notes += said
     overdue = _overdue(live, context, now)
@@ -112,28 +111,57 @@ def placed(
         effects.append(fx.Wake("relook", now + context.rules.relook_s))
     if not notes:
         return live, effects
-    live, saved = save(live, context, now)
+    live, saved = save(live, context, now, token=f"{SENT}{live.seq + 1}" if live.unsent else "")
     return live, [*saved, *effects, tell(live, context, *notes)]
 
 
-def _place(
-    live: Live, ident: str, hits: tuple[Hit, ...], covered: int, context: Context, now: float
-) -> tuple[Live, list[Effect], list[Note]]:
+def recorded(live: Live, seq: int, code: int, context: Context, now: float) -> tuple[Live, list[Effect]]:
+    """Send the awards that waited for snapshot `seq`, which the broker has unless ``code`` says otherwise."""
+    if code >= 0x80:  # noqa: PLR2004 - MQTT 5: 0x80 and above are failures
+        return live, []
+    due = {award for award, wanted in live.unsent.items() if wanted <= seq}
+    live = msgspec.structs.replace(live, unsent={one: at for one, at in live.unsent.items() if one not in due})
+    terms = Terms(None, live.task.budget)
+    return live, [
+        _award(live, work.id, seat, terms, context, now)
+        for work in live.works.values()
+        for seat in work.seats
+        if seat.award in due and seat.phase == "running"
+    ]
+
+
+class Part(NamedTuple):
+    """What a lookup found for one of its queries."""
+
+    hits: tuple[Hit, ...]
+    refused: tuple[Candidate, ...]
+    covered: int
+
+
+def part(found: Found, at: int) -> Part:
+    """Return what was found for query number `at`; nothing where the index was not there to answer."""
+    hits = found.hits[at] if at < len(found.hits) else ()
+    refused = found.refused[at] if at < len(found.refused) else ()
+    return Part(hits, refused, len(found.covered))
+
+
+def _place(live: Live, ident: str, found: Part, context: Context, now: float) -> tuple[Live, list[Effect], list[Note]]:
     subtask, work = live.subtask(ident), live.works[ident]
     query = query_for(live, subtask)
     query = msgspec.structs.replace(query, exclude=_union(query.exclude, live.busy))
     weights = preferring(context.rules.weights, live.task.prefer)
     decision = decide(
         query,
-        hits,
+        found.hits,
         weights,
         subtask=ident,
         attempt=work.attempt + 1,
         team=subtask.team or live.task.team,
         left_ms=left_ms(live, now),
-        covered=covered,
+        refused=found.refused,
+        covered=found.covered,
     )
-    known = {hit.agent: hit for hit in hits}
+    known = {hit.agent: hit for hit in found.hits}
     chosen = affordable([known[agent] for agent in decision.chosen], query)
     if len(chosen) < len(decision.chosen):
         reason = f"{decision.reason}; the budget pays for {len(chosen)}"[:512]
@@ -215,7 +243,10 @@ def award(
                     int(rules.round_s * 1000))  # fmt: skip
     effects: list[Effect] = []
     for seat in seats:
-        effects.append(_award(live, ident, seat, Terms(team, query.budget), context, now))
+        if seat.effects == "once" and ident != PLANNING:  # an heir must know of it before it can begin
+            live = msgspec.structs.replace(live, unsent={**live.unsent, seat.award: live.seq + 1})
+        else:
+            effects.append(_award(live, ident, seat, Terms(team, query.budget), context, now))
         effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
     effects.append(fx.Measure("foa_awards_total", float(len(seats))))
     return live, effects, [note(live, now, "awarded", ident, seat.agent) for seat in seats]

@@ -167,4 +167,4 @@ def looked_up(
         return compared(live, found, context, now)
     if token == "planners" and live.stage == "planning" and PLANNING not in live.works:  # noqa: S105
         return invited(live, found.hits[0] if found.hits else (), context, now)
-    return placed(live, token, found.hits, len(found.covered), context, now)
+    return placed(live, token, found, context, now)

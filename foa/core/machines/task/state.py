@@ -83,7 +83,8 @@ class Live(msgspec.Struct, frozen=True):
     """A task that this node owns. Instants are of the node's own clock, in seconds.
 
     ``asked`` maps the token of a lookup in flight to the subtasks it is for; ``unplaced`` says since when a
-    subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look.
+    subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look; ``unsent`` are
+    awards that wait until the broker has the snapshot, of this ``seq``, that names them.
     """
 
     partition: int
@@ -100,6 +101,7 @@ class Live(msgspec.Struct, frozen=True):
     asked: dict[str, tuple[str, ...]] = {}
     unplaced: dict[str, float] = {}
     busy: tuple[str, ...] = ()
+    unsent: dict[str, int] = {}
     started: dict[str, float] = {}
     took: dict[str, float] = {}
     disagreed: tuple[str, ...] = ()
