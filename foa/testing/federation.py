@@ -16,7 +16,7 @@ from foa.core.vcv.profile import Profile
 from foa.nodes.agent import AgentProgram, node_of, will_of
 from foa.nodes.client import SESSION_S, ClientProgram
 from foa.nodes.coordinator import CoordinatorProgram
-from foa.nodes.ports import Done
+from foa.nodes.ports import Done, Service
 from foa.nodes.host import presence_will
 from foa.nodes.shard import ShardProgram
 from foa.settings import Settings
@@ -82,7 +82,11 @@ def index(world: World, name: str) -> Node:
             refresh_s=world.settings.coordinator.refresh_s,
         )
         vectors = ExactIndex(_HASH.dim)
-        services = {"index": partial(_index, vectors), "embed": partial(_embed, life), "card": _card}
+        services: dict[str, Service] = {
+            "index": partial(_index, vectors),
+            "embed": partial(_embed, life),
+            "card": _card,
+        }
         return Birth(ShardProgram(setup), services, presence_will(world.topics, "index", name, birth))
 
     return world.add(Seat("index", f"sim/nodes/{name}", name, keeps_journal=False), make)

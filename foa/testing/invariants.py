@@ -195,7 +195,8 @@ class Inspector:
             owners = [
                 node.seat.name
                 for node in nodes
-                if ownership.owned(node.driver.state(ownership.KEY), partition) is not None
+                if (state := node.driver.state(ownership.KEY)) is not None
+                and ownership.owned(state, partition) is not None
             ]
             first = order(partition, [node.seat.name for node in nodes])[0]
             if owners != [first]:

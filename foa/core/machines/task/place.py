@@ -121,9 +121,9 @@ def recorded(live: Live, seq: int, code: int, context: Context, now: float) -> t
         return live, []
     due = {award for award, wanted in live.unsent.items() if wanted <= seq}
     live = msgspec.structs.replace(live, unsent={one: at for one, at in live.unsent.items() if one not in due})
-    terms = Terms(None, live.task.budget)
+    left = budget_left(live)
     return live, [
-        _award(live, work.id, seat, terms, context, now)
+        _award(live, work.id, seat, Terms(None, None if left is None else left + seat.price), context, now)
         for work in live.works.values()
         for seat in work.seats
         if seat.award in due and seat.phase == "running"
