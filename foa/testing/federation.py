@@ -16,8 +16,8 @@ from foa.core.vcv.profile import Profile
 from foa.nodes.agent import AgentProgram, node_of, will_of
 from foa.nodes.client import SESSION_S, ClientProgram
 from foa.nodes.coordinator import CoordinatorProgram
-from foa.nodes.ports import Done, Service
 from foa.nodes.host import presence_will
+from foa.nodes.ports import Done, Service
 from foa.nodes.shard import ShardProgram
 from foa.settings import Settings
 from foa.testing.agents import Begun, Hands, Temper

@@ -86,8 +86,18 @@ def _finish(state: State, number: int) -> tuple[State, list[Effect]]:
     error = f"blob {broken[0][:12]} is not what its digest says" if broken else ""
     whole = {digest: body for digest, body in bodies.items() if body is not None}
     rest = {other: each for other, each in state.wanted.items() if other != number}
-    state, effects = _trim(msgspec.structs.replace(state, wanted=rest))
+    state, effects = _distrust(msgspec.structs.replace(state, wanted=rest), broken)
+    state, more = _trim(state)
+    effects += more
     return state, [fx.Sleep(f"late:{number}"), fx.Tell(wanted.sender, Fetched(wanted.token, whole, error)), *effects]
+
+
+def _distrust(state: State, broken: list[Digest]) -> tuple[State, list[Effect]]:
+    """Forget manifests that do not lead to what their address says, so that the right ones can be read."""
+    held = {digest: blob for digest, blob in state.held.items() if digest not in broken}
+    patterns = tuple(state.topics.blob(digest) for digest in broken if digest in state.listening)
+    state = msgspec.structs.replace(state, held=held, listening=state.listening - set(broken))
+    return state, [fx.Unsubscribe(patterns)] if patterns else []
 
 
 def _trim(state: State) -> tuple[State, list[Effect]]:

@@ -51,6 +51,7 @@ class State(msgspec.Struct, frozen=True):
     claims: dict[int, Epoch] = {}
     roles: dict[int, Role] = {}
     settled: bool = False
+    online: bool = False
     leaving: bool = False
 
 
@@ -59,6 +60,8 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
     match event:
         case fx.Online(resumed):
             return _online(state, now, resumed=resumed)
+        case fx.Offline():
+            return msgspec.structs.replace(state, online=False), []
         case fx.Elapsed(timer):
             return _elapsed(state, timer, now, rng)
         case fx.Received():
@@ -101,8 +104,12 @@ def _received(state: State, event: fx.Received, now: float, rng: Random) -> tupl
 
 
 def _online(state: State, now: float, *, resumed: bool) -> tuple[State, list[Effect]]:
-    """Show ourselves and listen to our peers; what we held is claimed again once they have been heard."""
+    """Show ourselves and listen to our peers; what we held is claimed again once they have been heard.
+
+    Everyone gets a new term: after our own absence their silence says nothing.
+    """
     topics = state.topics
+    state = msgspec.structs.replace(state, online=True, heard=dict.fromkeys(state.peers, now))
     effects: list[Effect] = [
         fx.Subscribe((topics("presence/coordinator/+"), topics("own/+"), topics("tasks"))),
         _presence(state),
@@ -149,6 +156,8 @@ def _gone(state: State, node: NodeId, now: float) -> tuple[State, list[Effect]]:
 
 def _forget_silent(state: State, now: float) -> tuple[State, list[Effect]]:
     """Take a peer for dead that has not refreshed its presence: its will may never have been sent."""
+    if not state.online:
+        return state, []
     limit = 3 * state.rules.refresh_s
     silent = [node for node in sorted(state.peers) if now - state.heard.get(node, now) > limit]
     if not silent:

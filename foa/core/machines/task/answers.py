@@ -52,7 +52,8 @@ def answered(live: Live, message: AnswerMessage, context: Context, now: float) -
 def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
     """Return the running seat a message is about.
 
-    A `Done` whose award we never made (its owner died before it told anyone) counts by its key.
+    A `Done` whose award is not among them (its owner died before it told anyone, or took the agent for dead)
+    counts by its key, unless a team works on it meanwhile.
     """
     for work in live.works.values():
         for seat in work.seats:
@@ -60,7 +61,8 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
                 return (work, seat) if seat.phase == "running" and seat.agent == message.agent else None
     if isinstance(message, Done):
         for work in live.works.values():
-            if work.phase in {"waiting", "ready", "running"} and key_of(live.task.id, work.id) == message.key:
+            is_open = work.phase in {"waiting", "ready", "running"} and len(work.seats) <= 1
+            if is_open and key_of(live.task.id, work.id) == message.key:
                 return work, Seat(message.agent, message.award, max(1, work.attempt))
     return None
 
@@ -167,6 +169,10 @@ def _done(
         seat, phase="done", outputs=outputs, rounds=message.rounds, price=message.usage.cost, started=True
     )
     live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost)
+    if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
+        effects += withdrawals(live, context, [work], "the answer of an earlier award came")
+        effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]
+        work = msgspec.structs.replace(work, seats=())
     work = _with_seat(work, done)
     said = note(live, now, "done", work.id, seat.agent)
     state, more = _closed(put(live, work), work, context, now)
@@ -216,14 +222,14 @@ def _agreed(
 ) -> tuple[TaskState, list[Effect]]:
     """Take the representative of the team's answers as the subtask's."""
     members = len(live.works[work.id].seats)
-    chosen = represent([Answer(seat.agent, seat.outputs) for seat in finished], {}, members=members)
-    assert chosen is not None
-    best = finished[chosen.place]
-    reason = "" if members == 1 else f"{chosen.how} of {members}: {chosen.share:.0%} agree"
-    if not chosen.agreed and members > 1:
-        live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
-    work = msgspec.structs.replace(work, phase="done", outputs=best.outputs, reason=reason)
-    live = put(live, work)
+    outputs, reason = finished[0].outputs, ""
+    if members > 1:
+        chosen = represent([Answer(seat.agent, seat.outputs) for seat in finished], {}, members=members)
+        assert chosen is not None
+        outputs, reason = finished[chosen.place].outputs, f"{chosen.how} of {members}: {chosen.share:.0%} agree"
+        if not chosen.agreed:
+            live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
+    live = put(live, msgspec.structs.replace(work, phase="done", outputs=outputs, reason=reason))
     took = (now - live.started.get(work.id, now)) * 1000
     live = msgspec.structs.replace(live, took={**live.took, work.id: took})
     state, more = advance(live, context, now)

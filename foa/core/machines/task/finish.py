@@ -47,31 +47,34 @@ def fail(live: Live, context: Context, now: float, code: str, reason: str, statu
 
 
 def end(live: Live, context: Context, now: float, result: Result) -> Ending:
-    """Publish `result`, withdraw what still runs, forget the rest."""
-    topics = context.topics
-    said = note(live, now, result.status, text=result.reason)
-    effects: list[Effect] = [fx.Persist(result)]
-    effects.append(
-        fx.Publish(
-            topics.task(live.partition, live.task.id, "result"),
-            result,
-            headers(live),
-            retain=True,
-            expiry_s=expiry_s(live, now),
-        )
-    )
-    effects += reply(live, context, result)
-    effects.append(fx.Publish(topics.task(live.partition, live.task.id, "state/0"), None, retain=True))
-    effects.append(tell(live, context, said))
-    effects += withdrawals(live, context, list(live.works.values()), result.status)
-    effects += [
+    """Publish `result`, tell the submitter, withdraw what still runs, forget the rest."""
+    topic = context.topics.task(live.partition, live.task.id, "result")
+    said = fx.Publish(topic, result, headers(live), retain=True, expiry_s=expiry_s(live, now))
+    effects = [fx.Persist(result), said, *reply(live, context, result), *_closing(live, context, now, result)]
+    return Ended(live.partition, result), effects
+
+
+def overtaken(live: Live, context: Context, now: float, result: Result) -> Ending:
+    """End the task with another owner's `result`, which came first: what we still run is for nothing."""
+    return Ended(live.partition, result, confirmed=True), [
+        fx.Persist(result),
+        *_closing(live, context, now, result),
+    ]
+
+
+def _closing(live: Live, context: Context, now: float, result: Result) -> list[Effect]:
+    """Return what is to be done at the end of a task, whoever ended it."""
+    snapshots = context.topics.task(live.partition, live.task.id, "state/0")
+    return [
+        fx.Publish(snapshots, None, retain=True),
+        tell(live, context, note(live, now, result.status, text=result.reason)),
+        *withdrawals(live, context, list(live.works.values()), result.status),
         fx.Measure("foa_tasks_total", label=result.status),
         fx.Measure("foa_task_seconds", seconds=now - live.began),
+        *_calm(live),
+        fx.Tell(Key("memory"), Over(min(context.rules.remember_s, live.task.retention_s))),
+        fx.Log("task_ended", {"task": live.task.id, "status": result.status, "reason": result.reason}),
     ]
-    effects += _calm(live)
-    effects.append(fx.Tell(Key("memory"), Over(min(context.rules.remember_s, live.task.retention_s))))
-    effects.append(fx.Log("task_ended", {"task": live.task.id, "status": result.status, "reason": result.reason}))
-    return Ended(live.partition, result), effects
 
 
 def _calm(live: Live) -> list[Effect]:

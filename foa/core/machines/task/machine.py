@@ -8,7 +8,7 @@ from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.task.answers import answered, settle, silent
 from foa.core.machines.task.events import gathered, show
-from foa.core.machines.task.finish import fail
+from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
 from foa.core.machines.task.place import SENT, look, recorded
 from foa.core.machines.task.planning import late, looked_up
@@ -113,7 +113,7 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
         case fx.Received(_, Cancel() as cancel):
             return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
         case fx.Received(_, Result() as result):
-            return _overtaken(context, state, result, now)
+            return overtaken(state, context, now, result)
         case fx.Told(_, Lost() | Holds() as change) if change.partition == state.partition:
             return _step_back(context, state, now) if isinstance(change, Lost) else (_under(state, change.epoch), [])
         case _:
@@ -136,17 +136,6 @@ def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
     if timer.startswith("lease:"):
         return silent(state, timer.removeprefix("lease:"), context, now)
     return state, []
-
-
-def _overtaken(context: Context, state: Live, result: Result, now: float) -> Stepped:
-    """Somebody else's result came first: it is final; what we still run is for nothing."""
-    _, effects = fail(state, context, now, "overtaken", "another owner's result came first")
-    kept = [effect for effect in effects if not _says_result(effect)]
-    return Ended(state.partition, result, confirmed=True), [*kept, fx.Persist(result)]
-
-
-def _says_result(effect: Effect) -> bool:
-    return isinstance(effect, fx.Persist) or (isinstance(effect, fx.Publish) and isinstance(effect.message, Result))
 
 
 def _step_back(context: Context, state: Live, now: float) -> Stepped:

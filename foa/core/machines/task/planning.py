@@ -5,6 +5,7 @@ value of type ``plan``. The coordinator's own *clauses* proposal always takes pa
 without planners plans all the same.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,9 @@ from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.records import Hit, Plan, Port, Subtask, Work
 
 ATOMIC: Final = "main"
+MAX_REMEMBERED: Final = 2048
+"""Characters of a text whose clauses are remembered."""
+
 MAX_CLAUSES: Final = 32
 MAX_TEXTS: Final = 64
 
@@ -35,13 +39,21 @@ def find(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effe
     """Start: take a given plan, place a text of one clause at once, look up any other whole and in parts."""
     if live.task.plan is not None:
         return _given(live, live.task.plan, context, now)
-    parts = clauses(live.task.text)
+    parts = _clauses(live.task.text)
     if len(parts) <= 1:
         return adopt(live, _atomic(live), context, now)
     base = query_for(live, Subtask(ATOMIC, live.task.text))
     texts = (live.task.text, *parts[:MAX_CLAUSES])
     ask = Ask(tuple(msgspec.structs.replace(base, text=text) for text in texts), context.rules.candidates)
     return live, [fx.Tell(Key("lookup"), Asked("find", ask))]
+
+
+def _clauses(text: str) -> tuple[str, ...]:
+    """Return the clauses of a text; short ones are remembered, since many tasks say the same."""
+    return _remembered(text) if len(text) <= MAX_REMEMBERED else clauses(text)
+
+
+_remembered = lru_cache(maxsize=1024)(clauses)
 
 
 def _atomic(live: Live) -> Plan:
