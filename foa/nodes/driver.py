@@ -61,13 +61,14 @@ class Driver:
         self._outgoing = Outgoing(clock, journal, sink, self.feed)
         self._dead = 0
         self._turning = False
+        self._hearing = False
         self._perform: dict[type, Callable[[Key, Any], None]] = {
             fx.Publish: self._outgoing.publish,
             fx.Subscribe: self._outgoing.hold,
             fx.Unsubscribe: self._outgoing.hold,
             fx.Wake: lambda key, wake: self._timers.wake(key, wake.timer, wake.at),
             fx.Sleep: lambda key, sleep: self._timers.sleep(key, sleep.timer),
-            fx.Persist: self._persist,
+            fx.Persist: self._outgoing.persist,
             fx.Tell: lambda key, tell: self._inbox.append((tell.to, fx.Told(key, tell.message))),
             fx.TellAll: self._tell_all,
             fx.Request: self._request,
@@ -104,7 +105,8 @@ class Driver:
         self._inbox.append((key, event))
         if not self._turning:
             self._turn()
-            self._outgoing.schedule()
+            if not self._hearing:
+                self._outgoing.schedule()
 
     def state(self, key: Key) -> Any | None:
         """Return a machine's state, to be looked at."""
@@ -134,6 +136,7 @@ class Driver:
 
     def delivered(self, delivery: Delivery) -> None:
         """Decode a frame and hand it to its machine."""
+        self._hearing = True
         self._outgoing.acknowledge(delivery)
         try:
             event = event_of(delivery.frame, self._topics)
@@ -142,12 +145,12 @@ class Driver:
         else:
             for key in self._program.route(event, self._states.__contains__):
                 self.feed(key, event)
-        self._outgoing.schedule()
 
     def turned(self) -> None:
         """Send what the deliveries of this turn led to in the bus's own write."""
         self._dead = 0
-        self._outgoing.flush()
+        self._hearing = False
+        self._outgoing.schedule()
 
     def drained(self) -> None:
         """Go on after the bus was full."""
@@ -198,9 +201,6 @@ class Driver:
     def _returned(self, key: Key, token: str, value: Any, error: str) -> None:
         if token:
             self.feed(key, fx.Returned(token, value, error))
-
-    def _persist(self, key: Key, effect: fx.Persist) -> None:
-        self._outgoing.persist(key, None if effect.message is None else codec.encode(effect.message))
 
     def _retire(self, key: Key) -> None:
         self._states.pop(key, None)

@@ -15,6 +15,9 @@ from foa.core.effects import Effect, Event, Key
 from foa.errors import BusError
 from foa.nodes.ports import Journal, Sink
 from foa.nodes.window import frame_of
+from foa.wire import codec
+from foa.wire.envelope import Frame
+from foa.wire.messages import Message, Result, State
 
 SETTLE_S: Final = 0.002
 REFUSED: Final = 0x95
@@ -36,7 +39,7 @@ class Outgoing:
         self._promised: list[tuple[Key, Effect]] = []
         self._acks: list[Delivery] = []
         self._dirty = False
-        self._flushing: Handle | None = None
+        self._encoded: tuple[Message, bytes] | None = None
         self._settling: Handle | None = None
 
     def attach(self, bus: Bus) -> None:
@@ -71,27 +74,37 @@ class Outgoing:
         """Queue a subscription or its end, in order with the frames."""
         self._out.append((key, effect))
 
-    def persist(self, key: Key, body: bytes | None) -> None:
-        """Keep a body at the next commit."""
-        self._journal.put(key.kind, key.id, body)
+    def persist(self, key: Key, effect: fx.Persist) -> None:
+        """Keep a message at the next commit; what is published as well is encoded once."""
+        message = effect.message
+        if message is None:
+            self._journal.put(key.kind, key.id, None)
+        else:
+            self._encoded = (message, codec.encode(message))
+            self._journal.put(key.kind, key.id, self._encoded[1])
         self._dirty = True
+
+    def _frame(self, effect: fx.Publish) -> Frame:
+        message = effect.message
+        if isinstance(message, State | Result):
+            if self._encoded is None or self._encoded[0] is not message:
+                self._encoded = (message, codec.encode(message))
+            return frame_of(effect, self._encoded[1])
+        return frame_of(effect)
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame once all that it caused is durable."""
         self._acks.append(delivery)
 
     def schedule(self) -> None:
-        """See to it that what is queued leaves soon."""
-        if self._flushing is None and self._out:
-            self._flushing = self._clock.call_at(self._clock.time(), self.flush)
+        """Send what is queued, and see to it that the rest is settled soon."""
+        if self._out:
+            self.flush()
         if self._settling is None and (self._acks or self._dirty or self._promised):
             self._settling = self._clock.call_at(self._clock.time() + SETTLE_S, self.settle)
 
     def flush(self) -> None:
         """Give what is queued to the bus; what it has no room for waits for `Listener.drained`."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
         self._retained.clear()
         out, self._out = self._out, []
         self._send_all([entry for entry in out if entry is not None])
@@ -142,7 +155,7 @@ class Outgoing:
         match effect:
             case fx.Publish(token=token):
                 receipt = (lambda code: self._feed(key, fx.Delivered(token, code))) if token else None
-                self._bus.publish(frame_of(effect), receipt)
+                self._bus.publish(self._frame(effect), receipt)
             case fx.Subscribe(patterns, no_local, qos):
                 self._bus.subscribe([Subscription(pattern, qos, no_local) for pattern in patterns])
             case fx.Unsubscribe(patterns):

@@ -43,11 +43,11 @@ def dead_letter(frame: Frame, error: WireError, node: str, topics: Topics) -> fx
     return fx.Publish(topics.dead(error.reason), dead, qos=0)
 
 
-def frame_of(effect: fx.Publish) -> Frame:
-    """Return the frame that carries a `Publish`."""
+def frame_of(effect: fx.Publish, body: bytes | None = None) -> Frame:
+    """Return the frame that carries a `Publish`; ``body`` if its message was encoded already."""
     return Frame(
         effect.topic,
-        body_of(effect.message),
+        body_of(effect.message) if body is None else body,
         effect.qos,
         effect.retain,
         effect.expiry_s,

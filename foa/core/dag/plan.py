@@ -134,6 +134,8 @@ def successors(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def _neighbours(plan: Plan, pairs: Iterable[Edge]) -> dict[str, tuple[str, ...]]:
+    if not plan.edges:
+        return {subtask.id: () for subtask in plan.subtasks}
     found: dict[str, set[str]] = {subtask.id: set() for subtask in plan.subtasks}
     for one, other in pairs:
         found[one].add(other)
@@ -147,6 +149,8 @@ def order(plan: Plan) -> tuple[str, ...]:
 
 def _sorted(plan: Plan) -> list[str]:
     """Kahn's algorithm; what lies on or behind a cycle is left out."""
+    if not plan.edges:
+        return sorted({subtask.id for subtask in plan.subtasks})
     after = successors(plan)
     missing = {one: len(others) for one, others in predecessors(plan).items()}
     free = [one for one, count in missing.items() if count == 0]
