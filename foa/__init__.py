@@ -5,38 +5,63 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foa.adapters.handlers import Assignment, Handler, agent
     from foa.adapters.values import Outputs, Type
+    from foa.cli.scripts import run, submit
     from foa.core.vcv.profile import Skill, Spec
-    from foa.errors import Decline, FoaError, Retry
-    from foa.wire.records import Resources
+    from foa.errors import BusError, ConfigError, Decline, FoaError, Retry, TaskError
+    from foa.nodes.client import Client, Outcome
+    from foa.settings import Settings
+    from foa.wire.records import Plan, Resources, Subtask, Value
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "Assignment": "foa.adapters.handlers",
+    "BusError": "foa.errors",
+    "Client": "foa.nodes.client",
+    "ConfigError": "foa.errors",
     "Decline": "foa.errors",
     "FoaError": "foa.errors",
     "Handler": "foa.adapters.handlers",
+    "Outcome": "foa.nodes.client",
     "Outputs": "foa.adapters.values",
+    "Plan": "foa.wire.records",
     "Resources": "foa.wire.records",
     "Retry": "foa.errors",
+    "Settings": "foa.settings",
     "Skill": "foa.core.vcv.profile",
     "Spec": "foa.core.vcv.profile",
+    "Subtask": "foa.wire.records",
+    "TaskError": "foa.errors",
     "Type": "foa.adapters.values",
+    "Value": "foa.wire.records",
     "agent": "foa.adapters.handlers",
+    "run": "foa.cli.scripts",
+    "submit": "foa.cli.scripts",
 }
 
 __all__ = [
     "Assignment",
+    "BusError",
+    "Client",
+    "ConfigError",
     "Decline",
     "FoaError",
     "Handler",
+    "Outcome",
     "Outputs",
+    "Plan",
     "Resources",
     "Retry",
+    "Settings",
     "Skill",
     "Spec",
+    "Subtask",
+    "TaskError",
     "Type",
+    "Value",
     "agent",
+    "run",
+    "submit",
 ]
 
 

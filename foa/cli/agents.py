@@ -9,7 +9,8 @@ import typer
 from foa.cli import output
 from foa.cli.ending import FAILED, MISTAKE, NotFound, run_async
 from foa.cli.loading import QUIET, options_of
-from foa.cli.nodes import Parent, agent_members, profiles, say, serve_host
+from foa.cli.nodes import Parent, agent_members, follow_parent, profiles, say
+from foa.cli.scripts import replica, serve_host
 from foa.errors import ConfigError, WireError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def run(
     from foa.nodes.agent import AgentHost
 
     runner = runner_at(what, instance)
-    run_async(serve_host(lambda: AgentHost(runner, settings), parent=parent))
+    follow_parent(parent)
+    run_async(serve_host(lambda: AgentHost(runner, settings)))
 
 
 async def _run_all(environment: dict[str, str], state: Path, folders: list[Path]) -> None:
@@ -87,13 +89,6 @@ def runner_at(what: str, instance: int = 0) -> "Runner":
         runner = runner_for(load(Path(what)))
     runner.profile = replica(runner.profile, instance)
     return runner
-
-
-def replica(profile: "Profile", instance: int) -> "Profile":
-    """Return `profile` under the name of its replica `instance`; 0 is the plain one."""
-    import msgspec
-
-    return msgspec.structs.replace(profile, agent=f"{profile.agent}-{instance}") if instance else profile
 
 
 def _handler(what: str) -> Any:

@@ -127,9 +127,7 @@ async def _demo(options: Options, wish: Wish) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _running(
-    options: Options, folder: Path, wish: Wish
-) -> "AsyncIterator[tuple[Federation, Settings]]":
+async def _running(options: Options, folder: Path, wish: Wish) -> "AsyncIterator[tuple[Federation, Settings]]":
     """Run broker, nodes and ready agents until left."""
     from foa.nodes.federation import Federation
 
@@ -231,7 +229,8 @@ class Accident:
         self._kind = None
         if victim in self._federation.pids:
             self._federation.kill(victim)
-            view.say(f"             kill -9 {victim}, which {'owns this task' if victim == view.picture.owner else 'is in use'}")
+            why = "owns this task" if victim == view.picture.owner else "is needed now"
+            view.say(f"             kill -9 {victim}, which {why}")
 
 
 def _member(agent: str) -> str:

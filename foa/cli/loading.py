@@ -36,7 +36,7 @@ class Options(NamedTuple):
 
     def load(self, defaults: Mapping[str, Any] | None = None) -> Loaded:
         """Return the settings in force; `defaults` are a command's own and lose against everything said."""
-        from foa.settings import from_env, resolve  # noqa: PLC0415 - as the package says
+        from foa.settings import from_env, resolve
 
         source, mapping = read_file(self.config, os.environ)
         layers = [

@@ -7,7 +7,7 @@ handler here turns that into one line on standard error and an exit code, never 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, cast
 
 import typer
 
@@ -21,7 +21,7 @@ EXTENSIONS: Final = "foa.commands"
 
 _VALUED: Final = ("--broker", "--root", "--config", "--set", "--log-level")
 # typer brings click along or uses the one installed, by version; either way its BadParameter is one of these.
-_CLICK_ERROR: Final = typer.BadParameter.__mro__[2]
+_CLICK_ERROR: Final = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 EPILOG: Final = """\b
 Examples:
@@ -100,7 +100,7 @@ def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _extend(rest: Sequence[str]) -> None:
     """Add the commands of other packages, if one may be meant: looking for them takes its time."""
     word = next((each for each in rest if not each.startswith("-")), "")
-    known = {each.name for each in (*app.registered_commands, *app.registered_groups)}
+    known = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
     if word in known:
         return
     from importlib.metadata import entry_points
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # whoever read us is gone: nothing is left to be flushed
+        sys.stdout = None  # whoever read us is gone: nothing is left to be flushed
         return FAILED
 
 

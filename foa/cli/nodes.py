@@ -9,12 +9,11 @@ import typer
 
 from foa.cli.ending import run_async
 from foa.cli.loading import Loaded, Options, options_of
+from foa.cli.scripts import serve_host
 from foa.errors import ConfigError
 
 if TYPE_CHECKING:
-    from foa.core.effects import Key
     from foa.nodes.federation import Federation, Member
-    from foa.nodes.host import Host
 
 LEAVE_S: Final = 0.2
 """How long a leaving coordinator stays to see its partitions taken."""
@@ -56,8 +55,7 @@ def broker(
     """Run the embedded MQTT 5 broker: for one machine, nothing to install."""
     from foa.bus.mqtt.broker.__main__ import read_users, serve
 
-    if parent:
-        _follow_parent()
+    follow_parent(parent)
     asyncio.run(serve(host, port, None if users is None else read_users(users), parent=False))
 
 
@@ -68,7 +66,8 @@ def coordinator(ctx: typer.Context, name: Name = "", parent: Parent = False) -> 
     from foa.nodes.coordinator import coordinator as make
 
     loaded = _named(options_of(ctx), name)
-    run_async(serve_host(lambda: make(loaded.settings), parent=parent, leaves=ownership.KEY))
+    follow_parent(parent)
+    run_async(serve_host(lambda: make(loaded.settings), lambda host: host.leave(ownership.KEY, LEAVE_S)))
 
 
 @app.command("index", epilog=INDEX_EXAMPLES)
@@ -77,7 +76,8 @@ def index(ctx: typer.Context, name: Name = "", parent: Parent = False) -> None:
     from foa.nodes.shard import shard_node as make
 
     loaded = _named(options_of(ctx), name)
-    run_async(serve_host(lambda: make(loaded.settings), parent=parent))
+    follow_parent(parent)
+    run_async(serve_host(lambda: make(loaded.settings)))
 
 
 def _named(options: Options, name: str) -> Loaded:
@@ -85,36 +85,19 @@ def _named(options: Options, name: str) -> Loaded:
     return options._replace(flags=flags).load()
 
 
-def _follow_parent() -> None:
+def follow_parent(wanted: bool) -> None:
+    """End with the parent process, if that is `wanted`."""
     from foa.nodes.federation import end_with_parent
 
-    end_with_parent()
-
-
-async def serve_host(make: Any, *, parent: bool, leaves: "Key | None" = None) -> None:
-    """Run the host that `make` returns until a signal (said goodbye to), or until its bus gives up (BusError)."""
-    from foa.errors import Refused
-    from foa.nodes.federation import READY
-
-    if parent:
-        _follow_parent()
-    host: Host = make()
-    async with host:
-        print(f"{host.place.client_id} {READY}", flush=True)
-        try:
-            reason = await asyncio.shield(host.stopped)
-        except asyncio.CancelledError:
-            if leaves is not None:
-                await host.leave(leaves, LEAVE_S)
-            raise
-    raise Refused(f"{host.place.client_id}: {reason}")
+    if wanted:
+        end_with_parent()
 
 
 class Plan(NamedTuple):
     """What ``foa up`` starts."""
 
     coordinators: int
-    index: int
+    indices: int
     agents: Sequence[Path]
     port: int | None
 
@@ -139,7 +122,7 @@ def up(
 async def _up(options: Options, loaded: Loaded, plan: Plan) -> None:
     from foa.nodes.federation import Federation
 
-    state = Path(loaded.settings.node.state_dir).absolute()
+    state = absolute(loaded.settings.node.state_dir)
     url = loaded.settings.broker.url
     changes: dict[str, Any] = {"node.state_dir": state}
     if plan.port is not None:
@@ -148,9 +131,14 @@ async def _up(options: Options, loaded: Loaded, plan: Plan) -> None:
     async with Federation(options.environment(changes), state / "logs", say) as federation:
         if plan.port is not None:
             await federation.start([broker_member(port)])
-        await federation.start([*node_members(plan.coordinators, plan.index), *agent_members(plan.agents)])
+        await federation.start([*node_members(plan.coordinators, plan.indices), *agent_members(plan.agents)])
         show_up(federation, url, state)
         await asyncio.get_running_loop().create_future()
+
+
+def absolute(folder: str) -> Path:
+    """Return `folder` from the root, for children and for people."""
+    return Path(folder).absolute()
 
 
 def show_up(federation: "Federation", url: str, state: Path) -> None:

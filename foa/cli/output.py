@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from foa.cli.ending import FAILED
 from foa.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _JSON: Final = "application/json"
 _SHOWN: Final = ("text/plain", "text/markdown", "text/csv", "text/tab-separated-values")
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Out = Annotated[Path | None, typer.Option(help="folder to write the results to")]
 
 
 def as_json(data: Any) -> None:
@@ -137,3 +139,23 @@ def result_data(result: "Result") -> dict[str, Any]:
 
     found: dict[str, Any] = json.loads(door.write(result))
     return {**found, "parts": msgspec.to_builtins(result.parts)}
+
+
+def to_stderr(line: str) -> None:
+    """Print a line that is no result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def outcome(result: "Result", out: Path | None, *, json_wanted: bool) -> None:
+    """Print a result; raise Exit(1) after one that is none."""
+    if json_wanted:
+        as_json(result_data(result))
+    if result.status != "done":
+        if not json_wanted:
+            typer.echo(f"foa: task {result.task} {result.status}: {result.code}: {result.reason}", err=True)
+        raise typer.Exit(FAILED)
+    if not json_wanted:
+        outputs(result, out)
+    elif out is not None:
+        for given in result.outputs:
+            write_atomically(out / file_name(given), given.value.body or b"")

@@ -59,7 +59,9 @@ def search(
     seen = {each.agent for each in candidates}
     candidates += [each for each in (found.refused[0] if found.refused else ()) if each.agent not in seen]
     if as_json or options.json:
-        output.as_json({"model": found.model, "partitions": len(found.covered), "candidates": list(map(_row, candidates))})
+        output.as_json(
+            {"model": found.model, "partitions": len(found.covered), "candidates": list(map(_row, candidates))}
+        )
     else:
         shown = candidates if explain else [each for each in candidates if not each.refused]
         show_candidates(shown, parts=explain)

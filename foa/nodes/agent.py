@@ -212,7 +212,8 @@ class AgentHost(Host):
 
     async def __aexit__(self, *exc: object) -> None:
         """Take nothing new, let what runs finish for a while, then say goodbye."""
-        self.driver.tell(announce.KEY, "leave")
+        if self.driver.online:
+            self.driver.tell(announce.KEY, "leave")
         await self.handling.finish(self._drain_s)
         await super().__aexit__(*exc)
         await self._runner.close()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from foa.wire.messages import Events, Result
 
 REFRESH_S: Final = 0.125
-_MARKS: Final = {"waiting": "·", "ready": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "–"}
+_MARKS: Final = {"waiting": "·", "ready": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "-"}
 _COLOURS: Final = {"running": "yellow", "done": "green", "failed": "red", "cancelled": "red"}
 
 

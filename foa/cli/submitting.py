@@ -1,0 +1,132 @@
+"""``foa task submit``: from words, files and demands to a task, and from its result to files and the terminal."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from foa.cli import output
+from foa.cli.ending import run_async
+from foa.cli.loading import QUIET, options_of
+from foa.errors import ConfigError
+
+if TYPE_CHECKING:
+    from foa.nodes.client import Outcome
+    from foa.settings import Settings
+    from foa.wire.records import Plan, Task
+
+SUBMIT_EXAMPLES: Final = """\b
+Examples:
+  foa task submit "Summarise this text" --input text=notes.txt
+  foa task submit "Profile this data and write a report" --input table=sales.csv --watch --out results
+  foa task submit "Translate this" --input text=a.bin:text/plain --budget 0.10 --policy eu-only
+  foa task submit "Quarterly figures" --plan plan.toml --no-wait --id figures-2026
+"""
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def submit(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(help="what is to be done, in plain words")],
+    inputs: Annotated[list[str] | None, typer.Option("--input", metavar="NAME=FILE[:TYPE]", help="an input")] = None,
+    plan: Annotated[Path | None, typer.Option(help="a plan of your own: .toml or .json")] = None,
+    budget: Annotated[float | None, typer.Option(help="what it may cost at most, in USD", min=0)] = None,
+    deadline: Annotated[str, typer.Option(help="how long it may take: 90s, 5m, 1h")] = "300s",
+    policy: Annotated[list[str] | None, typer.Option(help="a policy label every agent must hold")] = None,
+    skill: Annotated[list[str] | None, typer.Option(help="a skill the agent must have")] = None,
+    team: Annotated[int, typer.Option(help="agents on each subtask; 0: as the matching decides", min=0, max=16)] = 0,
+    prefer: Annotated[
+        Literal["balanced", "cost", "quality", "latency"], typer.Option(help="what matters more")
+    ] = "balanced",
+    ident: Annotated[str, typer.Option("--id", help="its id; the same id again is the same task")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the result")] = True,
+    watch: Annotated[bool, typer.Option("--watch", help="show the plan as it moves")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="watch in lines, not as a tree")] = False,
+    out: output.Out = None,
+    as_json: output.Json = False,
+) -> None:
+    """Submit a task, wait for its result, and print it."""
+    options = options_of(ctx)
+    settings = options.load(QUIET).settings
+    task = checked_task(
+        text,
+        id=ident,
+        inputs=dict(output.read_input(each) for each in inputs or ()),
+        plan=None if plan is None else read_plan(plan),
+        budget=budget,
+        deadline_s=seconds(deadline),
+        policies=policy or (),
+        skills=skill or (),
+        team=team,
+        prefer=prefer,
+    )
+    if not wait:
+        run_async(_hand_in(settings, task))
+        output.as_json({"id": task.id, "status": "accepted"}) if as_json or options.json else print(task.id)
+        return
+    outcome = run_async(_see_through(settings, task, watch=watch, plain=plain))
+    output.outcome(outcome.result, out, json_wanted=as_json or options.json)
+
+
+def checked_task(text: str, **demands: Any) -> "Task":
+    """Return a task that every peer will read; ConfigError names what its types refuse."""
+    import msgspec
+
+    from foa.nodes.client import task_of
+    from foa.wire.records import Task
+
+    if not text.strip():
+        raise ConfigError("TEXT is empty; say what is to be done")
+    try:
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(task_of(text, **demands)), type=Task)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise ConfigError(f"the task cannot be sent: {error}") from error
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that ``90``, ``90s``, ``5m`` or ``1h`` are; ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
+    if match is None:
+        raise ConfigError(f"--deadline {text}: must be a number and a unit, such as 90s, 5m or 1h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def read_plan(path: Path) -> "Plan":
+    """Return the plan in a TOML or JSON file; ConfigError names the file, the key, the value and the mend."""
+    import json
+
+    from foa.core.dag import planfile
+
+    try:
+        body = path.read_text(encoding="utf-8")
+        document = json.loads(body) if path.suffix == ".json" else tomllib.loads(body)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--plan {path}: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"--plan {path}: must hold a table with a list called subtask")
+    try:
+        return planfile.read(document)
+    except ConfigError as error:
+        raise ConfigError(f"--plan {path}: {error}") from error
+
+
+async def _hand_in(settings: "Settings", task: "Task") -> None:
+    from foa.nodes.client import Client
+
+    async with Client(settings) as client:
+        await client.send(task).accepted()
+
+
+async def _see_through(settings: "Settings", task: "Task", *, watch: bool, plain: bool) -> "Outcome":
+    from foa.cli.watching import screen
+    from foa.cli.watching.picture import Picture
+    from foa.nodes.client import Client
+
+    async with Client(settings) as client:
+        submitted = client.send(task, watch=watch)
+        if not watch:
+            return await submitted.result()
+        async with screen.viewing(Picture(task.id, task.text), plain=plain, write=output.to_stderr) as view:
+            return await screen.watch(submitted, view)
