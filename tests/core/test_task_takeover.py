@@ -1,0 +1,222 @@
+"""Tasks that change hands: what an heir remembers, how it goes on, and whose result counts."""
+
+from msgspec.structs import replace
+
+from foa.core import effects as fx
+from foa.core.effects import Key
+from foa.core.machines.task.machine import MAX_RESTORED
+from foa.core.machines.task.state import Ended, Shadow
+from foa.core.routing.ownership import Forget, Lost, Opened
+from foa.wire.ids import Epoch
+from foa.wire.messages import Accepted, Award, Cancel, Result, Settled, State, Submit, Taken
+from foa.wire.records import Plan, Subtask
+from tests.core.task_bench import E1, E2, REPLY, Bench, chain, done, failed, hit, sent, taken, task
+
+
+def owner_of(bench: Bench, **changes: object) -> tuple[State, list[Award]]:
+    """Run the task at its first owner; return the last snapshot it published and its awards."""
+    effects = bench.submit(task(**changes))
+    return sent(effects, State)[-1], sent(effects, Award)
+
+
+def heir_of(bench: Bench, snapshot: State) -> Bench:
+    heir = Bench(*bench.hits)
+    told = heir.received("state", snapshot)
+    heir.feed(fx.Told(Key("ownership"), Opened(heir.partition, None, told)))
+    return heir
+
+
+def test_an_heir_goes_on_from_the_snapshot_and_awards_nothing_twice() -> None:
+    owner = Bench(hit("a1"))
+    snapshot, (award,) = owner_of(owner)
+    heir = heir_of(owner, snapshot)
+    effects = heir.become_owner()
+    assert sent(effects, Award) == []
+    assert sent(effects, State)[0].epoch == E2
+    assert sent(effects, Accepted) == [Accepted("t1", E2)]
+    result = sent(heir.answer(done(award)), Result)[0]
+    assert (result.status, result.epoch) == ("done", E2)
+
+
+def test_an_heir_hears_the_answers_that_came_while_nobody_owned_it() -> None:
+    owner = Bench(hit("a1"))
+    snapshot, (first,) = owner_of(owner, plan=chain(), text="")
+    heir = heir_of(owner, snapshot)
+    heir.answer(taken(first))
+    heir.answer(done(first, "one"))
+    (second,) = sent(heir.become_owner(), Award)
+    assert second.subtask.id == "b"
+    assert [given.value.body for given in second.inputs] == [b"one"]
+
+
+def test_an_heir_with_the_submission_alone_begins_anew() -> None:
+    heir = Bench(hit("a1"))
+    opened = Opened(heir.partition, None, heir.received("submit", Submit(task()), reply_to=REPLY))
+    assert sent(heir.feed(fx.Told(Key("ownership"), opened)), Award) == []
+    effects = heir.become_owner()
+    assert [award.epoch for award in sent(effects, Award)] == [E2]
+
+
+def test_an_heir_takes_a_silent_seat_for_dead_after_a_lease() -> None:
+    owner = Bench(hit("a1"), hit("a2"))
+    snapshot, (award,) = owner_of(owner)
+    heir = heir_of(owner, snapshot)
+    heir.become_owner()
+    (second,) = sent(heir.elapse(f"lease:{award.award}"), Award)
+    assert second.agent != award.agent
+
+
+def test_an_answer_to_an_award_the_heir_never_heard_of_counts_by_its_key() -> None:
+    owner = Bench(hit("a1"))
+    before = sent(owner.submit(task(), answer=False), State)[-1]
+    (award,) = sent(owner.feed(owner.found(owner.asked.pop())), Award)
+    heir = Bench()
+    heir.feed(fx.Told(Key("ownership"), Opened(heir.partition, None, heir.received("state", before))))
+    heir.become_owner()
+    assert sent(heir.answer(done(award)), Result)[0].status == "done"
+
+
+def test_once_that_ran_when_its_owner_died_is_not_repeated_by_the_heir() -> None:
+    owner = Bench(hit("o1", effects="once"), hit("o2", effects="once"))
+    snapshot, _ = owner_of(owner, plan=Plan((Subtask("pay", "pay"),)), text="")
+    heir = heir_of(owner, snapshot)
+    heir.become_owner()
+    (lease,) = [timer for timer in heir.timers if timer.startswith("lease:")]
+    assert "consent" in sent(heir.elapse(lease), Result)[0].reason
+
+
+def test_a_cancel_heard_by_the_heir_ends_the_task() -> None:
+    owner = Bench(hit("a1"))
+    heir = heir_of(owner, owner_of(owner)[0])
+    heir.feed(heir.received("cancel", Cancel("t1", "enough")))
+    assert sent(heir.become_owner(), Result)[0].status == "cancelled"
+
+
+def test_a_cancel_that_overtakes_its_submission_is_not_lost() -> None:
+    bench = Bench(hit("a1"))
+    cancel = bench.received("cancel", Cancel("t1", "enough"))
+    bench.feed(fx.Told(Key("ownership"), Opened(bench.partition, E1, cancel)))
+    assert not bench.retired
+    effects = bench.feed(bench.received("submit", Submit(task()), reply_to=REPLY))
+    assert sent(effects, Result)[0].status == "cancelled"
+
+
+def test_an_owner_that_only_remembered_begins_when_the_submission_comes() -> None:
+    """It was heir and heard answers of a task it knows nothing else of; then it became owner."""
+    bench = Bench(hit("a1"))
+    stray = Taken("x.1.1.0", "t1", "acme/tools/a1")
+    bench.feed(fx.Told(Key("ownership"), Opened(bench.partition, None, bench.received("answer", stray))))
+    bench.become_owner()
+    assert sent(bench.feed(bench.received("submit", Submit(task()), reply_to=REPLY)), Award)
+
+
+def test_an_answer_nobody_can_place_is_settled_so_that_it_ends() -> None:
+    owner = Bench(hit("a1"))
+    (award,) = owner_of(owner)[1]
+    other = Bench()
+    effects = other.feed(fx.Told(Key("ownership"), Opened(other.partition, E2, other.received("answer", done(award)))))
+    assert [(one.award, one.used) for one in sent(effects, Settled)] == [(award.award, False)]
+    assert other.retired
+
+
+def test_who_lost_the_partition_steps_back_and_forgets_in_time() -> None:
+    owner = Bench(hit("a1"))
+    (award,) = owner_of(owner)[1]
+    owner.feed(fx.Told(Key("ownership"), Lost(owner.partition)))
+    assert isinstance(owner.state, Shadow)
+    assert list(owner.timers) == ["forget"]
+    assert sent(owner.answer(failed(award)), Award) == []
+    owner.elapse("forget")
+    assert owner.retired
+
+
+def test_who_steps_back_and_comes_back_goes_on() -> None:
+    owner = Bench(hit("a1"))
+    (award,) = owner_of(owner)[1]
+    owner.feed(fx.Told(Key("ownership"), Lost(owner.partition)))
+    owner.answer(done(award))
+    assert sent(owner.become_owner(Epoch(3, "c1")), Result)[0].status == "done"
+
+
+# --- whose result counts ----------------------------------------------------------------------------------
+
+
+def result_of(status: str, epoch: Epoch) -> Result:
+    return Result("t1", status, epoch)  # type: ignore[arg-type]
+
+
+def test_another_owners_result_ends_a_running_task_quietly() -> None:
+    owner = Bench(hit("a1"))
+    owner_of(owner)
+    theirs = result_of("done", E2)
+    effects = owner.feed(owner.received("result", theirs))
+    assert owner.ended.result == theirs
+    assert sent(effects, Result) == []
+    assert REPLY not in [one.topic for one in effects if isinstance(one, fx.Publish)]
+
+
+def test_what_is_read_back_first_is_final_and_restored_when_overwritten() -> None:
+    bench = Bench(hit("a1"))
+    (award,) = owner_of(bench)[1]
+    mine, _ = sent(bench.answer(done(award)), Result)
+    bench.feed(bench.received("result", mine))
+    assert sent(bench.feed(bench.received("result", result_of("failed", E2))), Result) == [mine]
+
+
+def test_who_reads_anothers_result_before_its_own_adopts_it() -> None:
+    bench = Bench(hit("a1"))
+    (award,) = owner_of(bench)[1]
+    bench.answer(done(award))
+    theirs = result_of("failed", E2)
+    effects = bench.feed(bench.received("result", theirs))
+    assert bench.ended == Ended(bench.partition, theirs, confirmed=True, restored=1)
+    assert sent(effects, Result) == [theirs]
+    assert fx.Persist(theirs) in effects
+
+
+def test_two_who_both_believe_to_be_first_do_not_quarrel_for_ever() -> None:
+    one, other = Ended(0, result_of("done", E1), confirmed=True), Ended(0, result_of("failed", E2), confirmed=True)
+    benches = (Bench(), Bench())
+    benches[0].state, benches[1].state = one, other
+    said, turns = [other.result], 0
+    while said:
+        said = sent(benches[turns % 2].feed(benches[0].received("result", said[0])), Result)
+        turns += 1
+    assert turns <= 2 * MAX_RESTORED + 1
+
+
+def test_a_result_decided_but_never_said_is_said_after_the_restart() -> None:
+    mine = result_of("done", E1)
+    bench = Bench()
+    bench.feed(fx.Restored(mine))
+    assert sent(bench.become_owner(), Result) == [mine]
+    bench.feed(bench.received("result", mine))
+    assert sent(bench.become_owner(Epoch(3, "c1")), Result) == []
+
+
+def test_a_result_from_an_earlier_life_yields_to_what_stands_at_the_broker() -> None:
+    bench = Bench()
+    bench.feed(fx.Restored(result_of("done", E1)))
+    theirs = result_of("failed", E2)
+    bench.feed(bench.received("result", theirs))
+    assert bench.ended.result == theirs
+
+
+def test_a_snapshot_from_an_earlier_life_is_older_than_the_heirs() -> None:
+    owner = Bench(hit("a1"))
+    snapshot, (award,) = owner_of(owner)
+    again = Bench(hit("a1"))
+    again.feed(fx.Restored(snapshot))
+    newer = replace(snapshot, epoch=E2, seq=1, work=tuple(replace(one, attempt=2, seats=()) for one in snapshot.work))
+    again.feed(again.received("state", newer))
+    assert isinstance(again.state, Shadow)
+    assert again.state.snapshot == newer
+    again.become_owner(Epoch(3, "c1"))
+    assert again.live.works[award.subtask.id].attempt == 2
+
+
+def test_what_is_unknown_and_late_leaves_nothing_behind() -> None:
+    for event in (fx.Delivered("accept", 0), fx.Told(Key("memory"), Forget()), fx.Elapsed("relook")):
+        bench = Bench()
+        bench.feed(event)
+        assert bench.retired, event
