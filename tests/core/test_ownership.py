@@ -1,0 +1,244 @@
+"""Who owns which partition: coordinators on a tiny retained bus, and single steps where the order matters."""
+
+from random import Random
+
+from foa.core import effects as fx
+from foa.core.effects import Effect, Event
+from foa.core.machines import ownership
+from foa.core.machines.ownership import Rules, State, owned, step
+from foa.core.routing.ownership import Holds, Lost, Opened
+from foa.core.routing.rendezvous import order
+from foa.wire.ids import Epoch, partition_of
+from foa.wire.messages import Blob, Cancel, Dead, Own, Presence, Rejected, Submit
+from foa.wire.records import Task
+from foa.wire.topics import Topic, Topics
+
+TOPICS = Topics("foa/v1", 8)
+RULES = Rules(refresh_s=10.0, settle_s=0.25, reclaim_s=1.0)
+
+
+class Node:
+    """One ownership machine; frames it publishes are kept until `take`."""
+
+    def __init__(self, name: str, birth: int = 1, now: float = 0.0) -> None:
+        self.state = State(name, birth, TOPICS, RULES)
+        self.now = now
+        self.sent: list[fx.Publish] = []
+        self.told: list[object] = []
+        self.timers: dict[str, float] = {}
+
+    def feed(self, event: Event) -> list[Effect]:
+        self.state, effects = step(self.state, event, self.now, Random(1))
+        for effect in effects:
+            match effect:
+                case fx.Publish():
+                    self.sent.append(effect)
+                case fx.TellAll(_, message) | fx.Tell(_, message):
+                    self.told.append(message)
+                case fx.Wake(timer, at):
+                    self.timers[timer] = at
+        return effects
+
+    def take(self) -> list[fx.Publish]:
+        said, self.sent = self.sent, []
+        return said
+
+    def hear(self, frame: fx.Publish) -> list[Effect]:
+        topic = TOPICS.parse(frame.topic)
+        return self.feed(fx.Cleared(topic) if frame.message is None else fx.Received(topic, frame.message))
+
+    def elapse(self, timer: str) -> list[Effect]:
+        self.now = max(self.now, self.timers.pop(timer))
+        return self.feed(fx.Elapsed(timer))
+
+    @property
+    def owns(self) -> list[int]:
+        return [p for p in range(TOPICS.partitions) if owned(self.state, p) is not None]
+
+
+def exchange(*nodes: Node) -> None:
+    """Bring every frame to every node, its author too, until all is said."""
+    while any(node.sent for node in nodes):
+        for frame in [frame for node in nodes for frame in node.take()]:
+            for node in nodes:
+                node.hear(frame)
+
+
+def settled(*names: str) -> list[Node]:
+    nodes = [Node(name) for name in names]
+    for node in nodes:
+        node.feed(fx.Online(resumed=False))
+    exchange(*nodes)
+    for node in nodes:
+        node.elapse("settle")
+    exchange(*nodes)
+    return nodes
+
+
+def firsts(name: str, *names: str) -> list[int]:
+    return [p for p in range(TOPICS.partitions) if order(p, names)[0] == name]
+
+
+def test_every_partition_has_the_owner_whom_the_rendezvous_puts_first() -> None:
+    nodes = settled("c1", "c2", "c3")
+    for node in nodes:
+        assert node.owns == firsts(node.state.node, "c1", "c2", "c3")
+
+
+def test_a_claim_counts_only_once_it_is_read_back() -> None:
+    node = Node("c1")
+    node.feed(fx.Online(resumed=False))
+    node.elapse("settle")
+    assert node.owns == []
+    claims = [frame for frame in node.take() if isinstance(frame.message, Own)]
+    assert len(claims) == TOPICS.partitions
+    node.hear(claims[3])
+    assert node.owns == [3]
+    assert Holds(3, Epoch(1, "c1")) in node.told
+
+
+def test_a_claim_never_read_back_is_said_again() -> None:
+    node = Node("c1")
+    node.feed(fx.Online(resumed=False))
+    node.elapse("settle")
+    node.take()
+    node.elapse("reclaim")
+    assert sum(isinstance(frame.message, Own) for frame in node.take()) == TOPICS.partitions
+
+
+def test_the_heir_claims_above_when_the_owner_dies() -> None:
+    one, other = settled("c1", "c2")
+    lost = one.owns
+    other.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
+    exchange(other)
+    assert other.owns == list(range(TOPICS.partitions))
+    assert {other.state.claims[p].n for p in lost} == {2}
+
+
+def test_the_late_will_of_an_old_life_means_nothing() -> None:
+    one, other = settled("c1", "c2")
+    again = Presence("c1", "coordinator", 5)
+    other.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), again))
+    other.take()
+    other.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
+    assert other.state.peers["c1"] == again
+    assert other.sent == []
+    assert one.owns
+
+
+def test_our_own_will_is_answered_with_our_presence() -> None:
+    (node,) = settled("c1")
+    node.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
+    assert [frame.message.alive for frame in node.take() if isinstance(frame.message, Presence)] == [True]
+    node.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 0, alive=False)))
+    assert node.take() == []
+
+
+def test_a_higher_claim_ends_ownership_and_who_is_still_first_claims_above() -> None:
+    one, _ = settled("c1", "c2")
+    partition = one.owns[0]
+    higher = fx.Publish(TOPICS.own(partition), Own(partition, Epoch(7, "c2")))
+    one.hear(higher)
+    assert partition not in one.owns
+    assert Lost(partition) in one.told
+    one.elapse("reclaim")
+    claims = {frame.message.epoch for frame in one.take() if isinstance(frame.message, Own)}
+    assert claims == {Epoch(8, "c1")}
+
+
+def test_a_lower_claim_is_answered_with_the_highest() -> None:
+    one, _ = settled("c1", "c2")
+    partition = one.owns[0]
+    one.hear(fx.Publish(TOPICS.own(partition), Own(partition, Epoch(0, "c2"))))
+    assert [frame.message for frame in one.take()] == [Own(partition, one.state.claims[partition])]
+
+
+def test_who_restarts_claims_above_its_own_earlier_life() -> None:
+    again = Node("c1", birth=2)
+    again.feed(fx.Online(resumed=True))
+    again.hear(fx.Publish(TOPICS.own(3), Own(3, Epoch(5, "c1"))))
+    assert again.owns == []
+    again.elapse("settle")
+    exchange(again)
+    assert again.state.claims[3] == Epoch(6, "c1")
+
+
+def test_a_silent_peer_is_dead_after_three_terms_but_not_by_our_own_absence() -> None:
+    one, other = settled("c1", "c2")
+    del other
+    one.now = 31.0
+    one.feed(fx.Offline())
+    one.elapse("refresh")
+    assert "c2" in one.state.peers, "offline, its silence says nothing"
+    one.feed(fx.Online(resumed=True))
+    one.now += 29.0
+    one.timers["refresh"] = one.now
+    one.elapse("refresh")
+    assert "c2" in one.state.peers
+    one.now += 2.0
+    one.timers["refresh"] = one.now
+    one.elapse("refresh")
+    exchange(one)
+    assert one.owns == list(range(TOPICS.partitions))
+
+
+def test_who_leaves_is_ranked_no_more_and_serves_until_others_have_claimed() -> None:
+    one, other = settled("c1", "c2")
+    had = one.owns
+    one.feed(fx.Told(ownership.KEY, "leave"))
+    assert one.owns == had
+    exchange(one, other)
+    assert one.owns == []
+    assert other.owns == list(range(TOPICS.partitions))
+
+
+def test_frames_of_unknown_tasks_are_for_the_owner_and_the_heir_alone() -> None:
+    one, other = settled("c1", "c2")
+    third = Node("c3")
+    partition = one.owns[0]
+    received = fx.Received(Topic("cancel", partition, "t1"), Cancel("t1"))
+    for node, expected in ((one, one.state.claims[partition]), (other, None)):
+        (tell,) = node.feed(received)
+        assert isinstance(tell, fx.Tell)
+        assert tell.message == Opened(partition, expected, received)
+    assert third.feed(received) == []
+
+
+# --- the door ---------------------------------------------------------------------------------------------
+
+
+def at_the_door(node: Node, document: bytes, reply_to: str = "") -> list[fx.Publish]:
+    node.feed(fx.Received(Topic("door"), Blob(document), reply_to=reply_to))
+    return node.take()
+
+
+def test_a_document_with_an_id_becomes_a_submission_by_owner_and_heir() -> None:
+    nodes = settled("c1", "c2", "c3")
+    said = [frame for node in nodes for frame in at_the_door(node, b'{"id": "t9", "text": "echo this"}')]
+    partition = partition_of("t9", TOPICS.partitions)
+    assert [frame.topic for frame in said] == [TOPICS.task(partition, "t9", "submit")] * 2
+    assert {frame.reply_to for frame in said} == {TOPICS("tasks/t9/result")}
+    submit = said[0].message
+    assert isinstance(submit, Submit)
+    assert isinstance(submit.task, Task)
+    assert submit.task.format == "json"
+
+
+def test_a_document_without_an_id_needs_a_reply_topic() -> None:
+    (node,) = settled("c1")
+    (letter,) = at_the_door(node, b'{"text": "echo this"}')
+    assert isinstance(letter.message, Dead)
+    (submission,) = at_the_door(node, b'{"text": "echo this"}', reply_to="somewhere/else")
+    assert isinstance(submission.message, Submit)
+    assert submission.reply_to == "somewhere/else"
+
+
+def test_a_document_that_cannot_be_read_is_refused_once_in_all() -> None:
+    nodes = settled("c1", "c2", "c3")
+    said = [frame for node in nodes for frame in at_the_door(node, b"{]", reply_to="who/asked")]
+    assert sum(isinstance(frame.message, Dead) for frame in said) == 1
+    replies = [frame for frame in said if frame.topic == "who/asked"]
+    assert len(replies) == 1
+    assert isinstance(replies[0].message, bytes)
+    assert b"rejected" in replies[0].message.lower() or b"reason" in replies[0].message
+    assert not any(isinstance(frame.message, Rejected) for frame in said)
