@@ -45,7 +45,8 @@ class Offline(NamedTuple):
 class Received(NamedTuple):
     """A message arrived. ``retained``: it was stored, sent because we subscribed.
 
-    What is JSON on the wire (cards, the door) arrives as a `Blob` of its bytes, still to be parsed.
+    What is JSON on the wire (cards, the door) arrives as a `Blob` of its bytes, still to be parsed. ``expiry_s`` is
+    what the broker says is left of the message's life: how old a retained one is shows in that.
     """
 
     topic: Topic
@@ -54,6 +55,7 @@ class Received(NamedTuple):
     retained: bool = False
     reply_to: str = ""
     correlation: bytes = b""
+    expiry_s: int | None = None
 
 
 class Cleared(NamedTuple):

@@ -26,6 +26,7 @@ def event_of(frame: Frame, topics: Topics) -> fx.Received | fx.Cleared:
         frame.retain,
         frame.response_topic or "",
         frame.correlation or b"",
+        frame.expiry_s,
     )
 
 

@@ -16,7 +16,7 @@ MAX_CANDIDATES: Final = 64
 """What a `Decision` may list; the worst refused ones are left out first."""
 
 AUTO_TEAM: Final = 3
-TEAM_RATIO: Final = 0.75
+TEAM_RATIO: Final = 0.5
 """A team formed by itself has at most 3 members, each with at least this share of the best score."""
 
 

@@ -117,7 +117,7 @@ def _declined(
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"declined: {message.code}: {message.reason}"[:500])
     work = _with_seat(work, closed)
     state, effects = _closed(put(live, work), work, context, now, blame=message.code != "busy", attempt_lost=False)
-    return state, [fx.Sleep(f"lease:{seat.award}"), *effects, tell(live, context, said)]
+    return state, [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *effects]
 
 
 def _failed(
@@ -135,7 +135,7 @@ def _failed(
         state, effects = fail(put(live, work), context, now, "agent-failed", reason)
         return state, [sleep, told, *effects]
     state, effects = _closed(put(live, work), work, context, now)
-    return state, [sleep, *effects, told]
+    return state, [sleep, told, *effects]
 
 
 def _others_may_try(message: Failed) -> bool:
@@ -154,7 +154,7 @@ def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskSt
                 effects = withdrawals(live, context, [msgspec.structs.replace(work, seats=(seat,))], LEASE_LOST)
                 after = _with_seat(work, closed)
                 state, more = _closed(put(live, after), after, context, now)
-                return state, [*effects, *more, tell(live, context, said)]
+                return state, [*effects, tell(live, context, said), *more]
     return live, []
 
 
@@ -176,7 +176,7 @@ def _done(
     work = _with_seat(work, done)
     said = note(live, now, "done", work.id, seat.agent)
     state, more = _closed(put(live, work), work, context, now)
-    return state, [*effects, *blobs, *more, tell(live, context, said)]
+    return state, [*effects, *blobs, tell(live, context, said), *more]
 
 
 def _closed(

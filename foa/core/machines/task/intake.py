@@ -18,6 +18,7 @@ from foa.core.machines.task.state import (
     Shadow,
     TaskState,
     answer_to,
+    made_at,
     note,
     reply,
     resumed,
@@ -29,16 +30,16 @@ from foa.wire.messages import Accepted, Cancel, Declined, Done, Failed, Rejected
 from foa.wire.records import Task
 
 
-def remember(shadow: Shadow, received: fx.Received) -> Shadow | Ended:
+def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ended:
     """Keep what an heir would go on from; a result seen ends the task here too."""
     replace = msgspec.structs.replace
     match received.message:
         case Submit() if shadow.submit is None:
-            return replace(shadow, submit=received)
+            return replace(shadow, submit=received, since=shadow.since or now)
         case State() as seen if shadow.snapshot is None or _order(seen) > _order(shadow.snapshot):
             running = {seat.award for work in seen.work for seat in work.seats if seat.phase == "running"}
             kept = tuple(answer for answer in shadow.answers if answer.award in running)
-            return replace(shadow, snapshot=seen, answers=kept)
+            return replace(shadow, snapshot=seen, answers=kept, since=made_at(seen, received.expiry_s, now))
         case Done() | Failed() | Declined() | Taken() as answer:
             return replace(shadow, answers=(*shadow.answers, answer)[-MAX_SHADOW_ANSWERS:])
         case Cancel() as cancel:
@@ -59,25 +60,25 @@ def _order(seen: State) -> tuple[Epoch, int]:
 
 
 def submitted(
-    partition: int, received: fx.Received, epoch: Epoch, context: Context, now: float
+    shadow: Shadow, received: fx.Received, epoch: Epoch, context: Context, now: float
 ) -> tuple[TaskState, list[Effect]]:
     """Take a new task: make it durable, tell the submitter once it is, and look for agents meanwhile."""
     message = received.message
     assert isinstance(message, Submit)
     task = message.task
-    refusal = _refusal(task, partition, received, context)
+    refusal = _refusal(task, shadow.partition, received, context)
     if refusal:
         code, reason = refusal
         rejected = Rejected(task.id, code, reason[:500])
         to = Reply(received.reply_to, received.correlation, task)
         told = [answer_to(to, rejected, context)] if received.reply_to else []
-        return Shadow(partition), [*told, fx.Retire(), fx.Measure("foa_tasks_rejected_total", label=code)]
+        return Shadow(shadow.partition), [*told, fx.Retire(), fx.Measure("foa_tasks_rejected_total", label=code)]
     live = Live(
-        partition,
+        shadow.partition,
         epoch,
         task,
-        now,
-        now + task.deadline_ms / 1000,
+        shadow.since,
+        shadow.since + task.deadline_ms / 1000,
         reply_to=received.reply_to,
         correlation=received.correlation,
         trace=received.envelope.trace_parent or "",
@@ -133,9 +134,9 @@ def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tup
     if shadow.snapshot is None:
         if shadow.submit is None:
             return shadow, []
-        state, effects = submitted(shadow.partition, shadow.submit, epoch, context, now)
+        state, effects = submitted(shadow, shadow.submit, epoch, context, now)
     else:
-        state, effects = _resume(resumed(shadow.partition, shadow.snapshot, epoch, now), context, now)
+        state, effects = _resume(resumed(shadow.partition, shadow.snapshot, epoch, shadow.since), context, now)
     if shadow.cancel is not None and isinstance(state, Live):
         state, more = fail(state, context, now, "cancelled", shadow.cancel.reason, "cancelled")
         effects = effects + more

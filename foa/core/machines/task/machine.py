@@ -75,7 +75,7 @@ def _remembered(
     context: Context, state: Shadow, received: fx.Received, now: float
 ) -> tuple[Shadow | Ended, list[Effect]]:
     """Keep what an heir needs, until the task is over and a while longer."""
-    after = remember(state, received)
+    after = remember(state, received, now)
     if isinstance(after, Ended):
         return after, [fx.Sleep("forget"), *_remind(context)]
     return after, [_forgetting(context, after, now)]

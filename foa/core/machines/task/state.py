@@ -68,11 +68,13 @@ class Context(msgspec.Struct, frozen=True):
 class Shadow(msgspec.Struct, frozen=True):
     """A task that somebody else works on, or nobody yet: what an heir would go on from.
 
-    ``epoch`` is ours if we own its partition and only lack the task itself.
+    ``epoch`` is ours if we own its partition and only lack the task itself; ``since`` is when, by our clock, the
+    snapshot was made or the submission came.
     """
 
     partition: int
     epoch: Epoch | None = None
+    since: float = 0.0
     submit: fx.Received | None = None
     snapshot: State | None = None
     answers: tuple[AnswerMessage, ...] = ()
@@ -153,7 +155,16 @@ def left_ms(live: Live, now: float) -> int:
 
 def expiry_s(live: Live, now: float) -> int:
     """Return for how long the broker should keep what belongs to this task."""
-    return left_ms(live, now) // 1000 + live.task.retention_s + 1
+    return _kept_s(left_ms(live, now), live.task)
+
+
+def _kept_s(left: int, task: Task) -> int:
+    return left // 1000 + task.retention_s + 1
+
+
+def made_at(seen: State, expiry: int | None, now: float) -> float:
+    """Return when a snapshot was made, by our clock: the broker counts its expiry down, no clock is compared."""
+    return now if expiry is None else now - max(0, _kept_s(seen.left_ms, seen.task) - expiry)
 
 
 def put(live: Live, work: Work) -> Live:
@@ -180,14 +191,17 @@ def snapshot(live: Live, now: float) -> State:
     )
 
 
-def resumed(partition: int, seen: State, epoch: Epoch, now: float) -> Live:
-    """Return the task as an heir goes on with it under `epoch`; a task without a plan is planned anew."""
+def resumed(partition: int, seen: State, epoch: Epoch, since: float) -> Live:
+    """Return the task as an heir goes on with it under `epoch`; a task without a plan is planned anew.
+
+    `since` is when the snapshot was made: deadlines do not move because an owner died.
+    """
     return Live(
         partition,
         epoch,
         seen.task,
-        now - seen.ms / 1000,
-        now + seen.left_ms / 1000,
+        since - seen.ms / 1000,
+        since + seen.left_ms / 1000,
         "running" if seen.plan is not None else "finding",
         seen.seq,
         seen.spent,
