@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from foa.adapters.handlers import Assignment, Handler, agent
     from foa.adapters.values import Outputs, Type
     from foa.cli.scripts import run, submit
+    from foa.core.dag.planfile import clauses
     from foa.core.vcv.profile import Skill, Spec
     from foa.errors import BusError, ConfigError, Decline, FoaError, Retry, TaskError
     from foa.nodes.client import Client, Outcome
@@ -35,6 +36,7 @@ _WHERE = {
     "Type": "foa.adapters.values",
     "Value": "foa.wire.records",
     "agent": "foa.adapters.handlers",
+    "clauses": "foa.core.dag.planfile",
     "run": "foa.cli.scripts",
     "submit": "foa.cli.scripts",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "Type",
     "Value",
     "agent",
+    "clauses",
     "run",
     "submit",
 ]

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from foa.core.dag.clauses import propose
 from foa.core.dag.plan import check
 from foa.errors import ConfigError
 from foa.wire.records import Edge, Plan, Subtask
@@ -40,6 +41,23 @@ def read(document: Mapping[str, Any]) -> Plan:
         subtasks.append(subtask)
         edges.extend((before, subtask.id) for before in after)
     return _checked(Plan(tuple(subtasks), tuple(edges), origin=("file",)))
+
+
+def write(plan: Plan) -> dict[str, Any]:
+    """Return the document that `read` makes this plan of; what has its default is left out."""
+    before: dict[str, list[str]] = {}
+    for first, second in plan.edges:
+        before.setdefault(second, []).append(first)
+    tables: list[dict[str, Any]] = []
+    for subtask in plan.subtasks:
+        table: dict[str, Any] = msgspec.to_builtins(subtask)
+        tables.append(table | ({"after": sorted(before[subtask.id])} if subtask.id in before else {}))
+    return {"subtask": tables}
+
+
+def clauses(text: str) -> dict[str, Any]:
+    """Return the plan document of the *clauses* planner for `text`: a start for planners of your own."""
+    return write(propose(text))
 
 
 def _subtask(table: Any, number: int) -> tuple[Subtask, list[str]]:
