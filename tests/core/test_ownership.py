@@ -45,6 +45,7 @@ class Node:
 
     def hear(self, frame: fx.Publish) -> list[Effect]:
         topic = TOPICS.parse(frame.topic)
+        assert not isinstance(frame.message, bytes)
         return self.feed(fx.Cleared(topic) if frame.message is None else fx.Received(topic, frame.message))
 
     def elapse(self, timer: str) -> list[Effect]:

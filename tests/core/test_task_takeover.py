@@ -1,5 +1,7 @@
 """Tasks that change hands: what an heir remembers, how it goes on, and whose result counts."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from foa.core import effects as fx
@@ -13,7 +15,7 @@ from foa.wire.records import Plan, Subtask
 from tests.core.task_bench import E1, E2, REPLY, Bench, chain, done, failed, hit, sent, taken, task
 
 
-def owner_of(bench: Bench, **changes: object) -> tuple[State, list[Award]]:
+def owner_of(bench: Bench, **changes: Any) -> tuple[State, list[Award]]:
     """Run the task at its first owner; return the last snapshot it published and its awards."""
     effects = bench.submit(task(**changes))
     return sent(effects, State)[-1], sent(effects, Award)

@@ -1,0 +1,192 @@
+"""The submitter's machine: sends until it is kept, looks where the reply is lost, reads bodies, leaves nothing."""
+
+from random import Random
+from typing import Any
+
+from foa.core import effects as fx
+from foa.core.dag.blobs import Fetch, Fetched, store
+from foa.core.effects import Effect, Event, Key
+from foa.core.machines import client
+from foa.core.machines.client import Abandon, Collect, Context, Desk, Enough, Follow, Idle, Question, Report, Submission
+from foa.core.routing.exchange import Answer, Asked
+from foa.wire.ids import Epoch, partition_of
+from foa.wire.messages import Accepted, Ask, Cancel, Events, Rejected, Result, Submit
+from foa.wire.records import Given, Note, Query, Task, Value
+from foa.wire.topics import Topic, Topics
+
+TOPICS = Topics("foa/v1", 4)
+E1 = Epoch(1, "c1")
+TASK = Task("t1", "echo this")
+PLACE = f"task/{partition_of('t1', 4)}/t1/"
+
+
+class Submitter:
+    def __init__(self) -> None:
+        self.context = Context(TOPICS, "u1", inline_bytes=64, chunk_bytes=1024)
+        self.state: Any = Idle("t1")
+        self.now = 0.0
+        self.retired = False
+
+    def feed(self, event: Event) -> list[Effect]:
+        self.state, effects = client.task_step(self.context, self.state, event, self.now, Random(0))
+        self.retired = self.retired or fx.Retire() in effects
+        return effects
+
+    def tell(self, message: Any) -> list[Effect]:
+        return self.feed(fx.Told(Key("shell"), message))
+
+    def hear(self, message: Any) -> list[Effect]:
+        return self.feed(fx.Received(Topic("reply", node="u1", name="task"), message))
+
+
+def published(effects: list[Effect]) -> list[fx.Publish]:
+    return [one for one in effects if isinstance(one, fx.Publish)]
+
+
+def reports(effects: list[Effect]) -> list[tuple[str, Any]]:
+    return [
+        (one.argument.kind, one.argument.value)
+        for one in effects
+        if isinstance(one, fx.Request) and isinstance(one.argument, Report)
+    ]
+
+
+def patterns(effects: list[Effect], kind: type[fx.Subscribe | fx.Unsubscribe] = fx.Subscribe) -> list[str]:
+    return [
+        pattern.removeprefix("foa/v1/" + PLACE) for one in effects if isinstance(one, kind) for pattern in one.patterns
+    ]
+
+
+def test_it_submits_to_the_owner_of_the_partition_and_says_where_it_listens() -> None:
+    (frame,) = published(Submitter().tell(Submission(TASK, watch=False)))
+    assert (frame.topic, frame.message) == (TOPICS(PLACE + "submit"), Submit(TASK))
+    assert frame.reply_to == TOPICS.reply("u1", "task")
+
+
+def test_it_sends_again_until_it_is_kept_each_try_under_a_new_correlation() -> None:
+    one = Submitter()
+    tries = published(one.tell(Submission(TASK, watch=False)))
+    for _ in range(2):
+        tries += published(one.feed(fx.Elapsed("retry")))
+    assert {frame.message for frame in tries} == {Submit(TASK)}
+    assert len({frame.correlation for frame in tries}) == 3
+    effects = one.hear(Accepted("t1", E1))
+    assert fx.Sleep("retry") in effects
+    assert reports(effects) == [("accepted", Accepted("t1", E1))]
+    assert one.feed(fx.Elapsed("retry")) == []
+
+
+def test_a_rejection_ends_it() -> None:
+    one = Submitter()
+    one.tell(Submission(TASK, watch=True))
+    rejected = Rejected("t1", "text", "empty")
+    effects = one.hear(rejected)
+    assert reports(effects) == [("rejected", rejected)]
+    assert patterns(effects, fx.Unsubscribe) == ["event"]
+    assert one.retired
+
+
+def test_the_result_ends_it_also_when_the_acceptance_was_lost() -> None:
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    result = Result("t1", "done", E1)
+    assert reports(one.hear(result)) == [("result", result)]
+    assert one.retired
+
+
+def test_it_looks_at_the_retained_result_where_no_reply_comes() -> None:
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    one.hear(Accepted("t1", E1))
+    assert patterns(one.feed(fx.Elapsed("look"))) == ["result"]
+    effects = one.hear(Result("t1", "done", E1))
+    assert patterns(effects, fx.Unsubscribe) == ["result"]
+
+
+def test_watchers_hear_events() -> None:
+    one = Submitter()
+    assert patterns(one.tell(Submission(TASK, watch=True))) == ["event"]
+    events = Events("t1", (Note("started", 1),))
+    assert reports(one.hear(events)) == [("events", events)]
+
+
+def test_large_inputs_are_kept_at_the_broker_before_the_task_is_sent() -> None:
+    given = Given("load", Value("text/plain", "text/plain", b"x" * 100))
+    frames = published(Submitter().tell(Submission(Task("t1", "echo", (given,)), watch=False)))
+    assert [frame.topic.split("/")[2] for frame in frames] == ["blob", "task"]
+    submit = frames[-1].message
+    assert isinstance(submit, Submit)
+    assert submit.task.inputs[0].value.ref is not None
+
+
+def test_bodies_by_reference_are_read_before_the_result_is_told() -> None:
+    ref, _ = store(b"long", TOPICS, 60)
+    result = Result("t1", "done", E1, (Given("result", Value("text/plain", "text/plain", ref=ref)),))
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    effects = one.hear(result)
+    assert reports(effects) == []
+    assert fx.Tell(Key("blobs"), Fetch("result", (ref,))) in effects
+    ((kind, told),) = reports(one.tell(Fetched("result", {ref.digest: b"long"})))
+    assert (kind, told.outputs[0].value.body) == ("result", b"long")
+
+
+def test_a_body_that_is_gone_is_told_with_the_result() -> None:
+    ref, _ = store(b"long", TOPICS, 60)
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    one.hear(Result("t1", "done", E1, (Given("result", Value("text/plain", "text/plain", ref=ref)),)))
+    ((_, told),) = reports(one.tell(Fetched("result", {}, "it expired")))
+    assert told.reason == "it expired"
+
+
+def test_a_second_result_is_not_told() -> None:
+    ref, _ = store(b"long", TOPICS, 60)
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    one.hear(Result("t1", "done", E1, (Given("result", Value("text/plain", "text/plain", ref=ref)),)))
+    assert one.hear(Result("t1", "failed", Epoch(2, "c2"))) == []
+
+
+def test_a_cancel_is_retained_and_the_result_still_awaited() -> None:
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    (frame,) = published(one.tell(Abandon(cancel=True, reason="enough")))
+    assert (frame.topic, frame.message, frame.retain) == (TOPICS(PLACE + "cancel"), Cancel("t1", "enough"), True)
+    assert not one.retired
+    other = Submitter()
+    assert patterns(other.tell(Abandon(cancel=True))) == ["result"], "somebody else's task"
+
+
+def test_who_stops_listening_leaves_nothing_behind() -> None:
+    one = Submitter()
+    assert sorted(patterns(one.tell(Follow(watch=True)))) == ["event", "result"]
+    assert sorted(patterns(one.tell(Abandon(cancel=False)), fx.Unsubscribe)) == ["event", "result"]
+    assert one.retired
+
+
+# --- the desk ---------------------------------------------------------------------------------------------
+
+
+def desk(state: Desk, event: Event) -> tuple[Desk, list[Effect]]:
+    return client.desk_step(state, event, 0.0, Random(0))
+
+
+def test_the_desk_passes_questions_on_and_answers_back() -> None:
+    asked = Asked("q1", Ask((Query("echo"),)))
+    state, effects = desk(Desk("foa/v1/reply/u1/task"), fx.Told(Key("shell"), Question(asked)))
+    assert effects == [fx.Tell(Key("lookup"), asked)]
+    answer = Answer("q1", None, "nobody")
+    _, effects = desk(state, fx.Told(Key("lookup"), answer))
+    assert reports(effects) == [("answer", answer)]
+
+
+def test_the_desk_collects_until_it_is_enough() -> None:
+    state, effects = desk(Desk("r"), fx.Told(Key("shell"), Collect("c1", ("foa/v1/discovery/#",))))
+    assert effects == [fx.Subscribe(("foa/v1/discovery/#",))]
+    seen = fx.Received(Topic("result", 0, "t9"), Result("t9", "done", E1), retained=True)
+    _, effects = desk(state, seen)
+    assert reports(effects) == [("retained", seen)]
+    state, effects = desk(state, fx.Told(Key("shell"), Enough("c1")))
+    assert effects == [fx.Unsubscribe(("foa/v1/discovery/#",))]
+    assert desk(state, seen) == (state, [])
