@@ -21,7 +21,7 @@ class Inbound:
 
     __slots__ = ("_inbox", "acknowledged", "duplicate", "frame", "packet_id", "subscription_ids")
 
-    def __init__(self, frame: Frame, ids: tuple[int, ...], inbox: "Inbox | None", packet_id: int, dup: bool) -> None:  # noqa: FBT001
+    def __init__(self, frame: Frame, ids: tuple[int, ...], inbox: "Inbox | None", packet_id: int, dup: bool) -> None:  # noqa: FBT001 - one flag, named at every call
         """`inbox` is None where nothing is to be acknowledged."""
         self.frame = frame
         self.duplicate = dup

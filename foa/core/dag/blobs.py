@@ -42,12 +42,12 @@ def outsource(
     kept: list[Given] = []
     frames: list[fx.Publish] = []
     for each in given:
-        body = each.value.body
+        value, body = each.value, each.value.body
         if body is not None and len(body) > inline:
             ref, more = store(body, topics, expiry_s, chunk)
-            each = msgspec.structs.replace(each, value=Value(each.value.type, each.value.media, ref=ref))  # noqa: PLW2901
+            value = Value(value.type, value.media, ref=ref)
             frames += more
-        kept.append(each)
+        kept.append(msgspec.structs.replace(each, value=value))
     return tuple(kept), frames
 
 
