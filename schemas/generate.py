@@ -1,19 +1,39 @@
-"""Write schemas/v1 and broker/acl anew from foa.wire; with --check only tell whether they are current."""
+"""Write schemas/v1, broker/acl and the table in docs/wire.md anew from foa.wire; --check tells if they are current."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from foa.wire import acl, schema
+from foa.wire.codec import CARRIES
+from foa.wire.topics import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "schemas" / "v1"
+WIRE = ROOT / "docs" / "wire.md"
+BEGIN, END = "<!-- topics: generated -->\n", "<!-- end -->"
+
+
+def documented(page: str) -> str:
+    """Return `page` with the table of topics between its marks as `foa.wire` has it."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    rows = ["| topic below the root | carries | retained | QoS | who writes |", "|---|---|---|---|---|"]
+    for rule in TABLE:
+        carried = ", ".join(kind.__name__ for kind in CARRIES[rule.kind]) or JSON.get(rule.kind, "not yet")
+        retained = "yes" if rule.retained else "no"
+        rows.append(f"| `{rule.pattern}` | {carried} | {retained} | {rule.qos} | {rule.writer} |")
+    return before + BEGIN + "\n".join(rows) + "\n" + END + after
+
+
+JSON = {"discovery": "an A2A Agent Card (JSON)", "door": "a task (JSON)", "outcome": "its result (JSON)"}
 
 
 def wanted() -> dict[Path, bytes]:
     """Return every generated file and its content."""
     texts: dict[Path, str | bytes] = {FOLDER / name: text for name, text in schema.generate().items()}
     texts[ROOT / "broker" / "acl"] = acl.mosquitto()
+    texts[WIRE] = documented(WIRE.read_text(encoding="utf-8"))
     return {path: text if isinstance(text, bytes) else text.encode() for path, text in texts.items()}
 
 
