@@ -124,7 +124,8 @@ class Outgoing:
             self._journal.commit()
         promised, self._promised = self._promised, []
         self._send_all(promised)
-        self._acknowledge()
+        if not self._out:
+            self._acknowledge()
 
     def _acknowledge(self) -> None:
         acks, self._acks = self._acks, []
@@ -138,6 +139,7 @@ class Outgoing:
             except BusError as error:
                 if not self._never(key, effect, error):
                     self._out = [*out[at:], *self._out]
+                    self._retained.clear()  # it counted places that have moved
                     return
 
     def _never(self, key: Key, effect: Effect, error: BusError) -> bool:
