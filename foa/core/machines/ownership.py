@@ -18,7 +18,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.core.routing.ownership import Holds, Lost, Opened
+from foa.core.routing.ownership import Anew, Holds, Lost, Opened
 from foa.core.routing.rendezvous import order
 from foa.errors import WireError
 from foa.wire import door
@@ -119,6 +119,7 @@ def _online(state: State, now: float, *, resumed: bool) -> tuple[State, list[Eff
         effects.append(fx.Wake("settle", now + state.rules.settle_s))
     elif not resumed:
         effects += [_own(state, p, state.claims[p]) for p, role in sorted(state.roles.items()) if role == "owner"]
+        effects.append(fx.TellAll("task", Anew()))
     return state, effects
 
 

@@ -35,3 +35,7 @@ class Over(NamedTuple):
 
 class Forget(NamedTuple):
     """The memory to a task that ended: it is time."""
+
+
+class Anew(NamedTuple):
+    """The broker lost our session, and with it perhaps what it kept: every task says again what it holds."""

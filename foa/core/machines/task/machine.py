@@ -12,10 +12,9 @@ from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
 from foa.core.machines.task.place import SENT, look, recorded
 from foa.core.machines.task.planning import late, looked_up
-from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, snapshot
+from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, save, snapshot
 from foa.core.routing.exchange import Answer
-from foa.core.routing.ownership import Forget, Holds, Lost, Opened, Over
-from foa.wire.ids import Epoch
+from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
 from foa.wire.messages import Cancel, Done, Failed, Result, State, Submit
 from foa.wire.topics import Topic
 
@@ -114,14 +113,21 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
         case fx.Received(_, Result() as result):
             return overtaken(state, context, now, result)
-        case fx.Told(_, Lost() | Holds() as change) if change.partition == state.partition:
-            return _step_back(context, state, now) if isinstance(change, Lost) else (_under(state, change.epoch), [])
+        case fx.Told(_, Lost() | Holds() | Anew() as change):
+            return _changed(context, state, change, now)
         case _:
             return state, []
 
 
-def _under(state: Live, epoch: Epoch) -> Live:
-    return msgspec.structs.replace(state, epoch=epoch)
+def _changed(context: Context, state: Live, change: Lost | Holds | Anew, now: float) -> Stepped:
+    """Hear of our partition: a new epoch, another owner, or a broker that forgot what it kept for us."""
+    if isinstance(change, Anew):
+        return save(state, context, now)
+    if change.partition != state.partition:
+        return state, []
+    if isinstance(change, Lost):
+        return _step_back(context, state, now)
+    return msgspec.structs.replace(state, epoch=change.epoch), []
 
 
 def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
@@ -157,6 +163,8 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
             return _first_wins(context, state, result)
         case fx.Told(_, Holds(partition, _)) if partition == state.partition and not state.confirmed:
             return state, _say_again(context, state)
+        case fx.Told(_, Anew()):
+            return state, [_restore(context, state)]
         case fx.Elapsed("forget") | fx.Told(_, Forget()):
             return state, [fx.Persist(None), fx.Retire()]
         case _:
