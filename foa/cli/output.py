@@ -126,9 +126,14 @@ def _show(given: "Given", body: bytes, *, several: bool) -> None:
         except ValueError:
             print(f"{given.name}: {len(body)} bytes that are no JSON; write them to files with --out DIR")
     elif given.value.media in _SHOWN:
-        print(body.decode(errors="replace"))
+        print(printable(body.decode(errors="replace")))
     else:
         print(f"{given.name}: {len(body)} bytes of {given.value.type}; write them to files with --out DIR")
+
+
+def printable(text: str) -> str:
+    """Return `text` without what would move a terminal's cursor or worse: it comes from strangers."""
+    return "".join(each for each in text if each.isprintable() or each in "\n\t")
 
 
 def result_data(result: "Result") -> dict[str, Any]:

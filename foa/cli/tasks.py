@@ -51,7 +51,7 @@ def watch(
     ctx: typer.Context, task: TaskName, plain: Annotated[bool, typer.Option("--plain", help="lines, no tree")] = False
 ) -> None:
     """Show a task as it moves: who has what, rounds, cost, time. Works at any moment of its life."""
-    outcome = run_async(_watch(options_of(ctx).load(QUIET).settings, task, plain=plain))
+    outcome = run_async(_watch(options_of(ctx).load(QUIET).settings, checked_name(task), plain=plain))
     if outcome.status != "done":
         raise typer.Exit(FAILED)
 
@@ -62,7 +62,7 @@ async def _watch(settings: "Settings", task: str, *, plain: bool) -> "Outcome":
     from foa.nodes.client import Client
 
     async with Client(settings) as client:
-        picture = Picture(_name(task))
+        picture = Picture(task)
         if not await screen.recall(client, picture):
             raise _unknown(task)
         submitted = client.follow(task)
@@ -70,7 +70,8 @@ async def _watch(settings: "Settings", task: str, *, plain: bool) -> "Outcome":
             return await screen.watch(submitted, view)
 
 
-def _name(task: str) -> str:
+def checked_name(task: str) -> str:
+    """Return `task` if it can be a task's id; ConfigError otherwise."""
     from foa.wire.ids import is_segment
 
     if not is_segment(task):
@@ -87,7 +88,7 @@ async def kept(client: "Client", task: str = "+") -> "list[State | Result]":
     from foa.wire.ids import partition_of
     from foa.wire.messages import Result, State
 
-    partition = "+" if task == "+" else str(partition_of(_name(task), client.topics.partitions))
+    partition = "+" if task == "+" else str(partition_of(task, client.topics.partitions))
     base = f"task/{partition}/{task}"
     found: dict[str, State | Result] = {}
     for each in await client.collect([f"{base}/state/+", f"{base}/result"]):
@@ -108,7 +109,7 @@ async def _kept(settings: "Settings", task: str = "+") -> "Sequence[State | Resu
 
 def one_kept(settings: "Settings", task: str) -> "State | Result":
     """Return what is retained of one task; NotFound if nothing is."""
-    found = run_async(_kept(settings, task))
+    found = run_async(_kept(settings, checked_name(task)))
     if not found:
         raise _unknown(task)
     return found[0]
@@ -199,7 +200,7 @@ def cancel(
 ) -> None:
     """End a task; says how it ended, for it may have ended before."""
     options = options_of(ctx)
-    result = run_async(_cancel(options.load(QUIET).settings, task, reason)).result
+    result = run_async(_cancel(options.load(QUIET).settings, checked_name(task), reason)).result
     if as_json or options.json:
         output.as_json({"id": task, "status": result.status, "reason": result.reason})
     else:
@@ -213,7 +214,7 @@ async def _cancel(settings: "Settings", task: str, reason: str) -> "Outcome":
     from foa.wire.messages import Result
 
     async with Client(settings) as client:
-        found = await kept(client, _name(task))
+        found = await kept(client, task)
         if not found:
             raise _unknown(task)
         submitted = client.follow(task, watch=False)
@@ -232,7 +233,7 @@ def result(
 ) -> None:
     """Print the result of a task that ended."""
     options = options_of(ctx)
-    outcome = run_async(_result(options.load(QUIET).settings, task, wait=wait))
+    outcome = run_async(_result(options.load(QUIET).settings, checked_name(task), wait=wait))
     output.outcome(outcome.result, out, json_wanted=as_json or options.json)
 
 
@@ -241,7 +242,7 @@ async def _result(settings: "Settings", task: str, *, wait: bool) -> "Outcome":
     from foa.wire.messages import Result
 
     async with Client(settings) as client:
-        found = await kept(client, _name(task))
+        found = await kept(client, task)
         if not found:
             raise _unknown(task)
         if not wait and not isinstance(found[0], Result):
