@@ -71,7 +71,7 @@ def submitted(
         code, reason = refusal
         rejected = Rejected(task.id, code, reason[:500])
         to = Reply(received.reply_to, received.correlation, task)
-        told = [answer_to(to, rejected, context)] if received.reply_to else []
+        told = answer_to(to, rejected, context) if received.reply_to else []
         return Shadow(shadow.partition), [*told, fx.Retire(), fx.Measure("foa_tasks_rejected_total", label=code)]
     live = Live(
         shadow.partition,
@@ -126,7 +126,7 @@ def resubmitted(state: Live | Ended, received: fx.Received, context: Context) ->
         return state, []
     result = state.result
     to = Reply(received.reply_to, received.correlation, message.task)
-    return state, [answer_to(to, Accepted(result.task, result.epoch), context), answer_to(to, result, context)]
+    return state, [*answer_to(to, Accepted(result.task, result.epoch), context), *answer_to(to, result, context)]
 
 
 def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tuple[TaskState, list[Effect]]:

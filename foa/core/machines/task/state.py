@@ -245,14 +245,19 @@ class Reply(NamedTuple):
     task: Task
 
 
-def answer_to(to: Reply, message: Accepted | Rejected | Result, context: Context) -> fx.Publish:
-    """Return the frame that tells the submitter; what strangers read at the door is JSON, its result retained."""
+def answer_to(to: Reply, message: Accepted | Rejected | Result, context: Context) -> list[fx.Publish]:
+    """Return what tells the submitter. What strangers read at the door is JSON.
+
+    On the door's result topic it is retained and stands alone: whoever reads one message from it has the result.
+    """
     if to.task.format == "msgpack":
-        return fx.Publish(to.topic, message, correlation=to.correlation)
+        return [fx.Publish(to.topic, message, correlation=to.correlation)]
     kept = to.topic == context.topics(f"tasks/{to.task.id}/result")
+    if kept and isinstance(message, Accepted):
+        return []
     body = door.write(message)
     expiry = to.task.deadline_ms // 1000 + to.task.retention_s
-    return fx.Publish(to.topic, body, retain=kept, expiry_s=expiry, correlation=to.correlation)
+    return [fx.Publish(to.topic, body, retain=kept, expiry_s=expiry, correlation=to.correlation)]
 
 
 def reply(live: Live, context: Context, message: Accepted | Result) -> list[fx.Publish]:
@@ -260,7 +265,7 @@ def reply(live: Live, context: Context, message: Accepted | Result) -> list[fx.P
     if not live.reply_to:
         return []
     said = answer_to(Reply(live.reply_to, live.correlation, live.task), message, context)
-    return [said._replace(envelope=headers(live))]
+    return [each._replace(envelope=headers(live)) for each in said]
 
 
 def headers(live: Live) -> Envelope:
