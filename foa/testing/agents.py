@@ -7,7 +7,9 @@ A service has the contract of `foa.nodes.agent.Handling`: `handler(job, done)` a
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from msgspec import json
 
 from foa.bus.port import Clock, Handle
 from foa.core.machines.agent.state import Job, Stumbled, Yielded
@@ -72,8 +74,19 @@ def answer_to(subtask: Subtask, inputs: tuple[Given, ...]) -> bytes:
     return f"{subtask.id}: {subtask.text} [{digest_of(given)[:12]}]".encode()
 
 
+def proposal(text: str) -> bytes:
+    """Return a plan file for any text: its halves, then both together."""
+    half = len(text) // 2
+    parts = {"one": text[:half].strip() or "echo", "two": text[half:].strip() or "echo"}
+    tables: list[dict[str, Any]] = [{"id": name, "text": f"echo these words: {part}"} for name, part in parts.items()]
+    tables.append({"id": "three", "text": "repeat both texts", "after": ["one", "two"]})
+    return json.encode({"subtask": tables})
+
+
 def echo(job: Job) -> tuple[Given, ...]:
-    """Return the outputs of an honest echo."""
+    """Return the outputs of an honest echo, or of an honest planner."""
+    if "plan" in job.award.subtask.skills:
+        return (Given("plan", Value("plan", "application/json", proposal(job.award.subtask.text))),)
     return (Given("result", Value(TEXT, TEXT, answer_to(job.award.subtask, job.inputs))),)
 
 
@@ -123,5 +136,6 @@ class Hands:
         if job.round:
             return Yielded(job.draft if job.draft == echo(job) else echo(job))
         if dice < temper.fails + temper.declines + temper.errs:
-            return Yielded((Given("result", Value(TEXT, TEXT, b"nonsense")),))
+            kind = "plan" if "plan" in job.award.subtask.skills else TEXT
+            return Yielded((Given("result", Value(kind, TEXT, b"nonsense")),))
         return Yielded(echo(job))

@@ -15,7 +15,7 @@ from random import Random
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
-from foa.bus.memory import Faults
+from foa.bus.memory import Faults, Forget
 from foa.core.effects import Key
 from foa.core.machines.client import Abandon, Submission
 from foa.core.machines.task.state import Ended, Live
@@ -27,6 +27,8 @@ from foa.testing.world import Node, World
 
 PATIENCE_S: Final = 40.0
 """How long after the storm every task must be over: the longest deadline, and twice a lease."""
+
+FORGETS: Final[tuple[Forget, ...]] = ("nothing", "sessions", "retained", "all")
 
 QUIET_S: Final = 60.0
 """How long after that everything must be forgotten."""
@@ -45,7 +47,9 @@ class Outcome(NamedTuple):
 class Run:
     """One seed."""
 
-    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, seed: int, trace: Callable[[str], None] | None = None, forgets: Sequence[Forget] = ("nothing",)
+    ) -> None:
         self.seed = seed
         self.coverage: Counter[str] = Counter()
         self._digest = sha256()
@@ -65,7 +69,7 @@ class Run:
             federation.client(world, name, inspector.report)
         self.errands = workload.errands(rng, clients)
         kinds = ("coordinator", "index", "agent", "client")
-        self.plan = faults.draw(rng, {kind: [node.seat.name for node in world.of(kind)] for kind in kinds})
+        self.plan = faults.draw(rng, {kind: [node.seat.name for node in world.of(kind)] for kind in kinds}, forgets)
 
     def run(self) -> Outcome:
         """Run it to its end."""
@@ -192,9 +196,9 @@ class Run:
             self._trace(line)
 
 
-def run(seed: int, trace: Callable[[str], None] | None = None) -> Outcome:
-    """Run one seed."""
-    return Run(seed, trace).run()
+def run(seed: int, trace: Callable[[str], None] | None = None, forgets: Sequence[Forget] = ("nothing",)) -> Outcome:
+    """Run one seed; a broker that is killed comes back without one of what it `forgets`."""
+    return Run(seed, trace, forgets).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -205,12 +209,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="run this one only")
     parser.add_argument("--trace", action="store_true", help="show what happens")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON alone")
+    parser.add_argument("--forget", choices=FORGETS, default="nothing", help="what a killed broker has forgotten")
     chosen = parser.parse_args(arguments)
     seeds = [chosen.seed] if chosen.seed is not None else range(chosen.start, chosen.start + chosen.seeds)
     begun = perf_counter()
     outcomes = []
     for seed in seeds:
-        outcome = run(seed, _say if chosen.trace else None)
+        outcome = run(seed, _say if chosen.trace else None, (chosen.forget,))
         outcomes.append(outcome)
         if outcome.violations and not chosen.json:
             _show(outcome, traced=chosen.trace)

@@ -37,7 +37,7 @@ def errands(rng: Random, clients: Sequence[str]) -> list[Errand]:
 
 
 def agents(rng: Random) -> list[tuple[Profile, Temper]]:
-    """Return the agents of a run: three generalists, one whose effects happen once, a planner."""
+    """Return the agents of a run: three generalists, two whose effects happen once, up to two planners."""
     generalists = [
         profile(
             f"acme/tools/a{number}",
@@ -50,7 +50,8 @@ def agents(rng: Random) -> list[tuple[Profile, Temper]]:
         for number in (1, 2, 3)
     ]
     cashiers = [profile(f"acme/cash/o{number}", skills=("charge",), effects="once") for number in (1, 2)]
-    return [(one, _temper(rng)) for one in (*generalists, *cashiers)]
+    planners = [profile(f"acme/plans/p{number}", skills=("plan",)) for number in range(rng.randrange(3))]
+    return [(one, _temper(rng)) for one in (*generalists, *cashiers, *planners)]
 
 
 def _temper(rng: Random) -> Temper:

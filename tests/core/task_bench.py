@@ -37,7 +37,8 @@ def hit(agent: str, price: float = 0.0, effects: Effects = "idempotent", holds: 
 
 
 def task(ident: str = "t1", **changes: Any) -> Task:
-    return Task(ident, **({"text": "echo this", "deadline_ms": 20_000, "retention_s": 20} | changes))
+    fields: dict[str, Any] = {"text": "echo this", "deadline_ms": 20_000, "retention_s": 20}
+    return Task(ident, **(fields | changes))
 
 
 def chain() -> Plan:
