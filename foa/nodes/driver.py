@@ -94,7 +94,7 @@ class Driver:
     def close(self) -> None:
         """Call all timers off, send and make durable what is pending."""
         self._timers.close()
-        self._outgoing.settle()
+        self._outgoing.close()
 
     def tell(self, key: Key, message: Any) -> None:
         """Bring a message from outside the bus (a command line, a test) to a machine."""

@@ -1,9 +1,9 @@
 """What leaves a node, in an order that loses nothing: frames, then the journal's commit, then acknowledgements.
 
 Frames of a turn go to the bus at its end. What was to be persisted is committed a moment later (`SETTLE_S`), for
-many turns at once, while the broker already works; only after that is a promise made (`Publish.promise`) and
-are the frames that caused it all acknowledged. A process killed in between is sent them again, finds its
-journal a moment old, and what it had already said is on record at the broker.
+many turns at once, while the broker already works; only after that is a promise made (`Publish.promise`) and are
+the frames that caused it all acknowledged, along with the next frame that leaves. A process killed in between is
+sent them again, finds its journal a moment old, and what it had already said is on record at the broker.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,10 @@ from foa.wire.envelope import Frame
 from foa.wire.messages import Message, Result, State
 
 SETTLE_S: Final = 0.002
+TARDY_S: Final = 0.02
+"""How long an acknowledgement waits for a frame to travel with, unless `MANY` of them wait."""
+
+MANY: Final = 64
 REFUSED: Final = 0x95
 """MQTT's reason code Packet too large: what a machine hears of a frame that can never be sent."""
 
@@ -36,8 +40,10 @@ class Outgoing:
         self._bus: Bus | None = None
         self._out: list[tuple[Key, Effect] | None] = []
         self._retained: dict[str, int] = {}
-        self._promised: list[tuple[Key, Effect]] = []
+        self._promised: dict[tuple[str, bytes], tuple[Key, Effect]] = {}
         self._acks: list[Delivery] = []
+        self._durable: list[Delivery] = []
+        self._tardy: Handle | None = None
         self._dirty = False
         self._encoded: tuple[Message, bytes] | None = None
         self._settling: Handle | None = None
@@ -47,10 +53,15 @@ class Outgoing:
         self._bus = bus
 
     def publish(self, key: Key, effect: fx.Publish) -> None:
-        """Queue a frame; of several retained ones to one topic in a turn only the last is worth sending."""
+        """Queue a frame; of several retained ones to one topic in a turn only the last is worth sending.
+
+        A promise that waits is moot once more than it is said to the same address.
+        """
         if effect.promise:
-            self._promised.append((key, effect))
+            self._promised[effect.topic, effect.correlation] = (key, effect)
             return
+        if effect.correlation:
+            self._promised.pop((effect.topic, effect.correlation), None)
         if effect.retain:
             earlier = self._retained.get(effect.topic)
             if earlier is not None:
@@ -104,32 +115,49 @@ class Outgoing:
             self._settling = self._clock.call_at(self._clock.time() + SETTLE_S, self.settle)
 
     def flush(self) -> None:
-        """Give what is queued to the bus; what it has no room for waits for `Listener.drained`."""
+        """Give what is queued to the bus, and the acknowledgements that are due along with it.
+
+        What the bus has no room for waits for `Listener.drained`, and nothing is acknowledged till then.
+        """
         self._retained.clear()
         out, self._out = self._out, []
         self._send_all([entry for entry in out if entry is not None])
-        if not (self._out or self._dirty or self._promised):
-            self._acknowledge()  # nothing has to be durable first
+        if out and not self._out:
+            self._acknowledge()
 
     def settle(self) -> None:
-        """Commit, make good the promises, acknowledge."""
+        """Commit, make good the promises; acknowledgements may wait a little for a frame to travel with."""
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
         self.flush()
         if self._out:
-            return  # the bus is full: nothing is acknowledged until all has left
+            return
         if self._dirty:
             self._dirty = False
             self._journal.commit()
-        promised, self._promised = self._promised, []
+        self._durable += self._acks
+        self._acks = []
+        promised, self._promised = list(self._promised.values()), {}
         self._send_all(promised)
-        if not self._out:
+        if self._out:
+            return
+        if promised or len(self._durable) >= MANY:
             self._acknowledge()
+        elif self._durable and self._tardy is None:
+            self._tardy = self._clock.call_at(self._clock.time() + TARDY_S, self._acknowledge)
+
+    def close(self) -> None:
+        """Send, commit and acknowledge all there is."""
+        self.settle()
+        self._acknowledge()
 
     def _acknowledge(self) -> None:
-        acks, self._acks = self._acks, []
-        for delivery in acks:
+        if self._tardy is not None:
+            self._tardy.cancel()
+            self._tardy = None
+        durable, self._durable = self._durable, []
+        for delivery in durable:
             delivery.ack()
 
     def _send_all(self, out: list[tuple[Key, Effect]]) -> None:

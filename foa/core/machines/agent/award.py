@@ -78,7 +78,11 @@ def _fresh(context: Context, state: Fresh, event: Event, now: float) -> Stepped:
             remembered: list[Effect] = []
             if isinstance(kept, Done) and context.profile.effects == "once":
                 remembered.append(_begun(kept.key, kept.award, now + context.rules.blob_expiry_s))
-            return Answered(kept), [*remembered, _say(context, kept), fx.Wake("repeat", now + context.rules.repeat_s)]
+            return Answered(kept), [
+                *remembered,
+                _say(context, kept, again=True),
+                fx.Wake("repeat", now + context.rules.repeat_s),
+            ]
         case fx.Restored(Award() as award):
             ended = Stumbled("failed", "interrupted", "the agent was restarted while it worked", retryable=False)
             answered, effects = _stumble(context, award, ended, now)
@@ -311,9 +315,11 @@ def _leave(context: Context, award: Award) -> list[Effect]:
     return [fx.Unsubscribe((context.topics.channel(award.task, award.team.id, "+/+/+"),))]
 
 
-def _say(context: Context, message: Done | Failed) -> fx.Publish:
+def _say(context: Context, message: Done | Failed, *, again: bool = False) -> fx.Publish:
+    """Say a final answer: first without the broker's receipt, since the owner's own word is waited for."""
     partition = partition_of(message.task, context.topics.partitions)
-    return fx.Publish(context.topics.answer(partition, message.task, context.profile.agent), message)
+    topic = context.topics.answer(partition, message.task, context.profile.agent)
+    return fx.Publish(topic, message, qos=1 if again else 0)
 
 
 def _stumble(context: Context, award: Award, stumbled: Stumbled, now: float) -> Stepped:
@@ -338,9 +344,9 @@ def _answered(context: Context, state: Answered, event: Event, now: float) -> St
             tries = state.tries + 1
             pause = min(context.rules.repeat_max_s, context.rules.repeat_s * 2 ** min(tries, MAX_DOUBLED))
             again = msgspec.structs.replace(state, tries=tries)
-            return again, [_say(context, state.message), fx.Wake("repeat", now + pause)]
+            return again, [_say(context, state.message, again=True), fx.Wake("repeat", now + pause)]
         case fx.Told(_, Begin(award, _)):
-            return state, [_say(context, state.message), _freed(award)]
+            return state, [_say(context, state.message, again=True), _freed(award)]
         case fx.Told(_, Withdraw()):
             return _settled(state, now)
         case _:

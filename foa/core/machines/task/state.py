@@ -265,7 +265,9 @@ def reply(live: Live, context: Context, message: Accepted | Result) -> list[fx.P
     if not live.reply_to:
         return []
     said = answer_to(Reply(live.reply_to, live.correlation, live.task), message, context)
-    return [each._replace(envelope=headers(live)) for each in said]
+    # The result is retained elsewhere and an acceptance asked for again: neither needs the broker's receipt.
+    qos = 0 if live.task.format == "msgpack" else 1
+    return [each._replace(envelope=headers(live), qos=qos) for each in said]
 
 
 def headers(live: Live) -> Envelope:
