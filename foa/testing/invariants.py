@@ -35,7 +35,7 @@ class Inspector:
     def __init__(self, world: World) -> None:
         self._world = world
         self.found: list[Violation] = []
-        self.tasks: dict[str, Task] = {}
+        self.submitted: dict[str, tuple[float, Task]] = {}
         self.results: dict[str, list[Result]] = {}
         self.accepted: dict[str, int] = {}
         self.told: dict[str, list[Result]] = {}
@@ -58,7 +58,17 @@ class Inspector:
             said = _decoded(packet.payload)
             if isinstance(said, Result):
                 self.results.setdefault(said.task, []).append(said)
+                self._punctual(said)
                 self._world.trace("broker", "result", f"{said.task} {said.status} by {message.origin} {said.epoch}")
+
+    def _punctual(self, result: Result) -> None:
+        """Nothing expires before its deadline, whoever owned it meanwhile."""
+        begun = self.submitted.get(result.task)
+        if begun is not None and result.status == "expired":
+            at, task = begun
+            early = at + task.deadline_ms / 1000 - self._world.clock.time()
+            if early > CENT:
+                self.blame("early", f"{result.task} expired {early:.3f} s before its deadline")
 
     def report(self, report: Report) -> None:
         """Hear what a client is told."""

@@ -108,6 +108,7 @@ class Run:
         node = self.world.nodes[errand.client]
         if node.alive:
             self._note(errand.client, "submits", errand.task.id)
+            self.inspector.submitted.setdefault(errand.task.id, (self.world.clock.time(), errand.task))
             node.driver.tell(Key("client", errand.task.id), Submission(errand.task, watch=False))
 
     def _cancel(self, errand: Errand) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from foa.core import effects as fx
@@ -138,6 +139,18 @@ def test_who_steps_back_and_comes_back_goes_on() -> None:
     owner.feed(fx.Told(Key("ownership"), Lost(owner.partition)))
     owner.answer(done(award))
     assert sent(owner.become_owner(Epoch(3, "c1")), Result)[0].status == "done"
+
+
+def test_the_deadline_stays_where_it_was_whoever_owns_the_task() -> None:
+    owner = Bench(hit("a1"))
+    owner_of(owner)
+    ends = owner.live.ends
+    owner.now += 3.0
+    owner.feed(fx.Told(Key("ownership"), Lost(owner.partition)))
+    owner.now += 4.0
+    owner.become_owner(Epoch(3, "c1"))
+    assert owner.live.ends == pytest.approx(ends, abs=0.01)
+    assert owner.timers["deadline"] == pytest.approx(ends, abs=0.01)
 
 
 # --- whose result counts ----------------------------------------------------------------------------------

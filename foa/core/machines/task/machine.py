@@ -148,7 +148,7 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
     """Another owner claimed above us: go on as its heir, with all timers called off."""
     timers = ["deadline", "relook", "plan", "events"]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
-    shadow = Shadow(state.partition, snapshot=snapshot(state, now))
+    shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now))
     return shadow, [*(fx.Sleep(timer) for timer in timers), _forgetting(context, shadow, now)]
 
 
