@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 FILE: Final = "foa.toml"
 CONFIG: Final = "FOA_CONFIG"
 FLAGS: Final = "the command line"
-QUIET: Final[Mapping[str, Any]] = {"log.level": "warning"}
-"""Defaults of commands that print an answer: their log is for trouble only."""
+QUIET: Final[Mapping[str, Any]] = {"log.level": "error"}
+"""Defaults of commands that print an answer: what goes wrong is said by the command itself, once."""
 
 
 class Loaded(NamedTuple):

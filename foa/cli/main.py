@@ -67,6 +67,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     ctx: typer.Context,
+    *,
     broker: Annotated[str | None, typer.Option(help="the broker: mqtt://host[:port]", metavar="URL")] = None,
     root: Annotated[str | None, typer.Option(help="topic root of the federation, such as foa/v1")] = None,
     config: Annotated[Path | None, typer.Option(help="settings file instead of ./foa.toml", metavar="FILE")] = None,

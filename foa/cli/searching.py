@@ -32,6 +32,7 @@ _QUERY_LIMIT: Final = 64
 def search(
     ctx: typer.Context,
     text: Annotated[str, typer.Argument(help="what is to be done, in plain words")],
+    *,
     k: Annotated[int, typer.Option("--k", "-k", help="how many agents", min=1, max=_QUERY_LIMIT)] = 5,
     skill: Annotated[list[str] | None, typer.Option(help="a skill the agent must have")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="a policy label it must hold")] = None,

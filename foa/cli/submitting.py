@@ -30,6 +30,7 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 def submit(
     ctx: typer.Context,
     text: Annotated[str, typer.Argument(help="what is to be done, in plain words")],
+    *,
     inputs: Annotated[list[str] | None, typer.Option("--input", metavar="NAME=FILE[:TYPE]", help="an input")] = None,
     plan: Annotated[Path | None, typer.Option(help="a plan of your own: .toml or .json")] = None,
     budget: Annotated[float | None, typer.Option(help="what it may cost at most, in USD", min=0)] = None,

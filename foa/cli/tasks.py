@@ -9,6 +9,7 @@ from foa.cli import output
 from foa.cli.ending import FAILED, NotFound, run_async
 from foa.cli.loading import QUIET, options_of
 from foa.cli.submitting import SUBMIT_EXAMPLES, submit
+from foa.cli.watching.screen import QUIET_S
 from foa.errors import ConfigError, FoaError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def kept(client: "Client", task: str = "+") -> "list[State | Result]":
     partition = "+" if task == "+" else str(partition_of(task, client.topics.partitions))
     base = f"task/{partition}/{task}"
     found: dict[str, State | Result] = {}
-    for each in await client.collect([f"{base}/state/+", f"{base}/result"]):
+    for each in await client.collect([f"{base}/state/+", f"{base}/result"], QUIET_S):
         message = each.message
         if isinstance(message, Result):
             found[message.task] = message

@@ -22,11 +22,11 @@ def environment(changes: Mapping[str, str] = HASH) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **changes}
 
 
-def foa(*arguments: str, cwd: Path, timeout: float = WAIT_S, **changes: str) -> subprocess.CompletedProcess[str]:
+def foa(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run ``foa`` to its end."""
     command = [sys.executable, "-m", "foa", *arguments]
     kept = environment({**HASH, **changes})
-    return subprocess.run(command, cwd=cwd, env=kept, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, cwd=cwd, env=kept, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
 
 class Program:
@@ -68,7 +68,7 @@ class Program:
                 return line
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and return the exit code."""
+        """Send a signal (0: none, it ends by itself) and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:

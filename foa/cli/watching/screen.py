@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from foa.wire.messages import Events, Result
 
 REFRESH_S: Final = 0.125
+QUIET_S: Final = 0.25
+"""All retained messages came if none did for this long."""
 _MARKS: Final = {"waiting": "·", "ready": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "-"}
 _COLOURS: Final = {"running": "yellow", "done": "green", "failed": "red", "cancelled": "red"}
 
@@ -176,7 +178,7 @@ async def recall(client: "Client", picture: Picture) -> bool:
     base = f"task/{partition}/{picture.task}"
     states: list[State] = []
     ended = False
-    for each in await client.collect([f"{base}/state/+", f"{base}/result"]):
+    for each in await client.collect([f"{base}/state/+", f"{base}/result"], QUIET_S):
         if isinstance(each.message, State):
             states.append(each.message)
         elif isinstance(each.message, Result):
