@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from foa.core import effects as fx
-from foa.wire.messages import Accepted, Award, Cancel, Rejected, Result, Settled, State, Submit, Withdrawn
+from foa.wire.messages import Accepted, Award, Cancel, Failed, Rejected, Result, Settled, State, Submit, Withdrawn
 from foa.wire.records import Plan, Subtask, Usage
 from tests.core.task_bench import (
     E1,
@@ -148,6 +148,29 @@ def test_who_is_busy_is_asked_again_after_a_moment() -> None:
     assert again.award != award.award
     assert sent(bench.answer(declined(award, "busy")), Award) == [], "a late copy of the first no means nothing now"
     assert sent(bench.answer(done(again)), Result)[0].status == "done"
+
+
+def test_who_asks_for_another_try_gets_it_after_its_pause() -> None:
+    bench = Bench(hit("a1"))
+    (award,) = awards(bench)
+    pausing = Failed(award.award, award.task, award.agent, "retry", "the service is down", after_ms=3000)
+    began = bench.now
+    assert sent(bench.answer(pausing), Award) == []
+    (again,) = sent(bench.elapse("relook"), Award)
+    assert bench.now == pytest.approx(began + 3.0)
+    assert (again.agent, again.attempt) == (award.agent, 2)
+
+
+def test_a_subtask_done_after_all_is_not_missed_later() -> None:
+    """Its agent was given up and nobody else found; then its answer came while another subtask still ran."""
+    bench = Bench(hit("a1"), patience_s=5.0)
+    one, other = awards(bench, plan=Plan((Subtask("a", "x"), Subtask("b", "y"))), text="")
+    bench.hits.clear()
+    bench.elapse(f"lease:{one.award}")
+    assert list(bench.live.unplaced) == ["a"]
+    bench.answer(done(one))
+    assert bench.live.unplaced == {}
+    assert sent(bench.answer(done(other)), Result)[0].status == "done"
 
 
 def test_silence_ends_the_lease_and_progress_renews_it() -> None:

@@ -134,8 +134,13 @@ def _failed(
         reason = f"subtask {work.id}: {seat.agent}: {message.reason}"
         state, effects = fail(put(live, work), context, now, "agent-failed", reason)
         return state, [sleep, told, *effects]
-    state, effects = _closed(put(live, work), work, context, now)
-    return state, [sleep, told, *effects]
+    pause: list[Effect] = []
+    if message.after_ms and len(work.seats) == 1:  # nobody is looked for before then
+        due = now + message.after_ms / 1000
+        live = msgspec.structs.replace(live, unplaced={**live.unplaced, work.id: due})
+        pause.append(fx.Wake("relook", due))
+    state, effects = _closed(put(live, work), work, context, now, blame=message.code != "retry")
+    return state, [sleep, told, *effects, *(pause if isinstance(state, Live) else [])]
 
 
 def _others_may_try(message: Failed) -> bool:
@@ -168,7 +173,8 @@ def _done(
     done = msgspec.structs.replace(
         seat, phase="done", outputs=outputs, rounds=message.rounds, price=message.usage.cost, started=True
     )
-    live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost)
+    unplaced = {ident: since for ident, since in live.unplaced.items() if ident != work.id}
+    live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost, unplaced=unplaced)
     if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
         effects += withdrawals(live, context, [work], "the answer of an earlier award came")
         effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]

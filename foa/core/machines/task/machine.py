@@ -10,7 +10,7 @@ from foa.core.machines.task.answers import answered, settle, silent
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.place import SENT, look, recorded
+from foa.core.machines.task.place import SENT, recorded, relook
 from foa.core.machines.task.planning import late, looked_up
 from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, save, snapshot
 from foa.core.routing.exchange import Answer
@@ -136,9 +136,7 @@ def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
     if timer == "plan":
         return late(state, context, now)
     if timer == "relook":
-        state = msgspec.structs.replace(state, busy=())
-        idents = tuple(sorted(state.unplaced))[:64]
-        return look(state, idents, context) if idents else (state, [])
+        return relook(msgspec.structs.replace(state, busy=()), context, now)
     if timer.startswith("lease:"):
         return silent(state, timer.removeprefix("lease:"), context, now)
     return state, []

@@ -56,6 +56,17 @@ def look(live: Live, idents: tuple[str, ...], context: Context) -> tuple[Live, l
     return live, [fx.Tell(Key("lookup"), Asked(token, ask))]
 
 
+def relook(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
+    """Ask again for the subtasks that found nobody; one whose agent asked for a pause is left until that is over."""
+    due = tuple(ident for ident, since in sorted(live.unplaced.items()) if since <= now)[:MAX_QUERIES]
+    later = [since for since in live.unplaced.values() if since > now]
+    effects: list[Effect] = [fx.Wake("relook", min(later))] if later else []
+    if not due:
+        return live, effects
+    live, asked = look(live, due, context)
+    return live, effects + asked
+
+
 def query_for(live: Live, subtask: Subtask) -> Query:
     """Return whom `subtask` looks for: its own demands and the task's."""
     work = live.works.get(subtask.id)
