@@ -122,6 +122,10 @@ class Matching(msgspec.Struct, frozen=True):
 
     shortfall: Annotated[float, _doc("λ of exp(-λ·shortfall): weight of resources an agent lacks", ge=0, le=100)] = 1.0
     cost: Annotated[float, _doc("μ of exp(-μ·cost/budget): weight of price", ge=0, le=100)] = 0.5
+    related: Annotated[
+        float,
+        _doc("cosine below which an agent has nothing to do with a request; 0: somebody always tries", ge=0, le=1),
+    ] = 0.15
     retrieve: Annotated[int, _doc("agents each query to the index asks for", ge=1, le=1000)] = 16
 
 

@@ -54,7 +54,7 @@ def search(
     query = Query(text, skills=tuple(skill or ()), policies=tuple(policy or ()), offered=_types(given), budget=budget)
     found = run_async(_search(settings, query, k))
     chosen = settings.matching
-    weights = preferring(Weights(shortfall=chosen.shortfall, cost=chosen.cost), prefer)
+    weights = preferring(Weights(shortfall=chosen.shortfall, cost=chosen.cost, related=chosen.related), prefer)
     hits = found.hits[0] if found.hits else ()
     candidates = list(consider(query, hits, weights))
     seen = {each.agent for each in candidates}

@@ -67,6 +67,12 @@ def _ownership_rules(settings: Settings) -> ownership.Rules:
     return ownership.Rules(refresh_s=settings.coordinator.refresh_s, reclaim_s=settings.coordinator.claim_ms / 1000)
 
 
+def weights_of(settings: Settings) -> Weights:
+    """Return how candidates are scored; ``foa search`` scores as we do."""
+    chosen = settings.matching
+    return Weights(shortfall=chosen.shortfall, cost=chosen.cost, related=chosen.related)
+
+
 def _task_rules(settings: Settings) -> Rules:
     chosen = settings.coordinator
     return Rules(
@@ -81,7 +87,7 @@ def _task_rules(settings: Settings) -> Rules:
         inline_bytes=settings.wire.inline_limit,
         event_s=chosen.event_ms / 1000,
         remember_s=min(300.0, settings.wire.retention_s),
-        weights=Weights(shortfall=settings.matching.shortfall, cost=settings.matching.cost),
+        weights=weights_of(settings),
     )
 
 

@@ -39,8 +39,10 @@ def consider(
     scored = [
         alpha(query, hit, weights, Circumstances(loads.get(hit.agent, 0), left_ms, share)) for hit in permitted
     ]  # fmt: skip
-    good = sorted((c for c in scored if c.score > weights.floor), key=lambda c: (-c.score, c.agent))
-    unrelated = [_unrelated(c) for c in scored if c.score <= weights.floor]
+    least = 0.0 if query.skills else weights.related
+    good = [c for c in scored if c.score > weights.floor and (c.cosine >= least or not least)]
+    unrelated = [_unrelated(c) for c in scored if c not in good]
+    good.sort(key=lambda c: (-c.score, c.agent))
     refused = [refuse(hit, refusal) for hit, refusal in verdicts if refusal is not None]
     return (*good, *sorted(unrelated + refused, key=lambda c: (-c.cosine, c.agent)))[:MAX_CANDIDATES]
 

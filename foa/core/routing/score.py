@@ -22,6 +22,7 @@ class Weights(msgspec.Struct, frozen=True):
     since an exact skill is better evidence than a short text's vector (ours). ``floor``: whose score is not above
     it is refused as unrelated; a product of two cosines is small, so it should be too. ``spec``: the power of the
     spec's cosine, 1 in the paper; below 1 a wordy spec weighs less against what the agent says it does.
+    ``related``: the cosine from which an agent has to do with a request at all, where no skill is named.
     """
 
     shortfall: float = 1.0
@@ -34,6 +35,7 @@ class Weights(msgspec.Struct, frozen=True):
     named: float = 0.05
     spec: float = 1.0
     floor: float = 0.0
+    related: float = 0.0
 
 
 class Circumstances(msgspec.Struct, frozen=True):
