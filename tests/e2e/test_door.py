@@ -37,7 +37,7 @@ DOOR = "foa/v1/tasks"
 def lines() -> list[str]:
     """Return the shell lines of the README that it says are tested here."""
     block = re.search(
-        r"<!-- tested: tests/e2e/test_door\.py.*?-->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+        r"<!-- tested: tests/e2e/test_door\.py.*?-->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
     )
     assert block is not None, "README.md no longer shows the door"
     return block[1].splitlines()

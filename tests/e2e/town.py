@@ -94,7 +94,6 @@ async def town(
         "FOA_AGENT_DRAIN_S": "0",
         **{f"FOA_{key}": value for key, value in changes.items()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
     with nothing_left(folder):
         async with Federation(environment(settings), folder / "logs", said.append, restart=restart) as federation:
             if broker is None:
