@@ -50,7 +50,7 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
         case fx.Restored(State() as kept):
             return _remembered(context, state, fx.Received(Topic("state", state.partition), kept), now)
         case fx.Restored(Result() as kept):
-            return Ended(state.partition, kept), _remind(context)
+            return Ended(state.partition, kept, doubtful=True), _remind(context)
         case fx.Elapsed("forget"):
             return state, [fx.Persist(None), fx.Retire()]
         case _:
@@ -157,10 +157,12 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
         case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
             received = event if isinstance(event, fx.Received) else event.message.received
             return resubmitted(state, received, context)
+        case fx.Received(_, Result() as result, retained=retained) if state.doubtful:
+            return (Ended(state.partition, result, confirmed=True), [fx.Persist(result)]) if retained else (state, [])
         case fx.Received(_, Result() as result):
             return _first_wins(context, state, result)
         case fx.Told(_, Holds(partition, _)) if partition == state.partition and not state.confirmed:
-            return state, _say_again(context, state)
+            return msgspec.structs.replace(state, doubtful=False), _say_again(context, state)
         case fx.Told(_, Anew()):
             return state, [_restore(context, state)]
         case fx.Elapsed("forget") | fx.Told(_, Forget()):

@@ -131,13 +131,14 @@ class Ended(msgspec.Struct, frozen=True):
     """A task that is over; kept a while so that late and repeated messages get the same answer.
 
     ``confirmed``: the result was read back from the broker as the first; ``restored``: how often it had to be
-    said again.
+    said again. ``doubtful``: it is from an earlier life, and only what the broker keeps can tell what became of it.
     """
 
     partition: int
     result: Result
     confirmed: bool = False
     restored: int = 0
+    doubtful: bool = False
 
 
 TaskState = Shadow | Live | Ended
