@@ -10,14 +10,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from random import SystemRandom
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
-from foa.adapters.health import HealthServer
 from foa.adapters.journal import MemoryJournal, SqliteJournal
-from foa.adapters.telemetry import Telemetry
+from foa.adapters.telemetry import Measure, Telemetry, nowhere
 from foa.bus.mqtt.client import MqttBus
 from foa.bus.port import Options, Will
 from foa.core.effects import Key
@@ -28,6 +27,9 @@ from foa.wire import codec
 from foa.wire.envelope import Frame
 from foa.wire.messages import NodeKind, Presence
 from foa.wire.topics import Topics
+
+if TYPE_CHECKING:
+    from foa.adapters.health import HealthServer
 
 DEFAULT_PORT = 1883
 
@@ -79,7 +81,9 @@ class Host:
         self.place = place
         self._settings = settings
         loop = asyncio.get_running_loop()
-        self.telemetry = Telemetry(place.node, settings.log.level, as_json=settings.log.json)
+        self._health: HealthServer | None = None
+        measure = self._shown() if settings.http.port else nowhere
+        self.telemetry = Telemetry(place.node, settings.log.level, as_json=settings.log.json, measure=measure)
         self.stopped: asyncio.Future[str] = loop.create_future()
         self._journal = self._open_journal()
         self.driver = Driver(
@@ -94,7 +98,15 @@ class Host:
             stopped=self.stop,
         )
         self._bus = MqttBus(options_of(settings, place), self.driver, loop)
-        self._health = HealthServer(self.telemetry.registry, lambda: self.driver.online)
+
+    def _shown(self) -> Measure:
+        """Prepare what is shown over HTTP; its libraries are loaded only for that."""
+        from foa.adapters.health import HealthServer  # noqa: PLC0415 - 8 MB that most agents never need
+        from foa.adapters.metrics import Metrics  # noqa: PLC0415
+
+        metrics = Metrics()
+        self._health = HealthServer(metrics.registry, lambda: self.driver.online)
+        return metrics.measure
 
     def _open_journal(self) -> SqliteJournal | MemoryJournal:
         if not self.place.keeps_journal:
@@ -103,7 +115,7 @@ class Host:
 
     async def __aenter__(self) -> Self:
         """Connect; raises Refused or BusError if that cannot be."""
-        if self._settings.http.port:
+        if self._health is not None:
             self._health.start(self._settings.http.host, self._settings.http.port)
         self.driver.start(self._bus)
         try:
@@ -118,7 +130,8 @@ class Host:
         self.driver.close()
         await self._bus.close()
         self._journal.close()
-        self._health.close()
+        if self._health is not None:
+            self._health.close()
 
     def stop(self, reason: str) -> None:
         """End the node; `reason` is shown to the user."""
