@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foa.core.vcv.blend import combine
 from foa.core.vcv.bloom import bloom, may_have
 from foa.core.vcv.build import accept, build_vcv, fingerprint, skill_ids, texts_of
 from foa.core.vcv.profile import Profile, Skill, Spec
-from foa.core.vcv.vector import combine, cosine, is_unit, normalised, pack, unpack
+from foa.core.vcv.vector import cosine, is_unit, normalised, pack, unpack
 from foa.wire.codec import decode, encode
 from foa.wire.ids import Version
 from foa.wire.messages import Vcv

@@ -9,9 +9,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from foa.core.vcv.blend import combine
 from foa.core.vcv.bloom import bloom
 from foa.core.vcv.profile import Profile, Spec
-from foa.core.vcv.vector import combine
 from foa.wire.ids import Digest, Version, digest_of
 from foa.wire.messages import Vcv
 

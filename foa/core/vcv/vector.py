@@ -54,10 +54,3 @@ def cosine(a: bytes, b: bytes) -> float:
     if len(a) != len(b):
         raise ValueError(f"vectors of {len(a)} and {len(b)} bytes are not of one model")
     return float(np.clip(unpack(a) @ unpack(b), -1.0, 1.0))
-
-
-def combine(weighted: Iterable[tuple[float, bytes]]) -> bytes:
-    """Return the normalised weighted sum of vectors of one model."""
-    pairs = list(weighted)
-    weights = np.array([weight for weight, _ in pairs], dtype=np.float32)
-    return pack(weights @ unpack_all(body for _, body in pairs))
