@@ -212,6 +212,8 @@ def _overdue(live: Live, context: Context, now: float) -> tuple[str, str] | None
     """Return code and reason once a subtask has waited for somebody beyond all patience."""
     for ident, since in sorted(live.unplaced.items()):
         if now - since >= min(context.rules.patience_s, max(0.0, live.ends - since)):
+            if said := live.works[ident].reason:
+                return "agent-failed", f"subtask {ident}: {said}; nobody else is permitted and able"
             latest = [decision for decision in live.decisions if decision.subtask == ident]
             return why_nobody(latest[-1] if latest else None, ident)
     return None
@@ -293,6 +295,8 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
 
 
 def again(work: Work) -> Work:
-    """Return `work` waiting for another attempt, without those who failed it."""
-    failed = tuple(dict.fromkeys(work.failed + tuple(seat.agent for seat in work.seats if seat.phase == "failed")))
-    return msgspec.structs.replace(work, phase="waiting", seats=(), failed=failed[-64:])
+    """Return `work` waiting for another attempt, without those who failed it; it keeps what the last of them said."""
+    ended = [seat for seat in work.seats if seat.phase == "failed"]
+    failed = tuple(dict.fromkeys(work.failed + tuple(seat.agent for seat in ended)))
+    said = f"{ended[-1].agent}: {ended[-1].reason}"[:400] if ended else work.reason
+    return msgspec.structs.replace(work, phase="waiting", seats=(), failed=failed[-64:], reason=said)
