@@ -20,6 +20,7 @@ from foa.wire.messages import AnyMessage, Award, Declined, Done, Failed, Result,
 from foa.wire.records import Task
 
 CENT: Final = 1e-9
+MOMENT_S: Final = 0.01
 
 
 class Violation(NamedTuple):
@@ -67,7 +68,7 @@ class Inspector:
         if begun is not None and result.status == "expired":
             at, task = begun
             early = at + task.deadline_ms / 1000 - self._world.clock.time()
-            if early > CENT:
+            if early > MOMENT_S:
                 self.blame("early", f"{result.task} expired {early:.3f} s before its deadline")
 
     def report(self, report: Report) -> None:

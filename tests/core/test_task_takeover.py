@@ -141,6 +141,17 @@ def test_who_steps_back_and_comes_back_goes_on() -> None:
     assert sent(owner.become_owner(Epoch(3, "c1")), Result)[0].status == "done"
 
 
+def test_who_steps_back_hands_its_snapshot_over_and_the_new_owner_mends_the_brokers() -> None:
+    owner = Bench(hit("a1"))
+    owner_of(owner)
+    (handed,) = sent(owner.feed(fx.Told(Key("ownership"), Lost(owner.partition))), State)
+    other = Bench(hit("a1"))
+    received = other.received("state", handed)
+    effects = other.feed(fx.Told(Key("ownership"), Opened(other.partition, E2, received)))
+    assert [one.epoch for one in sent(effects, State)] == [E2]
+    assert [one.epoch for one in sent(other.feed(received), State)] == [E2]
+
+
 def test_the_deadline_stays_where_it_was_whoever_owns_the_task() -> None:
     owner = Bench(hit("a1"))
     owner_of(owner)

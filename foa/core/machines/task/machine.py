@@ -97,8 +97,8 @@ def _remind(context: Context) -> list[Effect]:
 
 def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
     match event:
-        case fx.Received(_, message) if isinstance(message, AnswerMessage):
-            return answered(state, message, context, now)
+        case fx.Received():
+            return _live_heard(context, state, event, now)
         case fx.Told(_, Answer(token, found)):
             return looked_up(state, token, found, context, now)
         case fx.Delivered("accept", code):
@@ -107,14 +107,24 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return recorded(state, int(token.removeprefix(SENT)), code, context, now)
         case fx.Elapsed(timer):
             return _elapsed(context, state, timer, now)
-        case fx.Received(_, Submit()):
-            return resubmitted(state, event, context)
-        case fx.Received(_, Cancel() as cancel):
-            return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
-        case fx.Received(_, Result() as result):
-            return overtaken(state, context, now, result)
         case fx.Told(_, Lost() | Holds() | Anew() as change):
             return _changed(context, state, change, now)
+        case _:
+            return state, []
+
+
+def _live_heard(context: Context, state: Live, received: fx.Received, now: float) -> Stepped:
+    match received.message:
+        case message if isinstance(message, AnswerMessage):
+            return answered(state, message, context, now)
+        case Submit():
+            return resubmitted(state, received, context)
+        case Cancel() as cancel:
+            return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
+        case Result() as result:
+            return overtaken(state, context, now, result)
+        case State() as seen if seen.epoch < state.epoch:
+            return save(state, context, now)  # a former owner's word stands at the broker now
         case _:
             return state, []
 
@@ -143,11 +153,15 @@ def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
 
 
 def _step_back(context: Context, state: Live, now: float) -> Stepped:
-    """Another owner claimed above us: go on as its heir, with all timers called off."""
+    """Another owner claimed above us: go on as its heir, with all timers called off.
+
+    The snapshot is said once more, since the broker may have forgotten it and the new owner never seen it.
+    """
     timers = ["deadline", "relook", "plan", "events"]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
+    state, said = save(state, context, now)
     shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now))
-    return shadow, [*(fx.Sleep(timer) for timer in timers), _forgetting(context, shadow, now)]
+    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, _forgetting(context, shadow, now)]
 
 
 def _ended(context: Context, state: Ended, event: Event) -> Stepped:
@@ -157,6 +171,8 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
         case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
             received = event if isinstance(event, fx.Received) else event.message.received
             return resubmitted(state, received, context)
+        case fx.Received(_, State()):
+            return state, [_clear(context, state)]
         case fx.Received(_, Result() as result, retained=retained) if state.doubtful:
             return (Ended(state.partition, result, confirmed=True), [fx.Persist(result)]) if retained else (state, [])
         case fx.Received(_, Result() as result):
@@ -173,11 +189,12 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
 
 def _say_again(context: Context, state: Ended) -> list[Effect]:
     """Publish a result that was never read back: this node may have died between deciding and saying."""
-    ident = state.result.task
-    return [
-        _restore(context, state),
-        fx.Publish(context.topics.task(state.partition, ident, "state/0"), None, retain=True),
-    ]
+    return [_restore(context, state), _clear(context, state)]
+
+
+def _clear(context: Context, state: Ended) -> fx.Publish:
+    topic = context.topics.task(state.partition, state.result.task, "state/0")
+    return fx.Publish(topic, None, retain=True)
 
 
 def _restore(context: Context, state: Ended) -> fx.Publish:
