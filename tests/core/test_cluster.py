@@ -224,3 +224,14 @@ def test_the_silent_count_against_agreement_and_ties_go_by_id() -> None:
         found = represent(list(shuffled), {})
         assert found is not None
         assert found.agent == A
+
+
+def test_a_member_that_let_a_round_pass_is_not_waited_for_again_until_it_speaks() -> None:
+    view = heard(refining(A, B, C), draft(A, 0, 1), draft(B, 0, 2))
+    assert status(view).verdict == "wait"
+    assert status(view, late=True).verdict == "next"
+    view = heard(advance(view), draft(A, 1, 3), draft(B, 1, 4))
+    assert status(view).verdict == "next"
+    back = heard(advance(view), draft(C, 2, 5), draft(A, 2, 5))
+    assert status(back).verdict == "wait"
+    assert back.silent == ()

@@ -24,11 +24,15 @@ Verdict = Literal["wait", "next", "stop"]
 
 
 class Refining(msgspec.Struct, frozen=True):
-    """A cluster as one member sees it in ``round`` (0 is the first drafts). At most one draft a member and round."""
+    """A cluster as one member sees it in ``round`` (0 is the first drafts). At most one draft a member and round.
+
+    ``silent`` are members that let a round pass: they are not waited for again until they speak.
+    """
 
     team: Team
     round: int = 0
     drafts: tuple[Draft, ...] = ()
+    silent: tuple[AgentId, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -53,7 +57,8 @@ def add(refining: Refining, draft: Draft) -> tuple[Refining, str]:
         return refining, f"round {draft.round} is beyond the last, {team.rounds}"
     if any((held.agent, held.round) == (draft.agent, draft.round) for held in refining.drafts):
         return refining, f"{draft.agent} has spoken in round {draft.round}"
-    return msgspec.structs.replace(refining, drafts=(*refining.drafts, draft)), ""
+    silent = tuple(agent for agent in refining.silent if agent != draft.agent)
+    return msgspec.structs.replace(refining, drafts=(*refining.drafts, draft), silent=silent), ""
 
 
 def latest(refining: Refining) -> tuple[Draft, ...]:
@@ -75,7 +80,9 @@ def advance(refining: Refining) -> Refining:
     """Return the view one round on; drafts that nothing can ask for any more are let go."""
     held = latest(refining)
     later = tuple(draft for draft in refining.drafts if draft.round > refining.round)
-    return msgspec.structs.replace(refining, round=refining.round + 1, drafts=(*held, *later))
+    spoke = {draft.agent for draft in refining.drafts if draft.round >= refining.round or draft.complete}
+    silent = tuple(agent for agent in refining.team.members if agent not in spoke)
+    return msgspec.structs.replace(refining, round=refining.round + 1, drafts=(*held, *later), silent=silent)
 
 
 def status(refining: Refining, *, late: bool = False, alike: float = ALIKE) -> Outcome:
@@ -87,7 +94,8 @@ def status(refining: Refining, *, late: bool = False, alike: float = ALIKE) -> O
     drafts = latest(refining)
     spoken = [draft for draft in drafts if draft.round == refining.round or draft.complete]
     agreed = _agreed(spoken, len(refining.team.members), alike)
-    everyone = len(spoken) == len(refining.team.members)
+    heard = {draft.agent for draft in spoken}
+    everyone = bool(spoken) and all(agent in heard or agent in refining.silent for agent in refining.team.members)
     if agreed:
         return Outcome("stop", "more than two thirds agree", agreed=True)
     if not (everyone or late):
