@@ -123,7 +123,7 @@ def summary(message: "State | Result") -> dict[str, Any]:
     subtasks = message.plan.subtasks if message.plan is not None else ()
     if isinstance(message, Result):
         ident, phase, done, cost = message.task, str(message.status), len(message.parts), message.cost
-        text = subtasks[0].text if len(subtasks) == 1 else ""
+        text = message.text
     else:
         ident, phase, text = message.task.id, str(message.phase), message.task.text
         done, cost = sum(work.phase == "done" for work in message.work), message.spent

@@ -127,7 +127,7 @@ class Driver:
     def disconnected(self, reason: str, *, final: bool) -> None:
         """Tell the roots that the bus is gone; end the node if for good."""
         self.online = False
-        level = "info" if reason == "closed" else "warning"
+        level = "debug" if reason == "closed" else "warning"
         self._sink.log("bus_lost", level, {"reason": reason, "final": final})
         for key in self._program.roots:
             self.feed(key, fx.Offline())

@@ -156,7 +156,7 @@ class Events(Message, frozen=True, tag="events.1"):
 
 
 class Result(Message, frozen=True, tag="result.1"):
-    """How a task ended. The first in broker order is final, at any epoch."""
+    """How a task ended, and the head of its text. The first in broker order is final, at any epoch."""
 
     task: TaskId
     status: Status
@@ -169,6 +169,7 @@ class Result(Message, frozen=True, tag="result.1"):
     parts: Annotated[tuple[Part, ...], Meta(max_length=1024)] = ()
     decisions: Annotated[tuple[Decision, ...], Meta(max_length=4096)] = ()
     plan: Plan | None = None
+    text: Short = ""
 
 
 class Award(Message, frozen=True, tag="award.1"):

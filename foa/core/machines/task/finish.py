@@ -26,6 +26,7 @@ def finish(live: Live, context: Context, now: float) -> Ending:
         parts=parts,
         decisions=live.decisions,
         plan=live.plan,
+        text=live.task.text[:500],
     )
     return end(live, context, now, result)
 
@@ -42,6 +43,7 @@ def fail(live: Live, context: Context, now: float, code: str, reason: str, statu
         ms=int((now - live.began) * 1000),
         decisions=live.decisions,
         plan=live.plan,
+        text=live.task.text[:500],
     )
     return end(live, context, now, result)
 
