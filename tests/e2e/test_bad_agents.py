@@ -1,5 +1,6 @@
 """Agents that raise, hang, lie, babble, exit, decline: the task says so in a line, or another agent does the work."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,15 +96,19 @@ async def ask(place: Town, kind: str, skill: str) -> foa.Outcome:
         return await submitted.result()
 
 
-@pytest.mark.parametrize(("kind", "reason"), KINDS.items())
-def test_alone_it_fails_the_task_in_a_line(running: Square, kind: str, reason: str) -> None:
-    outcome = running.run(lambda place: ask(place, kind, kind))
-    print(outcome.result.code, outcome.reason)
-    assert outcome.status == "failed"
-    assert reason in outcome.reason
-    assert f"test/folk/{kind}" in outcome.reason
-    assert "\n" not in outcome.reason
-    assert "Traceback" not in outcome.reason
+def test_alone_each_fails_its_task_in_a_line(running: Square) -> None:
+    """All at once: a task waits for a while for somebody better to come before it gives up."""
+
+    async def main(place: Town) -> list[foa.Outcome]:
+        return await asyncio.gather(*(ask(place, kind, kind) for kind in KINDS))
+
+    for (kind, reason), outcome in zip(KINDS.items(), running.run(main), strict=True):
+        assert (outcome.status, outcome.result.code) == ("failed", "agent-failed"), kind
+        assert f"test/folk/{kind}: " in outcome.reason
+        assert reason in outcome.reason
+        assert outcome.reason.endswith("; nobody else is permitted and able")
+        assert "\n" not in outcome.reason
+        assert "Traceback" not in outcome.reason
 
 
 @pytest.mark.parametrize("kind", KINDS)

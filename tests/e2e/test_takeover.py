@@ -1,6 +1,7 @@
 """Any single process is killed with ``kill -9`` in the middle of work, the broker included: one result comes."""
 
 import asyncio
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def chain() -> foa.Plan:
 
 async def one_result(place: Town, client: foa.Client, submitted: Any) -> foa.Outcome:
     """Return how the task ended, the same for who waited and for who looks now."""
-    outcome = await asyncio.wait_for(submitted.result(), 40)
+    outcome: foa.Outcome = await asyncio.wait_for(submitted.result(), 40)
     (kept,) = await results(client, submitted.id)
     assert (kept.status, kept.outputs) == (outcome.result.status, outcome.result.outputs)
     return outcome.checked()
@@ -59,8 +60,8 @@ def test_an_agent_is_killed_at_work(tmp_path: Path) -> None:
 
     async def main() -> None:
         home = worker(tmp_path, f"while not os.path.exists({str(gate)!r}):", "    await asyncio.sleep(0.02)")
-        hasty = {"COORDINATOR_LEASE_MS": "600", "COORDINATOR_GRACE_MS": "100"}
-        async with town(tmp_path, **hasty) as place, place.client() as client:
+        hasty = town(tmp_path, COORDINATOR_LEASE_MS="600", COORDINATOR_GRACE_MS="100")
+        async with hasty as place, place.client() as client:
             members = [await place.settle(home, instance) for instance in (1, 2)]
             await place.know({"test/folk/worker-1", "test/folk/worker-2"})
             submitted = client.submit("Works in steps", skills=("worker",), inputs={"text": "b"})
@@ -79,6 +80,10 @@ def test_an_agent_is_killed_at_work(tmp_path: Path) -> None:
     run(main())
 
 
+def gone(place: Town, name: str) -> bool:
+    return name not in place.alive()
+
+
 async def whole(client: foa.Client) -> Found:
     """Return the answer of an index that covers every partition."""
     while True:
@@ -95,7 +100,7 @@ def test_index_nodes_are_killed_in_turn(tmp_path: Path) -> None:
             assert [len(hits) for hits in before.hits] == [2, 2]
             for name in ("index-1", "index-2"):
                 place.federation.kill(name)
-                await until(lambda name=name: name not in place.alive())
+                await until(partial(gone, place, name))
                 assert (await whole(client)).hits == before.hits
                 outcome = await client.submit("repeat this text", inputs={"text": name}).result()
                 assert outcome.checked().output == name
