@@ -5,7 +5,8 @@
     FoaError
     ├─ WireError       cannot be understood    -> dead letter, never retried
     ├─ BusError        cannot be carried       -> retried by the bus only
-    │  └─ Refused      the broker said no, for good (credentials, take-over)
+    │  ├─ Refused      the broker said no, for good (credentials, take-over)
+    │  └─ TooLarge     a frame the broker never takes
     ├─ TaskError       cannot be done          -> travels as data, both ways
     │  ├─ NoRoute            nobody permitted and able was found
     │  ├─ DeadlineExceeded   the deadline came first
@@ -43,6 +44,10 @@ class BusError(FoaError):
 
 class Refused(BusError):
     """The broker said no for good: wrong credentials, banned, or another process took the identity."""
+
+
+class TooLarge(BusError):
+    """A frame is larger than the broker takes: it can never be sent."""
 
 
 class TaskError(FoaError):

@@ -95,7 +95,7 @@ class Bus(Protocol):
         """How many frames wait to be sent or acknowledged."""
 
     def publish(self, frame: Frame, receipt: Receipt | None = None) -> None:
-        """Queue `frame`. Raises BusError above ``max_queued``, or if it is larger than the broker takes."""
+        """Queue `frame`. Raises BusError above ``max_queued``, TooLarge if it is larger than the broker takes."""
 
     def subscribe(
         self, subscriptions: Sequence[Subscription], granted: Callable[[tuple[int, ...]], None] | None = None

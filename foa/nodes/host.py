@@ -29,7 +29,7 @@ from foa.wire.messages import NodeKind, Presence
 from foa.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from foa.adapters.health import HealthServer
+    from foa.adapters.telemetry.health import HealthServer
 
 DEFAULT_PORT = 1883
 
@@ -101,8 +101,8 @@ class Host:
 
     def _shown(self) -> Measure:
         """Prepare what is shown over HTTP; its libraries are loaded only for that."""
-        from foa.adapters.health import HealthServer  # noqa: PLC0415 - 8 MB that most agents never need
-        from foa.adapters.metrics import Metrics  # noqa: PLC0415
+        from foa.adapters.telemetry.health import HealthServer  # noqa: PLC0415 - 8 MB that most agents never need
+        from foa.adapters.telemetry.metrics import Metrics  # noqa: PLC0415
 
         metrics = Metrics()
         self._health = HealthServer(metrics.registry, lambda: self.driver.online)

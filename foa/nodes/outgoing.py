@@ -12,7 +12,7 @@ from typing import Final
 from foa.bus.port import Bus, Clock, Delivery, Handle, Subscription
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.errors import BusError
+from foa.errors import BusError, TooLarge
 from foa.nodes.ports import Journal, Sink
 from foa.nodes.window import frame_of
 from foa.wire import codec
@@ -164,21 +164,19 @@ class Outgoing:
         for at, (key, effect) in enumerate(out):
             try:
                 self._send(key, effect)
-            except BusError as error:
-                if not self._never(key, effect, error):
-                    self._out = [*out[at:], *self._out]
-                    self._retained.clear()  # it counted places that have moved
-                    return
+            except TooLarge as error:
+                self._refused(key, effect, error)
+            except BusError:  # full: `Listener.drained` comes, and nothing is acknowledged till then
+                self._out = [*out[at:], *self._out]
+                self._retained.clear()  # it counted places that have moved
+                return
 
-    def _never(self, key: Key, effect: Effect, error: BusError) -> bool:
-        """Tell whether a frame can never be sent; its machine hears of it as of a refusal by the broker."""
-        assert self._bus is not None
-        if self._bus.backlog > 0 or not isinstance(effect, fx.Publish):
-            return False
+    def _refused(self, key: Key, effect: Effect, error: TooLarge) -> None:
+        """Tell a machine of a frame that can never be sent as of a refusal by the broker."""
+        assert isinstance(effect, fx.Publish)
         self._sink.log("frame_refused", "error", {"topic": effect.topic, "error": str(error)})
         if effect.token:
             self._feed(key, fx.Delivered(effect.token, REFUSED))
-        return True
 
     def _send(self, key: Key, effect: Effect) -> None:
         assert self._bus is not None

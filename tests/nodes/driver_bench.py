@@ -8,7 +8,7 @@ from foa.bus.port import Facts, Receipt, Subscription
 from foa.bus.virtual import VirtualClock
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key, Step
-from foa.errors import BusError
+from foa.errors import BusError, TooLarge
 from foa.nodes.driver import Driver
 from foa.wire import codec
 from foa.wire.envelope import Frame
@@ -55,7 +55,7 @@ class Diary:
 
     def publish(self, frame: Frame, receipt: Receipt | None = None) -> None:
         if len(frame.payload) > self._largest:
-            raise BusError("too large")
+            raise TooLarge("too large")
         if self.room <= 0:
             raise BusError("full")
         self.room -= 1

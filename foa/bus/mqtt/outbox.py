@@ -10,7 +10,7 @@ from typing import Final
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.output import DRAINED, Output, Receipted
 from foa.bus.port import Facts, Receipt
-from foa.errors import BusError
+from foa.errors import BusError, TooLarge
 from foa.wire.envelope import Frame
 
 MAX_PACKET_ID: Final = 65_535
@@ -133,7 +133,7 @@ class Outbox:
     def _checked(self, frame: Frame, packet_id: int) -> bytes:
         data = packets.encode(frame, packet_id, expiry_s=frame.expiry_s)
         if self._limit is not None and len(data) > self._limit:
-            raise BusError(f"a packet of {len(data)} bytes on {frame.topic!r}, the broker takes {self._limit}")
+            raise TooLarge(f"a packet of {len(data)} bytes on {frame.topic!r}, the broker takes {self._limit}")
         return data
 
     def _pump(self, now: float) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import mqtt5
+import msgspec
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.inbox import Inbox
@@ -58,6 +59,8 @@ class ClientSession:
         self._keep_alive = 0
         self._heard = self._sent = self._begun = 0.0
         self._pinged = False
+        self._asking = False  # the CONNECT of this connection went out
+        self._unanswered = False  # one went out and its CONNACK never came
         self._connect()
 
     @property
@@ -80,6 +83,7 @@ class ClientSession:
     def start(self, now: float) -> None:
         """Begin a connection: CONNECT is in the output, for a transport that may still be opening."""
         self.state = CONNECTING
+        self._asking = False
         self._begun = self._heard = self._sent = now
         self._reader = packets.Reader(self._options.maximum_packet_size)
         self._inbox = Inbox(self.output, self._options.receive_maximum)
@@ -121,6 +125,7 @@ class ClientSession:
 
     def sent(self, now: float) -> None:
         """Note that bytes left, for the keep-alive."""
+        self._asking = self._asking or self.state is CONNECTING
         self._sent = now
 
     def deadline(self) -> float | None:
@@ -199,8 +204,11 @@ class ClientSession:
             retain_available=packet.retain_available,
             keep_alive_s=self._keep_alive,
         )
-        self.output.tell(Connected(facts))
-        self._subscriptions.up(facts)
+        # The broker may have made the session anew for a CONNECT whose answer was lost: then it is there, and empty.
+        known = msgspec.structs.replace(facts, session_present=facts.session_present and not self._unanswered)
+        self._unanswered = False
+        self.output.tell(Connected(known))
+        self._subscriptions.up(known)
         self._outbox.up(facts, now)
 
     def _fail(self, code: int, detail: str) -> None:
@@ -211,6 +219,7 @@ class ClientSession:
     def _end(self, reason: str, *, final: bool) -> None:
         if self.state is DOWN and not final:
             return
+        self._unanswered = self._unanswered or (self.state is CONNECTING and self._asking)
         stood, self.state = self.state is UP, DOWN
         self._inbox.close()
         self._outbox.down()

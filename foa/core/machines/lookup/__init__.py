@@ -80,18 +80,27 @@ def step(state: Lookup, event: Event, now: float, rng: Random) -> Stepped:
             state, effects = _membership(state, state.members.expired(now), at)
             return state, [*effects, Wake(_TIDY, now + state.setup.ttl_s / 3)]
         case Online():
-            return _online(state, now)
+            return _online(state, now, rng)
         case _:
             return state, []
 
 
-def _online(state: Lookup, now: float) -> Stepped:
+def _online(state: Lookup, now: float, rng: Random) -> Stepped:
     setup = state.setup
     touched = replace(state, members=state.members.touched(now), opened=True)
     if state.opened:
-        return touched, []
+        return touched, _ask_again(touched, rng)
     patterns = (setup.topics.reply(setup.node, "lookup"), setup.topics("presence/index/+"))
     return touched, [Subscribe(patterns), Wake(_TIDY, now + setup.ttl_s / 3)]
+
+
+def _ask_again(state: Lookup, rng: Random) -> list[Effect]:
+    """Send again what was in flight when the connection was lost: questions travel without a receipt."""
+    return [
+        _send(state, number, leg, "embed" if leg.texts else "ask", rng)
+        for number, job in list(state.jobs.items())
+        for leg in close(state, job, tuple(job.legs))
+    ]
 
 
 def _membership(state: Lookup, members: Members, at: Moment) -> Stepped:

@@ -15,7 +15,7 @@ def nowhere(name: str, amount: float, seconds: float | None, label: str) -> None
 
 
 class Telemetry:
-    """The sink of one node. ``measure`` counts or observes, see `foa.adapters.metrics`."""
+    """The sink of one node. ``measure`` counts or observes, see `foa.adapters.telemetry.metrics`."""
 
     def __init__(self, node: str, level: str = "info", *, as_json: bool = False, measure: Measure = nowhere) -> None:
         """Log to standard error from `level` on."""
