@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Final
 
 import mqtt5
+import msgspec
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.outbox import PacketIds
@@ -86,18 +87,22 @@ class Subscriptions:
             self._ask(_Request((), tuple(patterns[start : start + FILTERS_PER_PACKET]), None, 0))
 
     def up(self, facts: Facts) -> None:
-        """Send what is unanswered; before it, if the session is gone, all that stood."""
+        """Send what is unanswered, and before it all that stood: a broker may keep a session and forget a part of it.
+
+        Where it says that it kept the session, it sends retained frames only for what is new to it after all.
+        """
         self._facts, self._open = facts, True
         again = [*self._unanswered.values(), *self._waiting]
         for packet_id in self._unanswered:
             self._ids.free(packet_id)
         self._unanswered.clear()
         self._waiting.clear()
-        if not facts.session_present:
-            asked = {one.pattern for request in again for one in request.subscriptions}
-            lost = [one for one in self.wanted.values() if one.pattern not in asked]
-            for chunk in _chunks(lost):
-                self._send(_Request(chunk, (), None, 0))
+        asked = {one.pattern for request in again for one in request.subscriptions}
+        stood = [one for one in self.wanted.values() if one.pattern not in asked]
+        if facts.session_present:
+            stood = [msgspec.structs.replace(one, retained=max(one.retained, 1)) for one in stood]
+        for chunk in _chunks(stood):
+            self._send(_Request(chunk, (), None, 0))
         for request in again:
             self._send(request)
 

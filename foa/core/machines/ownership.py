@@ -117,9 +117,9 @@ def _online(state: State, now: float, *, resumed: bool) -> tuple[State, list[Eff
     ]
     if not state.settled:
         effects.append(fx.Wake("settle", now + state.rules.settle_s))
-    elif not resumed:
+    else:
         effects += [_own(state, p, state.claims[p]) for p, role in sorted(state.roles.items()) if role == "owner"]
-        effects.append(fx.TellAll("task", Anew()))
+        effects.append(fx.TellAll("task", Anew(lost=not resumed)))
     return state, effects
 
 

@@ -38,4 +38,6 @@ class Forget(NamedTuple):
 
 
 class Anew(NamedTuple):
-    """The broker lost our session, and with it perhaps what it kept: every task says again what it holds."""
+    """The bus was away: every task says again what it holds, results too if the broker ``lost`` our session."""
+
+    lost: bool

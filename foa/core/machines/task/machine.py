@@ -179,7 +179,7 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
             return _first_wins(context, state, result)
         case fx.Told(_, Holds(partition, _)) if partition == state.partition and not state.confirmed:
             return msgspec.structs.replace(state, doubtful=False), _say_again(context, state)
-        case fx.Told(_, Anew()):
+        case fx.Told(_, Anew(lost=True)):
             return state, [_restore(context, state)]
         case fx.Elapsed("forget") | fx.Told(_, Forget()):
             return state, [fx.Persist(None), fx.Retire()]
