@@ -17,7 +17,7 @@ The contract, held by `tests/bus` for every implementation:
   ``receive_maximum`` of them are outstanding: that is the back-pressure.
 * **Order.** Frames of one publisher on one topic arrive in the order published, but for redeliveries.
 * **Reconnects are the bus's own business**: with back-off and jitter, session kept, subscriptions made
-  again when the session is gone. The listener hears of it through `connected` and `disconnected`.
+  again at every one. The listener hears of it through `connected` and `disconnected`.
 * **Bounded.** Above ``max_queued`` waiting frames `publish` raises BusError; `backlog` tells how many
   wait, and `Listener.drained` that it fell below half of that.
 """
