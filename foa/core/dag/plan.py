@@ -184,6 +184,8 @@ def descendants(plan: Plan, start: str) -> tuple[str, ...]:
 
 def ancestors(plan: Plan, end: str) -> tuple[str, ...]:
     """Return all that `end` depends on, however far, in topological order: whose outputs it may be given."""
+    if not plan.edges:
+        return ()
     before = predecessors(plan)
     above = set(before[end])
     for one in reversed(order(plan)):

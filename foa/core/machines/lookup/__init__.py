@@ -71,7 +71,9 @@ def step(state: Lookup, event: Event, now: float, rng: Random) -> Stepped:
         case Received(topic, message) if topic.kind == "reply":
             return state, _answered(state, event.correlation, message, at)
         case Received(topic, Presence(role="index") as word) if topic.kind == "presence" and topic.node == word.node:
-            return _membership(state, state.members.heard(word, now), at)
+            again = [] if event.retained else _ask_once_more(state, word.node, rng)
+            state, effects = _membership(state, state.members.heard(word, now), at)
+            return state, again + effects
         case Cleared(topic) if topic.kind == "presence" and topic.name == "index":
             return _membership(state, state.members.cleared(topic.node), at)
         case Elapsed(timer) if timer.startswith(_JOB):
@@ -101,6 +103,17 @@ def _ask_again(state: Lookup, rng: Random) -> list[Effect]:
         for number, job in list(state.jobs.items())
         for leg in close(state, job, tuple(job.legs))
     ]
+
+
+def _ask_once_more(state: Lookup, node: str, rng: Random) -> list[Effect]:
+    """Send again, once, what is in flight to a node that shows itself: it may come back from a lost connection."""
+    effects: list[Effect] = []
+    for number, job in list(state.jobs.items()):
+        asked = [key for key, leg in job.legs.items() if leg.node == node and not leg.again]
+        for leg in close(state, job, asked):
+            leg.again = True
+            effects.append(_send(state, number, leg, "embed" if leg.texts else "ask", rng))
+    return effects
 
 
 def _membership(state: Lookup, members: Members, at: Moment) -> Stepped:

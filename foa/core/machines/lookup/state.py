@@ -51,11 +51,12 @@ class Setup:
 
 @dataclass(slots=True)
 class Leg:
-    """One question on its way: to whom, and for which partitions or else which texts."""
+    """One question on its way: to whom, and for which partitions or else which texts; ``again``: sent once more."""
 
     node: str
     partitions: tuple[int, ...] = ()
     texts: tuple[str, ...] = ()
+    again: bool = False
 
 
 @dataclass(slots=True)

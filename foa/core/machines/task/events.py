@@ -18,7 +18,7 @@ def gathered(
     context: Context, before: Live | None, state: TaskState, effects: list[Effect], now: float
 ) -> tuple[TaskState, list[Effect]]:
     """Return the step with its `Events` kept for later; with all that was kept if the task is no longer live."""
-    told = [each for each in effects if isinstance(each, fx.Publish) and isinstance(each.message, Events)]
+    told = [each for each in effects if type(each) is fx.Publish and type(each.message) is Events]
     kept = before.untold if before is not None else None
     if not told and (kept is None or isinstance(state, Live)):
         return state, effects

@@ -1,5 +1,6 @@
 """The states of a task machine, and the snapshot that lets an heir go on from each."""
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -144,6 +145,7 @@ class Ended(msgspec.Struct, frozen=True):
 TaskState = Shadow | Live | Ended
 
 
+@lru_cache(maxsize=4096)
 def key_of(task: str, subtask: str) -> str:
     """Return the idempotency key of a subtask: the same over retries, re-planning and owners."""
     return f"{stable_hash(task + '/' + subtask):016x}{stable_hash(subtask + '/' + task):016x}"
