@@ -18,12 +18,17 @@ def gathered(
     context: Context, before: Live | None, state: TaskState, effects: list[Effect], now: float
 ) -> tuple[TaskState, list[Effect]]:
     """Return the step with its `Events` kept for later; with all that was kept if the task is no longer live."""
-    told = [each for each in effects if type(each) is fx.Publish and type(each.message) is Events]
+    told: list[Events] = []
+    rest: list[Effect] = []
+    for each in effects:
+        if isinstance(each, fx.Publish) and isinstance(each.message, Events):
+            told.append(each.message)
+        else:
+            rest.append(each)
     kept = before.untold if before is not None else None
     if not told and (kept is None or isinstance(state, Live)):
         return state, effects
-    rest = [each for each in effects if each not in told] if told else effects
-    events = merged(kept, [each.message for each in told if isinstance(each.message, Events)])
+    events = merged(kept, told)
     if isinstance(state, Live):
         if kept is None:
             rest.append(fx.Wake("events", now + context.rules.event_s))
