@@ -91,6 +91,9 @@ class Coordinator(msgspec.Struct, frozen=True):
     grace_ms: Annotated[
         int, _doc("how much longer than the agent the owner waits at the end of a lease", ge=0, le=60_000)
     ] = 1000
+    patience_ms: Annotated[
+        int, _doc("how long somebody able is looked for before a subtask fails", ge=0, le=3_600_000)
+    ] = 10_000
     attempts: Annotated[int, _doc("awards of one subtask before it is dead-lettered", ge=1, le=20)] = 3
     planners: Annotated[int, _doc("planners asked for a proposal; 0: never split a task", ge=0, le=16)] = 4
     plan_timeout_ms: Annotated[int, _doc("how long proposals are waited for", ge=1, le=600_000)] = 2000

@@ -79,6 +79,7 @@ def _task_rules(settings: Settings) -> Rules:
         accept_s=chosen.accept_ms / 1000,
         lease_s=chosen.lease_ms / 1000,
         grace_s=chosen.grace_ms / 1000,
+        patience_s=chosen.patience_ms / 1000,
         planners=chosen.planners,
         plan_s=chosen.plan_timeout_ms / 1000,
         candidates=settings.matching.retrieve,

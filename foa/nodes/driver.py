@@ -2,8 +2,9 @@
 
 A frame is parsed and decoded once (`window`), becomes an event for the machine it belongs to, and the machine's
 effects are performed in order: timers (`timers`), messages to other machines, services, and what leaves the
-node (`outgoing`, which keeps the order that loses nothing). Nothing here waits: time, bus and services all
-call back. Called by `foa.nodes.host` and `foa.testing`.
+node (`outgoing`, which keeps the order that loses nothing). The trace a frame came with goes along: with what one
+machine tells another, and with every frame that a machine sends for it. Nothing here waits: time, bus and
+services all call back. Called by `foa.nodes.host` and `foa.testing`.
 """
 
 from collections import deque
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import Any, Final
+
+import msgspec
 
 from foa.bus.port import Bus, Clock, Delivery, Facts
 from foa.core import effects as fx
@@ -56,20 +59,22 @@ class Driver:
         self._services = services
         self._stopped = stopped
         self._states: dict[Key, Any] = {}
-        self._inbox: deque[tuple[Key, Event]] = deque()
+        self._inbox: deque[tuple[Key, Event, str]] = deque()
+        self._traces: dict[Key, str] = {}
+        self._trace = ""
         self._timers = Timers(clock, self._elapsed)
         self._outgoing = Outgoing(clock, journal, sink, self.feed)
         self._dead = 0
         self._turning = False
         self._hearing = False
         self._perform: dict[type, Callable[[Key, Any], None]] = {
-            fx.Publish: self._outgoing.publish,
+            fx.Publish: self._publish,
             fx.Subscribe: self._outgoing.hold,
             fx.Unsubscribe: self._outgoing.hold,
             fx.Wake: lambda key, wake: self._timers.wake(key, wake.timer, wake.at),
             fx.Sleep: lambda key, sleep: self._timers.sleep(key, sleep.timer),
             fx.Persist: self._outgoing.persist,
-            fx.Tell: lambda key, tell: self._inbox.append((tell.to, fx.Told(key, tell.message))),
+            fx.Tell: lambda key, tell: self._inbox.append((tell.to, fx.Told(key, tell.message), self._trace)),
             fx.TellAll: self._tell_all,
             fx.Request: self._request,
             fx.Log: lambda _, log: sink.log(log.name, log.level, log.fields),
@@ -102,7 +107,8 @@ class Driver:
 
     def feed(self, key: Key, event: Event) -> None:
         """Queue `event` for the machine `key` and let the turn run."""
-        self._inbox.append((key, event))
+        trace = event.envelope.trace_parent if isinstance(event, fx.Received) else None
+        self._inbox.append((key, event, trace or ""))
         if not self._turning:
             self._turn()
             if not self._hearing:
@@ -127,7 +133,7 @@ class Driver:
     def disconnected(self, reason: str, *, final: bool) -> None:
         """Tell the roots that the bus is gone; end the node if for good."""
         self.online = False
-        level = "debug" if reason == "closed" else "warning"
+        level = "debug" if final else "warning"  # of the end the host speaks
         self._sink.log("bus_lost", level, {"reason": reason, "final": final})
         for key in self._program.roots:
             self.feed(key, fx.Offline())
@@ -177,7 +183,10 @@ class Driver:
         finally:
             self._turning = False
 
-    def _step(self, key: Key, event: Event) -> None:
+    def _step(self, key: Key, event: Event, trace: str) -> None:
+        if trace and key.id:
+            self._traces[key] = trace
+        self._trace = trace or self._traces.get(key, "")
         state = self._states.get(key)
         if state is None and (state := self._program.birth(key)) is None:
             return
@@ -193,7 +202,12 @@ class Driver:
 
     def _tell_all(self, key: Key, effect: fx.TellAll) -> None:
         event = fx.Told(key, effect.message)
-        self._inbox.extend((other, event) for other in self._states if other.kind == effect.kind)
+        self._inbox.extend((other, event, "") for other in self._states if other.kind == effect.kind)
+
+    def _publish(self, key: Key, effect: fx.Publish) -> None:
+        if self._trace and effect.envelope.trace_parent is None:
+            effect = effect._replace(envelope=msgspec.structs.replace(effect.envelope, trace_parent=self._trace))
+        self._outgoing.publish(key, effect)
 
     def _request(self, key: Key, effect: fx.Request) -> None:
         self._services[effect.service](effect.argument, partial(self._returned, key, effect.token))
@@ -204,6 +218,7 @@ class Driver:
 
     def _retire(self, key: Key) -> None:
         self._states.pop(key, None)
+        self._traces.pop(key, None)
         self._timers.calm(key)
 
     def _elapsed(self, key: Key, timer: str) -> None:

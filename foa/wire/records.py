@@ -214,13 +214,14 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A subtask while it runs: its team, who failed it, what it yielded."""
+    """A subtask while it runs: its team, what it yielded, who failed it, and who is ``barred`` from it for good."""
 
     id: Name
     phase: Phase = "waiting"
     attempt: Count = 0
     seats: Annotated[tuple[Seat, ...], Meta(max_length=MAX_TEAM)] = ()
     failed: Annotated[tuple[AgentId, ...], Meta(max_length=64)] = ()
+    barred: Annotated[tuple[AgentId, ...], Meta(max_length=64)] = ()
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     reason: Short = ""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from foa.bus.mqtt.broker.records import Message
 from foa.core.effects import Key
 from foa.core.machines.client import Abandon, Report, Submission
 from foa.testing import federation
@@ -18,6 +19,8 @@ class Federation:
 
     def __init__(self, *, temper: Temper | None = None, **profiles: Any) -> None:
         self.world = World(1, federation.settings())
+        self.traces: dict[str, set[str]] = {}
+        self.world.witness(self._note)
         self.begun: list[Begun] = []
         self.reports: list[Report] = []
         for name in ("c1", "c2"):
@@ -30,6 +33,10 @@ class Federation:
         for node in self.world.nodes.values():
             node.start()
         self.world.clock.run_until(2.0)
+
+    def _note(self, message: Message) -> None:
+        kind = self.world.topics.parse(message.packet.topic).kind
+        self.traces.setdefault(kind, set()).add(dict(message.packet.user_properties).get("traceparent", ""))
 
     def submit(self, task: Task) -> None:
         self.client.driver.tell(Key("client", task.id), Submission(task, watch=True))
@@ -137,3 +144,14 @@ def test_a_broker_that_restarts_loses_no_task() -> None:
     net.world.network.restart_broker()
     net.run(10.0)
     assert net.result().status == "done"
+
+
+def test_every_frame_sent_for_a_task_carries_its_trace() -> None:
+    net = Federation()
+    net.traces.clear()
+    trace = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    net.client.driver.tell(Key("client", "t1"), Submission(echo(), watch=True, trace=trace))
+    net.run(1.0)
+    assert net.result().status == "done"
+    kinds = {"submit", "ask", "reply", "state", "request", "answer", "result"}
+    assert {kind: net.traces.get(kind) for kind in kinds} == {kind: {trace} for kind in kinds}

@@ -31,6 +31,10 @@ Role = Literal["none", "heir", "claiming", "owner"]
 KEY: Final = Key("ownership")
 
 
+MAX_KNOCKED: Final = 256
+"""Documents at the door that wait until we know our part."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """The knobs of ownership, in seconds."""
 
@@ -51,6 +55,7 @@ class State(msgspec.Struct, frozen=True):
     claims: dict[int, Epoch] = {}
     roles: dict[int, Role] = {}
     settled: bool = False
+    knocked: tuple[fx.Received, ...] = ()
     online: bool = False
     leaving: bool = False
 
@@ -77,7 +82,7 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
 def _elapsed(state: State, timer: str, now: float, rng: Random) -> tuple[State, list[Effect]]:
     match timer:
         case "settle":
-            return _arrange(msgspec.structs.replace(state, settled=True), now)
+            return _settled(state, now, rng)
         case "refresh":
             state, effects = _forget_silent(state, now)
             pause = state.rules.refresh_s * (0.8 + 0.2 * rng.random())
@@ -96,11 +101,23 @@ def _received(state: State, event: fx.Received, now: float, rng: Random) -> tupl
         case fx.Received(_, Own() as claim):
             return _claimed(state, claim, now)
         case fx.Received(topic, Blob(document)) if topic.kind == "door":
+            if not state.settled:
+                return msgspec.structs.replace(state, knocked=(*state.knocked, event)[-MAX_KNOCKED:]), []
             return state, _through_the_door(state, event, document, rng)
         case fx.Received(topic) if topic.partition >= 0:
             return state, _opened(state, event)
         case _:
             return state, []
+
+
+def _settled(state: State, now: float, rng: Random) -> tuple[State, list[Effect]]:
+    """Our peers have been heard: take our part, and let in who knocked meanwhile."""
+    knocked = state.knocked
+    state, effects = _arrange(msgspec.structs.replace(state, settled=True, knocked=()), now)
+    for event in knocked:
+        assert isinstance(event.message, Blob)
+        effects += _through_the_door(state, event, event.message.body, rng)
+    return state, effects
 
 
 def _online(state: State, now: float, *, resumed: bool) -> tuple[State, list[Effect]]:
@@ -305,7 +322,7 @@ def _through_the_door(state: State, event: fx.Received, document: bytes, rng: Ra
 def _turned_away(state: State, event: fx.Received, error: WireError, document: bytes) -> list[Effect]:
     """Say no once, not once per coordinator: the owner of the document's own partition does."""
     partition = partition_of(digest_of(document), state.topics.partitions)
-    if state.roles.get(partition) != "owner":
+    if state.roles.get(partition) not in {"owner", "claiming"}:
         return []
     dead = Dead(error.reason, error.detail[:500], state.topics("tasks"), state.node, document[:256])
     effects: list[Effect] = [

@@ -16,6 +16,7 @@ from foa.core.routing.exchange import Search
 from foa.core.vcv.vector import is_unit
 from foa.errors import WireError
 from foa.wire.codec import encode
+from foa.wire.envelope import Envelope
 from foa.wire.messages import Ask, Embed, Found, Rejected, Vectors
 from foa.wire.records import Query
 
@@ -45,10 +46,14 @@ def on_ask(state: Shard, event: Received, now: float) -> Stepped:
         busy = Rejected("", "busy", f"{MAX_JOBS} questions are waiting here")
         return state, [Publish(event.reply_to, busy, correlation=event.correlation), Measure("shard_busy")]
     if isinstance(asked, Embed):
-        return enqueue(state, Job(asked.texts, event.reply_to, event.correlation), now)
+        return enqueue(
+            state, Job(asked.texts, event.reply_to, event.correlation, trace=event.envelope.trace_parent), now
+        )
     texts = tuple(query.text for query in asked.queries if not _has_vector(state, query))
     ask = Ask(asked.queries, min(asked.k, max(1, MAX_HITS // len(asked.queries))))
-    return enqueue(state, Job(texts, event.reply_to, event.correlation, ask=ask), now)
+    return enqueue(
+        state, Job(texts, event.reply_to, event.correlation, trace=event.envelope.trace_parent, ask=ask), now
+    )
 
 
 def _is_reply(state: Shard, reply_to: str) -> bool:
@@ -140,7 +145,8 @@ def _fail(state: Shard, number: int, job: Job, error: str) -> list[Effect]:
 
 def _reply(state: Shard, number: int, job: Job, message: Found | Vectors | Rejected) -> list[Effect]:
     del state.work.jobs[number]
-    return [Publish(job.reply_to, message, qos=0, correlation=job.correlation)]
+    envelope = Envelope(trace_parent=job.trace)
+    return [Publish(job.reply_to, message, envelope, qos=0, correlation=job.correlation)]
 
 
 def _search(state: Shard, number: int, job: Job) -> list[Effect]:

@@ -83,6 +83,7 @@ class Job:
     texts: tuple[str, ...]
     reply_to: str = ""
     correlation: bytes = b""
+    trace: str | None = None
     ask: Ask | None = None
     stranger: Derivation | None = None
     due: float = 0.0

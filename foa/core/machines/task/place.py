@@ -30,6 +30,7 @@ from foa.wire.messages import Ask, Award, Found
 from foa.wire.records import Candidate, Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
 
 MAX_QUERIES = 64
+FOR_GOOD = ("declined:", "lies:")  # beginnings of reasons that another attempt would not change
 SENT = "sent:"
 
 
@@ -77,7 +78,7 @@ def query_for(live: Live, subtask: Subtask) -> Query:
         produces=subtask.produces,
         offered=tuple(dict.fromkeys(given.value.type for given in inputs_of(live, subtask.id))),
         budget=budget_left(live),
-        exclude=_union(work.failed if work else (), live.task.hops),
+        exclude=_union(work.failed + work.barred if work else (), live.task.hops),
     )
 
 
@@ -180,6 +181,7 @@ def _place(live: Live, ident: str, found: Part, context: Context, now: float) ->
     live = _record(live, decision)
     if not chosen:
         since = live.unplaced.get(ident, now)
+        live = put(live, msgspec.structs.replace(work, failed=()))  # nobody else: who failed may try again
         return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
     unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
     live = msgspec.structs.replace(live, unplaced=unplaced)
@@ -295,8 +297,15 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
 
 
 def again(work: Work) -> Work:
-    """Return `work` waiting for another attempt, without those who failed it; it keeps what the last of them said."""
+    """Return `work` waiting for another attempt; it keeps what the last to fail it said.
+
+    Who failed is asked again only if nobody else is found; who declined, or lied, never.
+    """
     ended = [seat for seat in work.seats if seat.phase == "failed"]
-    failed = tuple(dict.fromkeys(work.failed + tuple(seat.agent for seat in ended)))
+    final = tuple(seat.agent for seat in ended if seat.reason.startswith(FOR_GOOD))
+    failed = _union(work.failed, tuple(seat.agent for seat in ended if seat.agent not in final))
     said = f"{ended[-1].agent}: {ended[-1].reason}"[:400] if ended else work.reason
-    return msgspec.structs.replace(work, phase="waiting", seats=(), failed=failed[-64:], reason=said)
+    barred = _union(work.barred, final)
+    return msgspec.structs.replace(
+        work, phase="waiting", seats=(), failed=failed[-64:], barred=barred[-64:], reason=said
+    )
