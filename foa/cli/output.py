@@ -96,9 +96,8 @@ def write_atomically(path: Path, body: bytes) -> None:
         os.umask(mask)
         Path(scratch).chmod(0o666 & ~mask)
         Path(scratch).replace(path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(scratch).unlink(missing_ok=True)  # there is none any more once it has its name
 
 
 def outputs(result: "Result", folder: Path | None) -> list[Path]:

@@ -142,11 +142,10 @@ class Federation:
         starting = [asyncio.ensure_future(self._begin(member)) for member in members]
         try:
             await asyncio.gather(*starting)
-        except BaseException:
+        finally:  # nothing is left to cancel if all are ready
             for each in starting:
                 each.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
-            raise
 
     async def _begin(self, member: Member) -> None:
         self._members[member.name] = member

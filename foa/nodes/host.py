@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Self
@@ -118,11 +119,10 @@ class Host:
         if self._health is not None:
             self._health.start(self._settings.http.host, self._settings.http.port)
         self.driver.start(self._bus)
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(self.__aexit__)
             await self._bus.open(self._settings.broker.connect_timeout_s)
-        except BaseException:
-            await self.__aexit__()
-            raise
+            stack.pop_all()
         return self
 
     async def __aexit__(self, *exc: object) -> None:

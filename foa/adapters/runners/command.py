@@ -18,14 +18,13 @@ from foa.adapters.handlers import Assignment
 from foa.adapters.runners.base import (
     MAX_ANSWER,
     Declared,
-    Outcome,
     check_environment,
     garbage,
     one_line,
     seconds_left,
     too_slow,
 )
-from foa.adapters.runners.document import answer, request
+from foa.adapters.runners.document import Conversation
 from foa.errors import AgentFailed, ConfigError, Decline, Retry
 
 RETRY: Final = 75
@@ -35,7 +34,7 @@ GRACE_S: Final = 0.5
 _ALWAYS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
-class CommandRunner:
+class CommandRunner(Conversation):
     """One program per call."""
 
     def __init__(self, declared: Declared) -> None:
@@ -55,16 +54,6 @@ class CommandRunner:
 
     async def close(self) -> None:
         """Nothing outlives a call."""
-
-    async def run(self, assignment: Assignment) -> Outcome:
-        """Start the program, feed it, read its answer."""
-        return answer(self.profile, await self._talk(request(self.profile, assignment), assignment))
-
-    async def revise(self, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]) -> Outcome | None:
-        """Ask the program again with the drafts, if its profile says that it refines."""
-        if not self.profile.refines:
-            return None
-        return answer(self.profile, await self._talk(request(self.profile, assignment, draft, peers), assignment))
 
     async def _talk(self, document: bytes, assignment: Assignment) -> bytes:
         seconds = seconds_left(self._run.timeout_s, assignment)

@@ -10,6 +10,7 @@
 A value is written as its type says: characters for text, JSON for JSON, ``{"base64": "…"}`` for bytes.
 """
 
+from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,26 @@ from foa.adapters.values import Misfit, encode, is_json, is_text, media_of, text
 from foa.core.vcv.profile import Profile
 from foa.errors import Decline
 from foa.wire.records import Port, Value
+
+
+class Conversation(ABC):
+    """A runner that hands the document to somebody and reads the answer; how it is carried is its subclass's."""
+
+    profile: Profile
+
+    async def run(self, assignment: Assignment) -> Outcome:
+        """Send the work, read the answer."""
+        return answer(self.profile, await self._talk(request(self.profile, assignment), assignment))
+
+    async def revise(self, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]) -> Outcome | None:
+        """Send the drafts, if the profile says that the agent refines."""
+        if not self.profile.refines:
+            return None
+        return answer(self.profile, await self._talk(request(self.profile, assignment, draft, peers), assignment))
+
+    @abstractmethod
+    async def _talk(self, document: bytes, assignment: Assignment) -> bytes:
+        """Carry `document` there and the answer back."""
 
 
 def request(

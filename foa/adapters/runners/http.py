@@ -20,14 +20,13 @@ from foa.adapters.handlers import Assignment
 from foa.adapters.runners.base import (
     MAX_ANSWER,
     Declared,
-    Outcome,
     check_environment,
     garbage,
     one_line,
     seconds_left,
     too_slow,
 )
-from foa.adapters.runners.document import answer, request
+from foa.adapters.runners.document import Conversation
 from foa.adapters.runners.threads import Threads
 from foa.errors import AgentFailed, Retry
 
@@ -42,7 +41,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow nothing; the 3xx becomes an error."""
 
 
-class HttpRunner:
+class HttpRunner(Conversation):
     """One POST per call."""
 
     def __init__(self, declared: Declared) -> None:
@@ -58,16 +57,6 @@ class HttpRunner:
 
     async def close(self) -> None:
         """Nothing to give back: requests in flight end with their time."""
-
-    async def run(self, assignment: Assignment) -> Outcome:
-        """POST the work, read the answer."""
-        return answer(self.profile, await self._talk(request(self.profile, assignment), assignment))
-
-    async def revise(self, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]) -> Outcome | None:
-        """POST the drafts, if the profile says that the agent refines."""
-        if not self.profile.refines:
-            return None
-        return answer(self.profile, await self._talk(request(self.profile, assignment, draft, peers), assignment))
 
     async def _talk(self, document: bytes, assignment: Assignment) -> bytes:
         seconds = seconds_left(self._run.timeout_s, assignment)
