@@ -19,7 +19,7 @@ from foa.wire import codec
 from foa.wire.envelope import Frame
 from foa.wire.messages import Message, Result, State
 
-SETTLE_S: Final = 0.002
+SETTLE_S: Final = 0.005
 TARDY_S: Final = 0.02
 """How long an acknowledgement waits for a frame to travel with, unless `MANY` of them wait."""
 

@@ -97,7 +97,7 @@ async def ask(place: Town, kind: str, skill: str) -> foa.Outcome:
 
 
 def test_alone_each_fails_its_task_in_a_line(running: Square) -> None:
-    """All at once: who failed is asked again while nobody else is there, within the attempts; who lied or declined is not."""
+    """All at once: who failed is asked again while nobody else is there; who lied or declined is not."""
 
     async def main(place: Town) -> list[foa.Outcome]:
         return await asyncio.gather(*(ask(place, kind, kind) for kind in KINDS))
