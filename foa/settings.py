@@ -29,9 +29,7 @@ _SECRETS: Final = frozenset({"broker.password"})
 class Broker(msgspec.Struct, frozen=True):
     """How a process reaches its broker."""
 
-    url: Annotated[str, _doc("the broker: mqtt://host[:port], or mqtts:// for TLS", pattern=_URL)] = (
-        "mqtt://127.0.0.1:1883"
-    )
+    url: Annotated[str, _doc("the broker: mqtt://host[:port]", pattern=_URL)] = "mqtt://127.0.0.1:1883"
     username: Annotated[str, _doc("account at the broker; empty: anonymous")] = ""
     password: Annotated[str, _doc("password of that account; never shown")] = ""
     keep_alive_s: Annotated[int, _doc("a silent connection is pinged, then given up, after this", ge=1, le=3600)] = 10

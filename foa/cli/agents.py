@@ -129,7 +129,7 @@ def validate(paths: Annotated[list[Path], typer.Argument(help="folders of agents
         found = problems(path)
         wrong += len(found)
         for line in found:
-            typer.echo(f"foa: {path_of(path).parent}/{line}" if path.exists() else f"foa: {line}", err=True)
+            typer.echo(f"foa: {path_of(path).parent}/{line}" if path_of(path).exists() else f"foa: {line}", err=True)
         if not found:
             typer.echo(f"{path}: fine")
     if wrong:

@@ -21,6 +21,7 @@ from foa.adapters.telemetry import Measure, Telemetry, nowhere
 from foa.bus.mqtt.client import MqttBus
 from foa.bus.port import Options, Will
 from foa.core.effects import Key
+from foa.errors import ConfigError
 from foa.nodes.driver import Driver
 from foa.nodes.ports import Program, Service
 from foa.settings import Settings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from foa.adapters.telemetry.health import HealthServer
 
 DEFAULT_PORT = 1883
+TLS = ("mqtts", "ssl")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -51,9 +53,11 @@ def topics_of(settings: Settings) -> Topics:
 
 
 def options_of(settings: Settings, place: Place) -> Options:
-    """Return how a node connects."""
+    """Return how a node connects; ConfigError if the settings ask for what is not there yet."""
     broker = settings.broker
     url = urlsplit(broker.url)
+    if url.scheme in TLS:
+        raise ConfigError(f"broker.url = {broker.url!r}: TLS is not there yet; use mqtt:// on a network you trust")
     session = broker.session_expiry_s if place.session_s is None else place.session_s
     return Options(
         place.client_id,
