@@ -26,7 +26,7 @@ def test_a_node_shows_its_health_and_its_numbers() -> None:
         assert json.load(urlopen(f"http://127.0.0.1:{port}/readyz")) == {"ok": True}
         assert json.load(urlopen(f"http://127.0.0.1:{port}/healthz")) == {"ok": True}
         page = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-        with pytest.raises(ConfigError, match="http.port"):
+        with pytest.raises(ConfigError, match=r"http\.port"):
             HealthServer(metrics.registry, lambda: True).start("127.0.0.1", port)
     finally:
         server.close()
