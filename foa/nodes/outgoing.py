@@ -40,7 +40,7 @@ class Outgoing:
         self._bus: Bus | None = None
         self._out: list[tuple[Key, Effect] | None] = []
         self._retained: dict[str, int] = {}
-        self._promised: dict[tuple[str, bytes], tuple[Key, Effect]] = {}
+        self._promised: dict[tuple[Key, str], tuple[Key, fx.Publish]] = {}
         self._acks: list[Delivery] = []
         self._durable: list[Delivery] = []
         self._tardy: Handle | None = None
@@ -55,13 +55,14 @@ class Outgoing:
     def publish(self, key: Key, effect: fx.Publish) -> None:
         """Queue a frame; of several retained ones to one topic in a turn only the last is worth sending.
 
-        A promise that waits is moot once more than it is said to the same address.
+        A promise that waits, and whose receipt nobody waits for, is moot once its machine says more to that address.
         """
         if effect.promise:
-            self._promised[effect.topic, effect.correlation] = (key, effect)
+            self._promised[key, effect.topic] = (key, effect)
             return
-        if effect.correlation:
-            self._promised.pop((effect.topic, effect.correlation), None)
+        waiting = self._promised.get((key, effect.topic))
+        if waiting is not None and not waiting[1].token:
+            del self._promised[key, effect.topic]
         if effect.retain:
             earlier = self._retained.get(effect.topic)
             if earlier is not None:
@@ -138,7 +139,8 @@ class Outgoing:
             self._journal.commit()
         self._durable += self._acks
         self._acks = []
-        promised, self._promised = list(self._promised.values()), {}
+        promised: list[tuple[Key, Effect]] = list(self._promised.values())
+        self._promised = {}
         self._send_all(promised)
         if self._out:
             return

@@ -120,10 +120,12 @@ def test_a_response_topic_gets_the_reply_as_json(door: Square) -> None:
         async with ears(place.port, "strangers/inbox") as hear:
             asked = ("-D", "publish", "response-topic", "strangers/inbox")
             await knock(place, {"text": "echo this", "inputs": {"text": "to you"}}, *asked)
-            replies = [json.loads((await hear())[1]) for _ in range(2)]
-            assert [each["status"] for each in replies] == ["accepted", "done"]
-            assert replies[0]["id"] == replies[1]["id"]
-            assert replies[1]["outputs"]["text"]["text"] == "to you"
+            replies = [json.loads((await hear())[1])]
+            if replies[0]["status"] == "accepted":  # not said where the result was there at once
+                replies.append(json.loads((await hear())[1]))
+            assert replies[-1]["status"] == "done"
+            assert {each["id"] for each in replies} == {replies[-1]["id"]}
+            assert replies[-1]["outputs"]["text"]["text"] == "to you"
             await knock(place, b"{", *asked)
             topic, body = await hear()
             assert topic == "strangers/inbox"
