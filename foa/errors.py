@@ -116,3 +116,13 @@ class Retry(FoaError):
 
 class Decline(FoaError):
     """Raised by an agent's author: this subtask is not for this agent, and why."""
+
+
+_BY_CODE = {kind.code: kind for kind in (NoRoute, DeadlineExceeded, PolicyDenied, BudgetExceeded, Cancelled)}
+
+
+def task_error(code: str, text: str) -> TaskError:
+    """Return the exception for a task that ended without a result, by the word that came over the wire."""
+    if code == AgentFailed.code:
+        return AgentFailed(text)
+    return _BY_CODE.get(code, TaskError)(text)

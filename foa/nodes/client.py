@@ -16,7 +16,7 @@ from foa.core.effects import Key, Step
 from foa.core.machines import blobs, client, lookup
 from foa.core.machines.client import Abandon, Collect, Enough, Follow, Idle, Question, Report, Submission
 from foa.core.routing.exchange import Answer, Asked
-from foa.errors import BusError, FoaError, NoRoute, TaskError
+from foa.errors import BusError, FoaError, NoRoute, TaskError, task_error
 from foa.nodes.host import Host, Place, client_id, topics_of
 from foa.nodes.ports import Done
 from foa.settings import Settings
@@ -98,9 +98,11 @@ class Outcome:
         return next(iter(self.outputs.values()), None)
 
     def checked(self) -> Self:
-        """Return self, or raise TaskError with the reason if the task was not done."""
+        """Return self, or raise the TaskError that fits (NoRoute, Cancelled …) if the task was not done."""
         if self.status != "done":
-            raise TaskError(f"task {self.result.task} {self.status}: {self.result.code}: {self.reason}")
+            raise task_error(
+                self.result.code, f"task {self.result.task} {self.status}: {self.result.code}: {self.reason}"
+            )
         return self
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from foa.wire.ids import AgentId, Digest, Epoch, Segment, TaskId, Version
+from foa.wire.ids import AgentId, Digest, Segment, TaskId, Version
 
 MAX_TEXT: Final = 65_536
 MAX_SUBTASKS: Final = 1_024
@@ -264,10 +264,3 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ms: Count = 0
     cost: Amount = 0.0
-
-
-class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A partition and the epoch it is held under."""
-
-    partition: Annotated[int, Meta(ge=0, le=4095)]
-    epoch: Epoch

@@ -10,7 +10,6 @@ from foa.core.machines.task.place import advance
 from foa.core.machines.task.planning import find
 from foa.core.machines.task.state import (
     MAX_SHADOW_ANSWERS,
-    AnswerMessage,
     Context,
     Ended,
     Live,
@@ -158,8 +157,3 @@ def _resume(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
         effects += [fx.Wake(f"lease:{seat.award}", lease) for seat in work.seats if seat.phase == "running"]
     state, more = find(live, context, now) if live.plan is None else advance(live, context, now)
     return state, effects + more
-
-
-def is_answer(message: object) -> bool:
-    """Tell whether a message is an agent's answer to an award."""
-    return isinstance(message, AnswerMessage)
