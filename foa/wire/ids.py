@@ -16,7 +16,6 @@ PARTITIONS: Final = 64
 MAX_SEGMENT: Final = 64
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 # Ids in a body become levels of a topic, so a decoded one is already fit for that: a peer cannot slip in a
 # wildcard. The end is written (?![\s\S]) because $ admits a final newline here and \Z is no JSON Schema.
@@ -65,11 +64,6 @@ def agent_id(text: str) -> AgentId:
     if len(parts) != 3 or not all(map(is_segment, parts)):  # noqa: PLR2004 - org, unit, agent
         raise WireError("id", f"agent {text[:200]!r} must be org/unit/agent, each of A-Z a-z 0-9 _ . -")
     return text
-
-
-def is_digest(text: str) -> bool:
-    """Tell whether `text` is a SHA-256 digest in lower-case hex."""
-    return _DIGEST.match(text) is not None
 
 
 def digest_of(body: bytes) -> Digest:
