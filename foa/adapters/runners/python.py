@@ -35,6 +35,10 @@ class PythonRunner:
     def _adopt(self, function: Callable[..., Any], signature: Signature, reviser: Callable[..., Any] | None) -> None:
         self._function, self._signature, self._reviser = function, signature, reviser
         self._many = frozenset(each.name for each in signature.parameters if each.hint.many)
+        declared = inspect.signature(function).parameters
+        self._without_default = tuple(
+            each.name for each in signature.parameters if declared[each.name].default is inspect.Parameter.empty
+        )
 
     async def start(self) -> None:
         """Nothing to make ready: the function is here."""
@@ -75,7 +79,9 @@ class PythonRunner:
                 arguments[name] = assignment.text
             elif parameter.hint.many:
                 arguments[name] = []
-        return _with_none(parameters, arguments, self._function)
+        for name in self._without_default:  # ``X | None``, or it would have been declined
+            arguments.setdefault(name, None)
+        return arguments
 
     def _ports(self) -> tuple[Port, ...]:
         """Return the declared inputs: the profile's, which for a decorated handler are its parameters."""
@@ -189,17 +195,6 @@ def _argument(parameter: Parameter, chosen: tuple[Given, ...]) -> Any:
     except Misfit as error:
         raise Decline("inputs", f"{parameter.name}: {error}") from error
     return found if parameter.hint.many else found[0]
-
-
-def _with_none(
-    parameters: dict[str, Parameter], arguments: dict[str, Any], function: Callable[..., Any]
-) -> dict[str, Any]:
-    """Give None to ``X | None`` parameters that have no default of their own."""
-    declared = inspect.signature(function).parameters
-    for name in parameters:
-        if name not in arguments and declared[name].default is inspect.Parameter.empty:
-            arguments[name] = None
-    return arguments
 
 
 def _failure(error: BaseException) -> AgentFailed:
