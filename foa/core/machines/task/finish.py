@@ -57,9 +57,15 @@ def end(live: Live, context: Context, now: float, result: Result) -> Ending:
 
 
 def overtaken(live: Live, context: Context, now: float, result: Result) -> Ending:
-    """End the task with another owner's `result`, which came first: what we still run is for nothing."""
+    """End the task with another owner's `result`, which came first: what we still run is for nothing.
+
+    A client of ours is told here too, who knows a result it has already: who wrote it may have died before it
+    replied. A stranger is not told twice.
+    """
+    told = reply(live, context, result) if live.task.format == "msgpack" else []
     return Ended(live.partition, result, confirmed=True), [
         fx.Persist(result),
+        *told,
         *_closing(live, context, now, result),
     ]
 
