@@ -185,7 +185,10 @@ class Outgoing:
         match effect:
             case fx.Publish(token=token):
                 receipt = (lambda code: self._feed(key, fx.Delivered(token, code))) if token else None
-                self._bus.publish(self._frame(effect), receipt)
+                frame = self._frame(effect)
+                if len(frame.payload) > codec.MAX_PAYLOAD:
+                    raise TooLarge(f"{len(frame.payload)} bytes, nobody reads more than {codec.MAX_PAYLOAD}")
+                self._bus.publish(frame, receipt)
             case fx.Subscribe(patterns, no_local, qos):
                 self._bus.subscribe([Subscription(pattern, qos, no_local) for pattern in patterns])
             case fx.Unsubscribe(patterns):
