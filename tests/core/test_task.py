@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from foa.core import effects as fx
+from foa.core.machines.task.finish import fitting
+from foa.core.machines.task.state import Context, Live
+from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.messages import Accepted, Award, Cancel, Failed, Rejected, Result, Settled, State, Submit, Withdrawn
-from foa.wire.records import Plan, Subtask, Usage
+from foa.wire.records import Given, Plan, Subtask, Task, Usage, Value
+from foa.wire.topics import Topics
 from tests.core.task_bench import (
     E1,
     REPLY,
@@ -350,3 +354,14 @@ def test_policies_are_a_gate() -> None:
     bench = Bench(hit("a1"), hit("a2", holds=("eu",)))
     (award,) = awards(bench, policies=("eu",))
     assert award.agent == "acme/tools/a2"
+
+
+def test_a_result_too_large_for_a_frame_goes_without_its_records() -> None:
+    plan = Plan(tuple(Subtask(f"s{at}", "x" * 40_000) for at in range(20)))
+    live = Live(3, E1, Task("t1", "much"), 0.0, 60.0, plan=plan)
+    outputs = tuple(Given(f"o{at}", Value("text/plain", "text/plain", b"y" * 16_000)) for at in range(20))
+    large = Result("t1", "done", E1, outputs, plan=plan)
+    small, blobs = fitting(live, Context(Topics()), 0.0, large)
+    assert len(encode(small)) <= MAX_PAYLOAD
+    assert (len(small.outputs), small.plan, len(blobs)) == (20, None, 20)
+    assert all(given.value.ref is not None for given in small.outputs)

@@ -1,14 +1,21 @@
 """How a task ends: exactly one result, every award that still runs withdrawn, the snapshot cleared."""
 
+from typing import Any, Final
+
+import msgspec
+
 from foa.core import effects as fx
+from foa.core.dag.blobs import outsource
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, reply, tell
 from foa.core.routing.ownership import Over
+from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.messages import Result, Withdrawn
 from foa.wire.records import Status, Work
 
 Ending = tuple[Ended, list[Effect]]
+SMALL: Final = 15  # subtasks, decisions or outputs whose result fits a frame in any case
 
 
 def finish(live: Live, context: Context, now: float) -> Ending:
@@ -50,10 +57,30 @@ def fail(live: Live, context: Context, now: float, code: str, reason: str, statu
 
 def end(live: Live, context: Context, now: float, result: Result) -> Ending:
     """Publish `result`, tell the submitter, withdraw what still runs, forget the rest."""
+    result, blobs = fitting(live, context, now, result)
     topic = context.topics.task(live.partition, live.task.id, "result")
     said = fx.Publish(topic, result, headers(live), retain=True, expiry_s=expiry_s(live, now))
-    effects = [fx.Persist(result), said, *reply(live, context, result), *_closing(live, context, now, result)]
+    effects = [fx.Persist(result), *blobs, said, *reply(live, context, result), *_closing(live, context, now, result)]
     return Ended(live.partition, result), effects
+
+
+def fitting(live: Live, context: Context, now: float, result: Result) -> tuple[Result, list[fx.Publish]]:
+    """Return `result` as it can travel: a large one sends its outputs by reference, then goes without its records."""
+    if max(len(result.parts), len(result.decisions), len(result.outputs)) <= SMALL or _fits(result):
+        return result, []
+    outputs, blobs = outsource(result.outputs, context.topics, expiry_s(live, now), SMALL)
+    replace = msgspec.structs.replace
+    result = replace(result, outputs=outputs)
+    thinner: tuple[dict[str, Any], ...] = ({}, {"decisions": ()}, {"decisions": (), "plan": None})
+    for without in thinner:
+        shorter = replace(result, **without)
+        if _fits(shorter):
+            return shorter, blobs
+    return replace(result, decisions=(), plan=None, parts=()), blobs
+
+
+def _fits(result: Result) -> bool:
+    return len(encode(result)) <= MAX_PAYLOAD
 
 
 def overtaken(live: Live, context: Context, now: float, result: Result) -> Ending:
