@@ -247,9 +247,7 @@ def award(
         Seat(hit.agent, f"{name}.{n}", attempt, "running", hit.effects, price=expected_price(query, hit.resources))
         for n, hit in enumerate(hits)
     )
-    live = put(
-        live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=seats, outputs=(), reason="")
-    )
+    live = put(live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=seats, outputs=()))
     live = msgspec.structs.replace(live, started={**live.started, ident: now})
     team = None
     if len(seats) > 1 and ident != PLANNING:
@@ -297,14 +295,14 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
 
 
 def again(work: Work) -> Work:
-    """Return `work` waiting for another attempt; it keeps what the last to fail it said.
+    """Return `work` waiting for another attempt; it keeps what the first to fail it said, the best match.
 
     Who failed is asked again only if nobody else is found; who declined, or lied, never.
     """
     ended = [seat for seat in work.seats if seat.phase == "failed"]
     final = tuple(seat.agent for seat in ended if seat.reason.startswith(FOR_GOOD))
     failed = _union(work.failed, tuple(seat.agent for seat in ended if seat.agent not in final))
-    said = f"{ended[-1].agent}: {ended[-1].reason}"[:400] if ended else work.reason
+    said = work.reason or (f"{ended[0].agent}: {ended[0].reason}"[:400] if ended else "")
     barred = _union(work.barred, final)
     return msgspec.structs.replace(
         work, phase="waiting", seats=(), failed=failed[-64:], barred=barred[-64:], reason=said
