@@ -123,8 +123,9 @@ def _declined(
 def _failed(
     live: Live, work: Work, seat: Seat, message: Failed, context: Context, now: float
 ) -> tuple[TaskState, list[Effect]]:
+    paid = payable(live, seat, message.usage.cost)
     said = note(live, now, "failed", work.id, seat.agent, f"{message.code}: {message.reason}")
-    live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost)
+    live = msgspec.structs.replace(live, spent=live.spent + paid)
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
     work = _with_seat(work, closed)
     sleep = fx.Sleep(f"lease:{seat.award}")
@@ -166,13 +167,12 @@ def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskSt
 def _done(
     live: Live, work: Work, seat: Seat, message: Done, context: Context, now: float
 ) -> tuple[TaskState, list[Effect]]:
+    paid = payable(live, seat, message.usage.cost)
     effects: list[Effect] = [fx.Sleep(f"lease:{seat.award}")]
     expiry = live.task.deadline_ms // 1000 + live.task.retention_s
     outputs, blobs = outsource(message.outputs, context.topics, expiry, context.rules.inline_bytes)
     outputs = tuple(Given(given.name, given.value, work.id, seat.agent) for given in outputs)
-    done = msgspec.structs.replace(
-        seat, phase="done", outputs=outputs, rounds=message.rounds, price=message.usage.cost, started=True
-    )
+    done = msgspec.structs.replace(seat, phase="done", outputs=outputs, rounds=message.rounds, price=paid, started=True)
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident != work.id}
     live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost, unplaced=unplaced)
     if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
@@ -183,6 +183,19 @@ def _done(
     said = note(live, now, "done", work.id, seat.agent)
     state, more = _closed(put(live, work), work, context, now)
     return state, [*effects, *blobs, tell(live, context, said), *more]
+
+
+def payable(live: Live, seat: Seat, bill: float) -> float:
+    """Return how much of an agent's bill is paid: never more than the budget has left beside other awards."""
+    if live.task.budget is None:
+        return bill
+    others = sum(
+        other.price
+        for work in live.works.values()
+        for other in work.seats
+        if other.phase == "running" and other.award != seat.award
+    )
+    return max(0.0, min(bill, live.task.budget - live.spent - others))
 
 
 def _closed(
