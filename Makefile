@@ -86,8 +86,8 @@ $(STAMPS)/torch: $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/foa: pyproject.toml $(STAMPS)/torch
-	@echo "setup 3/5  foa with the extras embed, agents and dev"
-	@$(PIP) -e '.[embed,agents,dev]'
+	@echo "setup 3/5  foa with the extras embed, agents, bench and dev"
+	@$(PIP) -e '.[embed,agents,bench,dev]'
 	@touch $@
 
 $(STAMPS)/hnsw: $(STAMPS)/foa
