@@ -48,6 +48,7 @@ _READERS: Final[dict[TopicKind, Grant]] = {
     "blob": "all",
     "evidence": ("coordinator", "index", "operator"),
     "learn": ("coordinator", "operator"),
+    "feedback": ("coordinator",),
     "dead": ("operator",),
     "control": "all",
     "door": ("coordinator",),

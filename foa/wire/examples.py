@@ -5,6 +5,7 @@ They are the golden examples of ``schemas/v1``, and what the wire's tests begin 
 
 from typing import Final
 
+from foa.wire import lessons
 from foa.wire import messages as m
 from foa.wire import records as r
 from foa.wire.ids import Epoch, Version, digest_of, partition_of
@@ -107,6 +108,15 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     m.Embed(("describe the columns of a table",)),
     m.Vectors("all-MiniLM-L6-v2", (_UNIT_VECTOR,)),
     m.Blob(b"<h1>Visits</h1>"),
+    m.Learned(
+        "c1",
+        12,
+        1_764_000_300.5,
+        (lessons.Lesson(AGENT, b"\x00" * 8, count=40, good=37.5, paid=38, ms=41_800, cost=0.4, price=0.38),),
+        (lessons.Counted(AWARD, TASK, AGENT, b"\x00\x00\x80?", 0.95, 1_764_000_299.25),),
+    ),
+    m.Evidence(AGENT, "all-MiniLM-L6-v2", (lessons.Exemplar(AWARD, _UNIT_VECTOR, 0.95, 1_764_000_299.25),)),
+    m.Feedback(TASK, 0.8, comment="one column was missing"),
     m.Dead("shape", "own.1: Object missing required field `partition`", "foa/v1/own/7", "c1", b"\x81"),
     m.Control("rebirth", "c1"),
 )

@@ -1,7 +1,8 @@
 """Every message of the federation, one closed union. The tag names the kind and its version.
 
 Who sends what to where is said by `foa.wire.topics`; the machines of `foa.core` meet only through these.
-A new version of a message is a new class with a new tag beside the old one, never a changed field.
+A new version of a message is a new class with a new tag beside the old one, never a changed field. A field may be
+added if its default means what its absence meant: readers that do not know it leave it alone.
 """
 
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from foa.wire.ids import AgentId, Digest, Epoch, NodeId, Segment, TaskId, Version
+from foa.wire.lessons import Counted, Exemplar, Lesson
 from foa.wire.records import (
     Amount,
     Candidate,
@@ -331,6 +333,41 @@ class Dead(Message, frozen=True, tag="dead.1"):
     body: Annotated[bytes, Meta(max_length=1024)] = b""
 
 
+class Learned(Message, frozen=True, tag="learned.1"):
+    """What one coordinator counted of the agents in one bucket; the model is the sum over coordinators.
+
+    ``until`` is when it was written, in seconds since 1970 by that coordinator's clock: every award it ended before
+    then is counted here. ``recent`` names the latest of them. Of two of one node and bucket the higher ``seq`` stands.
+    """
+
+    node: NodeId
+    seq: Count
+    until: Amount
+    lessons: Annotated[tuple[Lesson, ...], Meta(max_length=256)] = ()
+    recent: Annotated[tuple[Counted, ...], Meta(max_length=256)] = ()
+
+
+class Evidence(Message, frozen=True, tag="evidence.1"):
+    """What an agent was seen to do: vectors of finished tasks with their rewards, beside its own capability vector.
+
+    Any coordinator may write it; two are merged by `foa.core.learn.evidence`, whose order does not matter.
+    """
+
+    agent: AgentId
+    model: Short
+    exemplars: Annotated[tuple[Exemplar, ...], Meta(max_length=64)] = ()
+
+
+class Feedback(Message, frozen=True, tag="feedback.1"):
+    """A person's own score in [0, 1] for a finished task, or for one of its subtasks; the last word counts."""
+
+    task: TaskId
+    score: Annotated[float, Meta(ge=0.0, le=1.0)]
+    subtask: Annotated[str, Meta(max_length=64)] = ""
+    comment: Short = ""
+    submitter: Annotated[str, Meta(max_length=200)] = ""
+
+
 class Control(Message, frozen=True, tag="control.1"):
     """An operator's word to nodes: rebirth (say again what you hold) or drain (leave in good order)."""
 
@@ -339,30 +376,7 @@ class Control(Message, frozen=True, tag="control.1"):
 
 
 AnyMessage = (
-    Presence
-    | Own
-    | Vcv
-    | Submit
-    | Accepted
-    | Rejected
-    | Cancel
-    | State
-    | Events
-    | Result
-    | Award
-    | Taken
-    | Declined
-    | Progress
-    | Done
-    | Failed
-    | Settled
-    | Withdrawn
-    | Draft
-    | Ask
-    | Found
-    | Embed
-    | Vectors
-    | Blob
-    | Dead
-    | Control
-)
+    Presence | Own | Vcv | Submit | Accepted | Rejected | Cancel | State | Events | Result | Award | Taken
+    | Declined | Progress | Done | Failed | Settled | Withdrawn | Draft | Ask | Found | Embed | Vectors | Blob
+    | Learned | Evidence | Feedback | Dead | Control
+)  # fmt: skip

@@ -17,6 +17,7 @@ MAX_EDGES: Final = 8_192
 MAX_VALUES: Final = 256
 MAX_SKILLS: Final = 128
 MAX_TEAM: Final = 16
+MAX_CONTEXT: Final = 1_024
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Short = Annotated[str, Meta(max_length=512)]
@@ -107,7 +108,12 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One agent that an index node found: similarities in [-1, 1], and all that gates and scores need."""
+    """One agent that an index node found: similarities in [-1, 1], and all that gates and scores need.
+
+    ``relevance`` is what the index makes of meaning, words and finished tasks together (None: ``cosine`` alone);
+    ``words`` the share of the query's rare words that the agent uses too, in [0, 1]; ``done`` the mean reward of
+    the agent's finished tasks near this one, and ``mass`` how much such evidence there is (0: none).
+    """
 
     agent: AgentId
     version: Version
@@ -122,6 +128,10 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
     effects: Effects = "idempotent"
     refines: bool = False
     name: Short = ""
+    relevance: Finite | None = None
+    words: Finite = 0.0
+    done: Finite = 0.0
+    mass: Amount = 0.0
 
 
 class Subtask(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -151,7 +161,8 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is asked. ``deadline_ms`` is what remained when it was sent; ``hops`` the agents it came through.
 
-    ``format`` is how the submitter reads replies: a stranger at the door reads JSON.
+    ``format`` is how the submitter reads replies: a stranger at the door reads JSON. A ``private`` task leaves no
+    trace of its text: how well it was done is counted, what it was about is not kept as evidence.
     """
 
     id: TaskId
@@ -169,10 +180,15 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: Annotated[int, Meta(ge=1, le=20)] = 3
     hops: Annotated[tuple[AgentId, ...], Meta(max_length=16)] = ()
     format: Literal["msgpack", "json"] = "msgpack"
+    private: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One agent as a decision saw it: the gate that refused it, or every part of its score."""
+    """One agent as a decision saw it: the gate that refused it, or every part of its score.
+
+    ``mean`` and ``width`` are the learner's estimate of its reward and the half width of its confidence (None: nobody
+    learns), from ``seen`` rewards of this agent; ``probe`` says that it leads as a newcomer to be tried.
+    """
 
     agent: AgentId
     score: Finite = 0.0
@@ -182,6 +198,14 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: Finite = 0.0
     price: Amount = 0.0
     refused: Short = ""
+    relevance: Finite | None = None
+    words: Finite = 0.0
+    done: Finite = 0.0
+    mass: Amount = 0.0
+    mean: Finite | None = None
+    width: Amount = 0.0
+    seen: Amount = 0.0
+    probe: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -199,6 +223,8 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     """One member of a subtask's team: the award it holds, and what came of it.
 
     ``started`` is set by the agent's first sign of work: from then on ``effects = once`` is not re-awarded.
+    ``context`` is what was known of agent and subtask when this was decided (float32 features), kept for the reward;
+    ``ended`` is when its owner counted that, in seconds since 1970 by the owner's clock.
     """
 
     agent: AgentId
@@ -211,6 +237,8 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     reason: Short = ""
     rounds: Count = 0
+    context: Annotated[bytes, Meta(max_length=MAX_CONTEXT)] = b""
+    ended: Amount = 0.0
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):

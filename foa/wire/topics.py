@@ -11,7 +11,8 @@ from foa.wire.ids import is_segment
 
 TopicKind = Literal[
     "discovery", "vcv", "presence", "own", "submit", "cancel", "state", "event", "result", "request", "answer",
-    "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "dead", "control", "door", "outcome",
+    "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "feedback", "dead", "control", "door",
+    "outcome",
 ]  # fmt: skip
 
 
@@ -43,6 +44,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     Rule("own", "own/{partition}", True, 1, "coordinator"),
     Rule("submit", "task/{partition}/{task}/submit", False, 1, "submitter"),
     Rule("cancel", "task/{partition}/{task}/cancel", True, 1, "submitter"),
+    Rule("feedback", "task/{partition}/{task}/feedback", False, 1, "submitter"),
     Rule("state", "task/{partition}/{task}/state/{name}", True, 1, "coordinator"),
     Rule("event", "task/{partition}/{task}/event", False, 0, "coordinator"),
     Rule("result", "task/{partition}/{task}/result", True, 1, "coordinator"),
