@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from foa.adapters import embed, exact
+from foa.adapters import embed
 from foa.adapters.embed import Embedder, SentenceEmbedder
-from foa.adapters.hnsw import HnswIndex
+from foa.adapters.index.hnsw import HnswIndex
+from foa.adapters.index.port import serve
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
 from foa.core.machines import shard
@@ -58,7 +59,7 @@ class Indexing:
 
     def index(self, call: IndexCall, done: Done) -> None:
         """Change or search the index, at once."""
-        done(exact.serve(self._index, call), "")
+        done(serve(self._index, call), "")
 
     def card(self, shown: tuple[str, bytes], done: Done) -> None:
         """Read a stranger's card; who it is says the topic it stands on, which the broker guards."""

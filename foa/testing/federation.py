@@ -5,9 +5,10 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
-from foa.adapters import embed, exact
+from foa.adapters import embed
 from foa.adapters.embed import HashEmbedder
-from foa.adapters.exact import ExactIndex
+from foa.adapters.index.exact import ExactIndex
+from foa.adapters.index.port import serve
 from foa.core.effects import Effect, Event, Step
 from foa.core.machines import shard
 from foa.core.machines.client import Report
@@ -93,7 +94,7 @@ def index(world: World, name: str) -> Node:
 
 
 def _index(vectors: ExactIndex, call: IndexCall, done: Done) -> None:
-    done(exact.serve(vectors, call), "")
+    done(serve(vectors, call), "")
 
 
 def _embed(life: Life, texts: tuple[str, ...], done: Done) -> None:

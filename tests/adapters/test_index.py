@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foa.adapters.exact import ExactIndex, VectorIndex, serve
-from foa.adapters.hnsw import HnswIndex
+from foa.adapters.index.exact import ExactIndex
+from foa.adapters.index.hnsw import HnswIndex
+from foa.adapters.index.port import VectorIndex, serve
 from foa.core.routing.exchange import Remove, Search, Upsert
 from foa.core.vcv.vector import Floats, normalised, pack
 
@@ -112,7 +113,7 @@ def test_recall_after_rescoring_also_after_churn() -> None:
     for number, vector in enumerate(fresh):
         for index in (exact, graph):
             index.remove(f"k{2 * number + 1}") if number % 3 == 0 else index.upsert(f"k{number}", vector, vector)
-    graph.catch_up()
+    graph.tend()
     assert graph.is_graph_used
     want, got = exact.search(queries, 10), graph.search(queries, 10)
     recall = np.mean([len({n.key for n in w} & {n.key for n in g}) / 10 for w, g in zip(want, got, strict=True)])

@@ -6,7 +6,8 @@ from typing import Any
 
 from foa.adapters.embed import HashEmbedder
 from foa.adapters.embed import serve as embed
-from foa.adapters.exact import ExactIndex, VectorIndex, serve
+from foa.adapters.index.exact import ExactIndex
+from foa.adapters.index.port import VectorIndex, serve
 from foa.core.effects import (
     Cleared,
     Effect,

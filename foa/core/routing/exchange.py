@@ -24,11 +24,15 @@ class Answer(NamedTuple):
 
 
 class Upsert(NamedTuple):
-    """Service "index": keep these float16 vectors under `key`, in place of earlier ones. Returns nothing."""
+    """Service "index": keep these float16 vectors under `key`, in place of earlier ones. Returns nothing.
+
+    ``others`` are further vectors by which the key is found: views of its profile, evidence.
+    """
 
     key: str
     c: bytes
     e: bytes
+    others: tuple[bytes, ...] = ()
 
 
 class Remove(NamedTuple):

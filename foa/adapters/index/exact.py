@@ -1,0 +1,55 @@
+"""The exact nearest: a matrix and a product. The truth that HNSW is held against."""
+
+from collections.abc import Sequence
+
+from foa.adapters.index.port import NONE, Similarities
+from foa.adapters.index.rows import Rows
+from foa.core.routing.exchange import Near
+from foa.core.vcv.vector import Floats
+
+
+class ExactIndex:
+    """Brute force: 26 µs at 1k, 0.2 ms at 10k, 5 ms at 100k vectors of 384 dimensions."""
+
+    def __init__(self, dim: int) -> None:
+        self.rows = Rows(dim)
+
+    def __len__(self) -> int:
+        return len(self.rows.keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.rows.row_of
+
+    def upsert(self, key: str, c: Floats, e: Floats, others: Sequence[Floats] | Floats = NONE) -> None:
+        """Keep the vectors of `key`."""
+        self.rows.put(key, c, e, others)
+
+    def remove(self, key: str) -> None:
+        """Forget `key`."""
+        self.rows.remove(key)
+
+    def propose(self, query: Floats, n: int) -> tuple[str, ...]:
+        """Return the `n` keys with a vector nearest to `query`."""
+        return self.rows.first(self.rows.best_of_all(query), n)
+
+    def similarities(self, query: Floats, keys: Sequence[str]) -> Similarities:
+        """Return the cosines of `query` to all vectors of `keys`."""
+        return self.rows.similarities(query, keys)
+
+    def search(self, queries: Floats, k: int, among: Sequence[str] | None = None) -> tuple[tuple[Near, ...], ...]:
+        """Return the exact `k` nearest for each of `queries` (n, dim)."""
+        return search_all(self.rows, queries, k) if among is None else search_among(self.rows, queries, k, among)
+
+
+def search_all(rows: Rows, queries: Floats, k: int) -> tuple[tuple[Near, ...], ...]:
+    """Return the exact `k` nearest for each of `queries` (n, dim); several cost one pass over the matrix."""
+    if len(queries) == 1:
+        return (rows.nearest(queries[0], k),)
+    cosines = queries @ rows.c[: len(rows.keys)].T
+    return tuple(rows.best(query, row, k) for query, row in zip(queries, cosines, strict=True))
+
+
+def search_among(rows: Rows, queries: Floats, k: int, among: Sequence[str]) -> tuple[tuple[Near, ...], ...]:
+    """Return the exact `k` nearest for each of `queries` among some keys; unknown ones are left out."""
+    at = rows.rows(among)
+    return tuple(rows.nearest(query, k, at) for query in queries)

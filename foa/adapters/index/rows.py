@@ -1,0 +1,183 @@
+"""Where the vectors lie: matrices, which key is in which row, and exact cosines from them.
+
+Three matrices: ``c`` and ``e`` with a row per key, ``others`` with a row per further vector and beside it the row of
+the key that owns it. Removal moves the last row into the gap, so that rows stay dense and nothing is ever compacted.
+Matrices grow in place (`realloc` moves pages, not bytes).
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from foa.adapters.index.port import Cosines, Numbers, Similarities
+from foa.core.routing.exchange import Near
+from foa.core.vcv.vector import Floats
+
+DIGITS: Final = 6
+"""Cosines are rounded to these, so that equal vectors tie whichever product computed them; ties go by key."""
+
+_LEAST_ROWS: Final = 64
+
+
+class Rows:
+    """All vectors of all keys."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self.keys: list[str] = []
+        self.row_of: dict[str, int] = {}
+        self.c: Floats = np.zeros((_LEAST_ROWS, dim), dtype=np.float32)
+        self.e: npt.NDArray[np.float16] = np.zeros((_LEAST_ROWS, dim), dtype=np.float16)
+        self.others: Floats = np.zeros((_LEAST_ROWS, dim), dtype=np.float32)
+        self.owner: Numbers = np.zeros(_LEAST_ROWS, dtype=np.intp)
+        self.others_of: list[list[int]] = []
+        self.further = 0
+
+    def put(self, key: str, c: Floats, e: Floats, others: Sequence[Floats] | Floats = ()) -> int:
+        """Write a key's vectors, a new key at the end; return its row."""
+        row = self.row_of.get(key)
+        if row is None:
+            row = self.row_of[key] = len(self.keys)
+            self.keys.append(key)
+            self.others_of.append([])
+            self._fit(len(self.keys))
+        self.c[row] = c
+        self.e[row] = e
+        mine = self.others_of[row]
+        while len(mine) > len(others):
+            self._drop_other(mine[-1])
+        while len(mine) < len(others):
+            self._add_other(row)
+        if mine:
+            self.others[mine] = others
+        return row
+
+    def has(self, key: str, c: Floats, others: Sequence[Floats] | Floats) -> bool:
+        """Tell whether `key` is found by these very vectors already."""
+        row = self.row_of.get(key)
+        if row is None or len(self.others_of[row]) != len(others) or not np.array_equal(self.c[row], c):
+            return False
+        return not len(others) or np.array_equal(self.others[self.others_of[row]], others)
+
+    def remove(self, key: str) -> None:
+        """Drop a key's vectors; the key that was last takes its row."""
+        row = self.row_of.pop(key, None)
+        if row is None:
+            return
+        while self.others_of[row]:
+            self._drop_other(self.others_of[row][-1])
+        last, theirs = self.keys.pop(), self.others_of.pop()
+        if last != key:
+            end = len(self.keys)
+            self.c[row], self.e[row] = self.c[end], self.e[end]
+            self.keys[row], self.others_of[row] = last, theirs
+            self.row_of[last] = row
+            self.owner[theirs] = row
+        self._fit(len(self.keys))
+
+    def rows(self, keys: Iterable[str]) -> Numbers:
+        """Return the rows of those of `keys` that are there."""
+        found = map(self.row_of.get, keys)
+        return np.array([row for row in found if row is not None], dtype=np.intp)
+
+    def best_of_all(self, query: Floats) -> Floats:
+        """Return for each key the cosine of its vector nearest to `query`, ``e`` aside: (n,)."""
+        cosines = self.c[: len(self.keys)] @ query
+        if self.further:
+            np.maximum.at(cosines, self.owner[: self.further], self.others[: self.further] @ query)
+        return np.asarray(cosines, dtype=np.float32)
+
+    def best_of(self, query: Floats, rows: Numbers) -> Floats:
+        """Return the same for some rows."""
+        cosines = self.c[rows] @ query
+        if self.further:
+            theirs = [self.others_of[row] for row in rows.tolist()]
+            owners = np.repeat(np.arange(len(rows)), [len(each) for each in theirs])
+            np.maximum.at(cosines, owners, self.others[list(chain.from_iterable(theirs))] @ query)
+        return np.asarray(cosines, dtype=np.float32)
+
+    def first(self, cosines: Floats, n: int, rows: Numbers | None = None) -> tuple[str, ...]:
+        """Return the keys of the `n` highest of `cosines`, falling, ties by key."""
+        return tuple(self.keys[row] for _, row in self._highest(rounded(cosines), n, rows))
+
+    def nearest(self, query: Floats, k: int, rows: Numbers | None = None) -> tuple[Near, ...]:
+        """Return the exact `k` nearest to `query` (dim,) by ``c``, of all rows or of `rows`, ties by key."""
+        candidates = self.c[: len(self.keys)] if rows is None else self.c[rows]
+        return self.best(query, np.asarray(candidates @ query, dtype=np.float32), k, rows)
+
+    def best(self, query: Floats, cosines: Floats, k: int, rows: Numbers | None = None) -> tuple[Near, ...]:
+        """Return the `k` best of rows whose exact `cosines` are known, with their cosines to ``e``."""
+        found = self._highest(rounded(cosines), k, rows)
+        if not found:
+            return ()
+        specs = rounded(self.e[[row for _, row in found]].astype(np.float32) @ query).tolist()
+        return tuple(Near(self.keys[row], cosine, spec) for (cosine, row), spec in zip(found, specs, strict=True))
+
+    def similarities(self, query: Floats, keys: Sequence[str]) -> Similarities:
+        """Return the cosines of `query` to all vectors of `keys`; KeyError if one is not there."""
+        rows = [self.row_of[key] for key in keys]
+        theirs = [self.others_of[row] for row in rows] if self.further else []
+        others = list(chain.from_iterable(theirs))
+        starts = accumulate(map(len, theirs), initial=0) if theirs else [0] * (len(rows) + 1)
+        return Similarities(
+            rounded(self.c[rows] @ query),
+            rounded(self.e[rows].astype(np.float32) @ query),
+            rounded(self.others[others] @ query),
+            np.fromiter(starts, dtype=np.intp, count=len(rows) + 1),
+        )
+
+    def _highest(self, cosines: Cosines, k: int, rows: Numbers | None) -> list[tuple[float, int]]:
+        """Return the `k` highest with their rows; of those that tie with the last, the first by key."""
+        if k < len(cosines):
+            least = np.partition(cosines, len(cosines) - k)[len(cosines) - k]
+            chosen = np.flatnonzero(cosines >= least)
+        else:
+            chosen = np.arange(len(cosines))
+        at = chosen if rows is None else rows[chosen]
+        found = zip(cosines[chosen].tolist(), at.tolist(), strict=True)
+        return sorted(found, key=lambda pair: (-pair[0], self.keys[pair[1]]))[:k]
+
+    def _add_other(self, row: int) -> None:
+        at = self.further
+        self.further += 1
+        self._fit_others(self.further)
+        self.owner[at] = row
+        self.others_of[row].append(at)
+
+    def _drop_other(self, at: int) -> None:
+        """Give up one further vector; the last of all takes its place."""
+        self.others_of[self.owner[at]].remove(at)
+        self.further -= 1
+        end = self.further
+        if at != end:
+            owner = self.owner[end]
+            self.others[at], self.owner[at] = self.others[end], owner
+            theirs = self.others_of[owner]
+            theirs[theirs.index(end)] = at
+
+    def _fit(self, count: int) -> None:
+        capacity = fitting(len(self.c), count)
+        if capacity != len(self.c):
+            self.c.resize((capacity, self.dim), refcheck=False)
+            self.e.resize((capacity, self.dim), refcheck=False)
+
+    def _fit_others(self, count: int) -> None:
+        capacity = fitting(len(self.others), count)
+        if capacity != len(self.others):
+            self.others.resize((capacity, self.dim), refcheck=False)
+            self.owner.resize(capacity, refcheck=False)
+
+
+def fitting(capacity: int, count: int) -> int:
+    """Return the capacity for `count` rows: doubled when they exceed it, halved when a quarter would do."""
+    if count > capacity:
+        return max(2 * capacity, count)
+    return capacity // 2 if capacity > 4 * _LEAST_ROWS and count < capacity // 4 else capacity
+
+
+def rounded(cosines: npt.NDArray[np.float32]) -> Cosines:
+    """Return cosines within [-1, 1], rounded to `DIGITS`."""
+    return np.asarray(np.round(np.clip(cosines, -1.0, 1.0).astype(np.float64), DIGITS), dtype=np.float64)
