@@ -150,9 +150,10 @@ class Sleep(NamedTuple):
 
 
 class Persist(NamedTuple):
-    """Keep `message` for this machine over restarts; None forgets it."""
+    """Keep `message` for this machine over restarts; None forgets it. A machine may keep several, each a ``part``."""
 
     message: AnyMessage | None
+    part: str = ""
 
 
 class Tell(NamedTuple):

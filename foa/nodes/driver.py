@@ -19,7 +19,7 @@ from foa.bus.port import Bus, Clock, Delivery, Facts
 from foa.core import effects as fx
 from foa.core.effects import Event, Key
 from foa.errors import WireError
-from foa.nodes.outgoing import Outgoing
+from foa.nodes.outgoing import PART, Outgoing
 from foa.nodes.ports import Journal, Program, Service, Sink
 from foa.nodes.timers import Timers
 from foa.nodes.window import dead_letter, event_of
@@ -92,7 +92,7 @@ class Driver:
             self.feed(key, fx.Started())
         for kind, ident, body in self._journal.load():
             try:
-                self.feed(Key(kind, ident), fx.Restored(codec.decode(body)))
+                self.feed(Key(kind, ident.partition(PART)[0]), fx.Restored(codec.decode(body)))
             except WireError as error:
                 self._sink.log("journal_unreadable", "warning", {"kind": kind, "id": ident, "error": error.detail})
 

@@ -24,6 +24,9 @@ TARDY_S: Final = 0.02
 """How long an acknowledgement waits for a frame to travel with, unless `MANY` of them wait."""
 
 MANY: Final = 64
+PART: Final = "#"
+"""Between a machine's id and the name of a part in the journal; no id has it."""
+
 REFUSED: Final = 0x95
 """MQTT's reason code Packet too large: what a machine hears of a frame that can never be sent."""
 
@@ -89,11 +92,12 @@ class Outgoing:
     def persist(self, key: Key, effect: fx.Persist) -> None:
         """Keep a message at the next commit; what is published as well is encoded once."""
         message = effect.message
+        ident = f"{key.id}{PART}{effect.part}" if effect.part else key.id
         if message is None:
-            self._journal.put(key.kind, key.id, None)
+            self._journal.put(key.kind, ident, None)
         else:
             self._encoded = (message, codec.encode(message))
-            self._journal.put(key.kind, key.id, self._encoded[1])
+            self._journal.put(key.kind, ident, self._encoded[1])
         self._dirty = True
 
     def _frame(self, effect: fx.Publish) -> Frame:

@@ -111,9 +111,10 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     m.Learned(
         "c1",
         12,
+        "all-MiniLM-L6-v2/1",
         1_764_000_300.5,
-        (lessons.Lesson(AGENT, b"\x00" * 8, count=40, good=37.5, paid=38, ms=41_800, cost=0.4, price=0.38),),
-        (lessons.Counted(AWARD, TASK, AGENT, b"\x00\x00\x80?", 0.95, 1_764_000_299.25),),
+        (lessons.Lesson(AGENT, b"\x00" * 8, good=37.5, paid=38.0, ms=41_800, cost=0.4, price=0.38),),
+        (lessons.Counted(AWARD, TASK, AGENT, b"\x00\x00\x80?", 1.0, 0.95, 1_764_000_299.25),),
     ),
     m.Evidence(AGENT, "all-MiniLM-L6-v2", (lessons.Exemplar(AWARD, _UNIT_VECTOR, 0.95, 1_764_000_299.25),)),
     m.Feedback(TASK, 0.8, comment="one column was missing"),

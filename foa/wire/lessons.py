@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from foa.wire.ids import AgentId, TaskId
-from foa.wire.records import MAX_CONTEXT, Amount, Count, Finite, Name
+from foa.wire.records import MAX_CONTEXT, Amount, Count, Name
 
 
 class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -24,16 +24,15 @@ class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
 class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one coordinator saw of one agent: raw moments of the bandit, and sums of what was measured.
 
-    ``moments`` is `foa.core.learn.moments.Moments` as bytes, weighed as of the record's ``until``; ``count`` awards
-    were rewarded, ``good`` is the sum of their scores; ``ms``, ``cost`` and ``price`` are sums of the real duration,
-    the real bill and the declared price over ``paid`` finished ones.
+    ``moments`` is `foa.core.learn.moments.Moments` as bytes. They and the sums are weighed as of the record's ``until``:
+    ``good`` of scores, ``ms``, ``cost`` and ``price`` of the real duration, the real bill and the price expected, over
+    ``paid`` measured awards.
     """
 
     agent: AgentId
     moments: Annotated[bytes, Meta(max_length=16_384)]
-    count: Count = 0
-    good: Finite = 0.0
-    paid: Count = 0
+    good: Amount = 0.0
+    paid: Amount = 0.0
     ms: Amount = 0.0
     cost: Amount = 0.0
     price: Amount = 0.0
@@ -42,13 +41,18 @@ class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
 class Counted(msgspec.Struct, frozen=True, omit_defaults=True):
     """One reward that was counted lately: an heir must not count it again, and feedback may still correct it.
 
-    ``change`` > 0 marks the correction of that number: only the reward differs, by ``reward``, which may be negative.
+    ``score`` is what the work was worth, ``reward`` that less its cost and time, which is what is learned. ``change``
+    above 0 marks the correction of that number: score and reward are then differences.
     """
 
     award: Name
     task: TaskId
     agent: AgentId
     context: Annotated[bytes, Meta(max_length=MAX_CONTEXT)]
-    reward: Annotated[float, Meta(ge=-1.0, le=1.0)]
+    score: Annotated[float, Meta(ge=-1.0, le=1.0)]
+    reward: Annotated[float, Meta(ge=-16.0, le=16.0)]
     at: Amount
+    ms: Amount = 0.0
+    cost: Amount = 0.0
+    price: Amount = 0.0
     change: Count = 0

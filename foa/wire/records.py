@@ -224,7 +224,7 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``started`` is set by the agent's first sign of work: from then on ``effects = once`` is not re-awarded.
     ``context`` is what was known of agent and subtask when this was decided (float32 features), kept for the reward;
-    ``ended`` is when its owner counted that, in seconds since 1970 by the owner's clock.
+    ``score`` is what it was worth (None: no verdict), ``ended`` when its owner counted that (seconds since 1970).
     """
 
     agent: AgentId
@@ -239,6 +239,7 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     rounds: Count = 0
     context: Annotated[bytes, Meta(max_length=MAX_CONTEXT)] = b""
     ended: Amount = 0.0
+    score: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):

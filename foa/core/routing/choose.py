@@ -118,18 +118,43 @@ def decide(
     refused: Sequence[Candidate] = (),
     covered: int = 0,
 ) -> Decision:
-    """Return who gets `subtask` and why. ``refused`` and ``covered`` come from the `Found` that had the hits."""
+    """Return who gets `subtask` and why, by alpha alone: `consider`, then `conclude`."""
     candidates = consider(query, hits, weights, loads, left_ms)
+    return conclude(
+        candidates, hits, subtask=subtask, attempt=attempt, team=team, ratio=ratio, refused=refused, covered=covered
+    )
+
+
+def conclude(
+    candidates: Sequence[Candidate],
+    hits: Sequence[Hit],
+    *,
+    subtask: str,
+    attempt: int = 1,
+    team: int = 0,
+    ratio: float = TEAM_RATIO,
+    refused: Sequence[Candidate] = (),
+    covered: int = 0,
+) -> Decision:
+    """Return the record of a choice among `candidates`, best first. ``refused``, ``covered``: of the `Found`."""
     chosen, reason = pick(candidates, hits, team, ratio)
     seen = {candidate.agent for candidate in candidates}
     told = tuple(c for c in refused if c.agent not in seen)
     best = next((c for c in candidates if c.agent in chosen), None)
-    score = f"alpha {best.score:.4f}; " if best else ""
     return Decision(
         subtask=subtask,
         attempt=attempt,
         chosen=chosen,
-        candidates=(candidates + told)[:MAX_CANDIDATES],
+        candidates=(*candidates, *told)[:MAX_CANDIDATES],
         covered=covered,
-        reason=f"{score}{reason}"[:512],
+        reason=f"{_lead(best) if best else ''}{reason}"[:512],
     )
+
+
+def _lead(best: Candidate) -> str:
+    """Say what put the first first."""
+    if best.probe:
+        return f"a newcomer's turn (alpha {best.score:.4f}); "
+    if best.mean is None:
+        return f"alpha {best.score:.4f}; "
+    return f"expected reward {best.mean:.3f} ± {best.width:.3f} (alpha {best.score:.4f}); "

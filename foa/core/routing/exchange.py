@@ -3,9 +3,12 @@
 None of this travels: these are the messages inside `Told`/`Tell` and the arguments of `Request`.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from foa.core.routing.score import Weights
 from foa.wire.messages import Ask, Embed, Found, Vectors
+from foa.wire.records import Candidate, Hit, Query
 
 
 class Asked(NamedTuple):
@@ -21,6 +24,72 @@ class Answer(NamedTuple):
     token: str
     found: Found | Vectors | None
     error: str = ""
+
+
+class Weighing(NamedTuple):
+    """One subtask to be placed: what it asks, who was found, its vector (empty: not known), and the time left."""
+
+    ident: str
+    query: Query
+    hits: tuple[Hit, ...]
+    vector: bytes = b""
+    left_ms: float = 0.0
+
+
+class Weigh(NamedTuple):
+    """A task asks ``Key("match")`` in which order the candidates should have its subtasks; `Weighed` comes back."""
+
+    token: str
+    weights: Weights
+    items: tuple[Weighing, ...]
+
+
+class Weighted(NamedTuple):
+    """The candidates for one subtask, best first and the refused last, and what the decision is to be judged by.
+
+    ``hits`` are the found with what was measured of them in place of what they declare. ``contexts`` has, per
+    permitted agent, the features that its reward will be learned with.
+    """
+
+    ident: str
+    candidates: tuple[Candidate, ...]
+    hits: tuple[Hit, ...]
+    contexts: Mapping[str, bytes] = {}
+
+
+class Weighed(NamedTuple):
+    """The answer to the `Weigh` of that token."""
+
+    token: str
+    items: tuple[Weighted, ...]
+
+
+class Awarded(NamedTuple):
+    """A task to ``Key("match")``: `agent` works on `award` from now on."""
+
+    award: str
+    agent: str
+
+
+class Concluded(NamedTuple):
+    """A task to ``Key("match")``: an award is over. ``score`` in [0, 1] is what it was worth (None: no verdict).
+
+    ``ms``, ``cost`` and ``price`` are the real duration and bill and the price expected (all 0: not measured);
+    ``text`` is the subtask's, for evidence ("": none is to be kept). ``owner`` is the node that concluded it, at the
+    instant ``ended`` of its own clock (seconds since 1970); an heir passes on what an owner before it concluded.
+    """
+
+    award: str
+    task: str
+    agent: str
+    context: bytes
+    score: float | None
+    ended: float
+    owner: str
+    ms: float = 0.0
+    cost: float = 0.0
+    price: float = 0.0
+    text: str = ""
 
 
 class Upsert(NamedTuple):

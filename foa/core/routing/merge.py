@@ -16,9 +16,14 @@ def merge(lists: Iterable[Iterable[Hit]], k: int) -> tuple[Hit, ...]:
     for hits in lists:
         for hit in hits:
             old = kept.get(hit.agent)
-            if old is None or (hit.version, hit.cosine) > (old.version, old.cosine):
+            if old is None or (hit.version, relevance(hit)) > (old.version, relevance(old)):
                 kept[hit.agent] = hit
-    return tuple(sorted(kept.values(), key=lambda hit: (-hit.cosine, hit.agent))[:k])
+    return tuple(sorted(kept.values(), key=lambda hit: (-relevance(hit), hit.agent))[:k])
+
+
+def relevance(hit: Hit) -> float:
+    """Return what hits are ranked by: what the index made of all its evidence, or the cosine alone."""
+    return hit.cosine if hit.relevance is None else hit.relevance
 
 
 def merge_refused(lists: Iterable[Iterable[Candidate]], found: Iterable[Hit]) -> tuple[Candidate, ...]:

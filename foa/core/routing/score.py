@@ -1,10 +1,11 @@
 """How well a permitted agent fits: the alpha of arXiv 2509.20175, section 3, with our cost bias.
 
-    alpha = max(0, cos(c_t, c_a)) · 1[policy] · exp(-λ · Σ w_i · shortfall_i) · max(0, cos(e_t, e_a)) · bias
+    alpha = max(0, relevance) · 1[policy] · exp(-λ · Σ w_i · shortfall_i) · max(0, cos(e_t, e_a)) · bias
     bias  = exp(-μ · expected cost / budget share - ν · expected latency / time left)
 
 The policy factor is the gate, before this module. ``e_t`` is the request's own vector: a request is its own
-spec (ours). Shortfalls are fractions in [0, 1] of what is needed and not there.
+spec (ours). The relevance is ``cos(c_t, c_a)``, or what the index makes of it together with words and finished tasks.
+Shortfalls are fractions in [0, 1] of what is needed and not there.
 """
 
 from math import exp
@@ -91,7 +92,7 @@ def bias(price: float, hit: Hit, weights: Weights, around: Circumstances) -> flo
 
 
 def alpha(query: Query, hit: Hit, weights: Weights, around: Circumstances) -> Candidate:
-    """Return the score of a permitted `hit` with all its parts: ``score = cos⁺ · fit · (spec⁺)^spec · cost``.
+    """Return the score of a permitted `hit` with all its parts: ``score = relevance⁺ · fit · (spec⁺)^spec · cost``.
 
     ``cosine`` and ``spec`` are kept as measured; ``fit`` is f(shortfall), ``cost`` the bias.
     """
@@ -99,7 +100,18 @@ def alpha(query: Query, hit: Hit, weights: Weights, around: Circumstances) -> Ca
     fit = exp(-weights.shortfall * weighted_shortfall(query, hit, weights, around))
     cost = bias(price, hit, weights, around)
     least = weights.named if query.skills else 0.0
-    score = max(least, hit.cosine) * fit * max(least, hit.spec) ** weights.spec * cost
+    relevance = hit.cosine if hit.relevance is None else hit.relevance
+    score = max(least, relevance) * fit * max(least, hit.spec) ** weights.spec * cost
     return Candidate(
-        agent=hit.agent, score=score, cosine=hit.cosine, spec=hit.spec, fit=fit, cost=cost, price=price
-    )  # fmt: skip
+        agent=hit.agent,
+        score=score,
+        cosine=hit.cosine,
+        spec=hit.spec,
+        fit=fit,
+        cost=cost,
+        price=price,
+        relevance=hit.relevance,
+        words=hit.words,
+        done=hit.done,
+        mass=hit.mass,
+    )
