@@ -106,6 +106,22 @@ class Bus(Protocol):
         """Give up `patterns`."""
 
 
+class Session(Bus, Protocol):
+    """A bus that is opened and closed by its owner; what a host runs a node on."""
+
+    async def open(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the deadline is part of the error
+        """Connect, and return once the broker said yes; reconnecting is the bus's own business from then on.
+
+        Raises Refused if the broker says no for good, BusError if `timeout` seconds pass without a yes.
+        """
+
+    async def close(self, *, will: bool = False) -> None:
+        """Wait a moment for what is queued, say goodbye, and hang up; with `will` the broker publishes the will."""
+
+    def abort(self) -> None:
+        """Drop the connection without a word, as a crash or a cut cable would; the bus then reconnects."""
+
+
 class Will(msgspec.Struct, frozen=True):
     """What the broker publishes when this session ends without a goodbye, ``delay_s`` later."""
 

@@ -3,11 +3,11 @@
 import mqtt5
 import pytest
 
+from foa.bus.inbox import Inbound
 from foa.bus.mqtt import packets
-from foa.bus.mqtt.inbox import Inbound
 from foa.bus.mqtt.outbox import PacketIds
-from foa.bus.mqtt.output import Ended, Granted, Output, Receipted
 from foa.bus.mqtt.session import CONNECTING, DOWN, UP, ClientSession
+from foa.bus.output import Ended, Granted, Output, Receipted
 from foa.bus.port import Options, Subscription, Will
 from foa.errors import BusError
 from foa.wire.envelope import Frame

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.machine import Broker
 from foa.bus.mqtt.broker.records import Limits
-from foa.bus.mqtt.output import Ended, Output
 from foa.bus.mqtt.session import DOWN, UP, ClientSession
+from foa.bus.output import Ended, Output
 from foa.bus.port import Options
 from foa.wire.envelope import Frame
 

@@ -5,18 +5,12 @@ machine and the listener, and one write per loop turn carries all that was queue
 """
 
 import asyncio
-import os
-import random
-import socket
-from collections.abc import Callable
 from typing import Final, cast
 
-from foa.bus.mqtt.output import Connected, Ended
+from foa.bus.awaited import FLUSH_S, AwaitedBus, words
 from foa.bus.mqtt.shell import Shell
 from foa.bus.port import Listener, Options
-from foa.errors import BusError, Refused
 
-FLUSH_S: Final = 1.0  # how long `close` waits for acknowledgements, and a closing socket for its peer
 WRITE_BUFFER: Final = 1 << 20  # bytes in the socket's buffer above which publications wait in the outbox
 
 
@@ -54,53 +48,19 @@ class _Link(asyncio.Protocol):
             self.bus._choked(full=False)  # noqa: SLF001
 
 
-def _words(error: OSError) -> str:
-    """Return why a socket could not be opened; asyncio's own text repeats the address instead."""
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno).lower()
-
-
-class MqttBus(Shell):
-    """A `port.Bus` over TCP."""
+class MqttBus(AwaitedBus, Shell):
+    """A `port.Session` over TCP."""
 
     def __init__(self, options: Options, listener: Listener, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Prepare; raises BusError if `options` cannot be written as a CONNECT."""
-        self._loop = loop or asyncio.get_running_loop()
-        super().__init__(options, listener, self._loop, random.Random())
+        super().__init__(options, listener, loop)
         self._link: _Link | None = None
         self._dialing: asyncio.Task[None] | None = None
-        self._first: asyncio.Future[None] | None = None
-        self._flushed: asyncio.Future[None] | None = None
-        self._ended = asyncio.Event()
-        self._last_reason = "no answer yet"
-
-    async def open(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the deadline is part of the error
-        """Connect, and return once the broker said yes; reconnecting is the bus's own business from then on.
-
-        Raises Refused if the broker says no for good, BusError if `timeout` seconds pass without a yes.
-        """
-        if self._first is not None:
-            raise BusError("open is called once per bus")
-        self._first = self._loop.create_future()
-        self._start()
-        try:
-            await asyncio.wait_for(self._first, timeout)
-        except TimeoutError as error:
-            why = f"cannot reach a broker at {self.options.host}:{self.options.port}: {self._last_reason}"
-            await self.close()
-            raise BusError(why) from error
-        except asyncio.CancelledError:
-            await self.close()
-            raise
 
     async def close(self, *, will: bool = False) -> None:
         """Wait at most `FLUSH_S` for what is queued, say goodbye, and hang up; idempotent."""
         link = self._link
-        if not self._over:
-            await self._settled()
-            self._stop(will=will)
-        await self._ended.wait()
+        await super().close(will=will)
         if link is not None and link.transport is not None:
             try:
                 await asyncio.wait_for(link.closed.wait(), FLUSH_S)
@@ -112,22 +72,6 @@ class MqttBus(Shell):
         if self._link is not None and self._link.transport is not None:
             self._link.transport.abort()
 
-    async def _settled(self) -> None:
-        """Wait until the backlog is empty, at most `FLUSH_S`."""
-        if not self._transport_up or not self.backlog:
-            return
-        self._flushed = self._loop.create_future()
-        try:
-            await asyncio.wait_for(self._flushed, FLUSH_S)
-        except TimeoutError:
-            return
-
-    def _turn(self) -> None:
-        super()._turn()
-        flushed = self._flushed
-        if flushed is not None and not flushed.done() and not self.backlog:
-            flushed.set_result(None)
-
     def _dial(self) -> None:
         self._link = _Link(self)
         self._dialing = self._loop.create_task(self._connect(self._link))
@@ -137,7 +81,7 @@ class MqttBus(Shell):
             await self._loop.create_connection(lambda: link, self.options.host, self.options.port)
         except OSError as error:
             if link.bus is not None:
-                self._lost(_words(error))
+                self._lost(words(error))
 
     def _write(self, data: bytes) -> None:
         assert self._link is not None
@@ -155,24 +99,8 @@ class MqttBus(Shell):
         elif self._dialing is not None:
             self._dialing.cancel()
 
-    def _soon(self, callback: Callable[[], None]) -> None:
-        self._loop.call_soon(callback)
-
     def _choked(self, *, full: bool) -> None:
         if full:
             self._session.pause()
         else:
             self._session.resume(self._clock.time())
-
-    def _on_connected(self, event: Connected) -> None:
-        if self._first is not None and not self._first.done():
-            self._first.set_result(None)
-        super()._on_connected(event)
-
-    def _on_ended(self, event: Ended) -> None:
-        self._last_reason = event.reason
-        super()._on_ended(event)
-        if event.final:
-            self._ended.set()
-            if self._first is not None and not self._first.done():
-                self._first.set_exception(Refused(event.reason))

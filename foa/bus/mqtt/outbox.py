@@ -8,7 +8,7 @@ from collections import deque
 from typing import Final
 
 from foa.bus.mqtt import packets
-from foa.bus.mqtt.output import DRAINED, Output, Receipted
+from foa.bus.output import DRAINED, Output, Receipted
 from foa.bus.port import Facts, Receipt
 from foa.errors import BusError, TooLarge
 from foa.wire.envelope import Frame

@@ -17,12 +17,14 @@ from typing import Final
 import mqtt5
 import msgspec
 
+from foa.bus import reasons
+from foa.bus.inbox import Inbox
 from foa.bus.mqtt import packets
-from foa.bus.mqtt.inbox import Inbox
 from foa.bus.mqtt.outbox import Outbox, PacketIds
-from foa.bus.mqtt.output import Connected, Ended, Output
-from foa.bus.mqtt.subscriptions import Answered, Subscriptions
+from foa.bus.mqtt.subscriptions import PacketSubscriptions
+from foa.bus.output import Connected, Ended, Output
 from foa.bus.port import Facts, Options, Receipt, Subscription, Will
+from foa.bus.subscriptions import Answered
 from foa.errors import BusError
 from foa.wire.envelope import Frame
 
@@ -32,14 +34,8 @@ UP: Final = "up"
 
 NORMAL: Final = 0x00
 WITH_WILL: Final = 0x04
-TAKEN_OVER: Final = 0x8E
 RECEIVE_MAXIMUM_EXCEEDED: Final = 0x93
 GRACE: Final = 1.5  # keep-alive periods of silence after which a peer counts as dead
-
-# CONNACK codes after which another try may succeed: unspecified, implementation, unavailable, busy, quota, rate.
-_TRY_AGAIN: Final = frozenset({0x80, 0x83, 0x88, 0x89, 0x97, 0x9F})
-# DISCONNECT codes after which it may not: not authorised, taken over, administrative action.
-_FOR_GOOD: Final = frozenset({0x87, TAKEN_OVER, 0x98})
 
 
 class ClientSession:
@@ -52,8 +48,8 @@ class ClientSession:
         self._options = options
         self._ids = PacketIds()
         self._outbox = Outbox(output, self._ids, options.max_queued)
-        self._subscriptions = Subscriptions(output, self._ids)
-        self._inbox = Inbox(output, options.receive_maximum)
+        self._subscriptions = PacketSubscriptions(output, self._ids)
+        self._inbox = Inbox(self._puback, options.receive_maximum)
         self._reader = packets.Reader(options.maximum_packet_size)
         self._clean = options.clean_start
         self._keep_alive = 0
@@ -86,7 +82,7 @@ class ClientSession:
         self._asking = False
         self._begun = self._heard = self._sent = now
         self._reader = packets.Reader(self._options.maximum_packet_size)
-        self._inbox = Inbox(self.output, self._options.receive_maximum)
+        self._inbox = Inbox(self._puback, self._options.receive_maximum)
         self.output.send(self._connect())
 
     def receive(self, data: bytes, now: float) -> None:
@@ -156,11 +152,16 @@ class ClientSession:
         if not packet.topic or packet.qos is mqtt5.QoS.EXACTLY_ONCE:
             self._fail(packets.PROTOCOL_ERROR, "a PUBLISH with a topic alias or QoS 2, neither was offered")
             return
-        inbound = self._inbox.take(packet)
+        frame = packets.frame_of(packet)
+        ids = tuple(packet.subscription_ids)
+        inbound = self._inbox.take(frame, ids, packet.packet_id, duplicate=packet.duplicate)
         if inbound is None:
             self._fail(RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged deliveries than the receive maximum")
         else:
             self.output.tell(inbound)
+
+    def _puback(self, packet_id: int) -> None:
+        self.output.send(packets.puback(packet_id))
 
     def _control(self, packet: packets.Packet, now: float) -> None:
         kind = type(packet)
@@ -176,9 +177,7 @@ class ClientSession:
         elif isinstance(packet, mqtt5.DisconnectPacket):
             code = int(packet.reason_code)
             what = packet.reason_str or packets.words(code)
-            if code == TAKEN_OVER:
-                what = f"another process connected as {self._options.client_id!r}: {packets.words(code)}"
-            self._end(f"the broker ended it: {what}", final=code in _FOR_GOOD)
+            self._end(reasons.dismissal(self._options, code, what), final=code in reasons.FOR_GOOD)
         elif not isinstance(packet, mqtt5.PingRespPacket):
             self._fail(packets.PROTOCOL_ERROR, f"unexpected {kind.__name__}")
 
@@ -186,10 +185,7 @@ class ClientSession:
         code = int(packet.reason_code)
         if code:
             why = f"{packets.words(code)}{f': {packet.reason_str}' if packet.reason_str else ''}"
-            options = self._options
-            who = f"user {options.username!r}" if options.username else f"client {options.client_id!r}"
-            refusal = f"broker {options.host}:{options.port} refused {who}: {why}"
-            self._end(refusal, final=code not in _TRY_AGAIN)
+            self._end(reasons.refusal(self._options, why), final=code not in reasons.TRY_AGAIN)
             return
         wanted = self._options.keep_alive_s
         self._keep_alive = wanted if packet.server_keep_alive is None else packet.server_keep_alive

@@ -1,14 +1,13 @@
-"""The receiving half of the client machine: deliveries that the listener has not acknowledged yet.
+"""The receiving half of every client: deliveries that the listener has not acknowledged yet.
 
 PUBACKs leave in the order of receipt, as MQTT asks [MQTT-4.6.0-2]: an early `ack` is held until those
 before it are given. One handler that hangs must not stop a whole process, though: once half of the
 receive window is held back, the held ones leave out of order.
 """
 
+from collections.abc import Callable
 from typing import Final
 
-from foa.bus.mqtt import packets
-from foa.bus.mqtt.output import Output
 from foa.wire.envelope import Frame
 
 # Mosquitto 2.0.11 sends a whole window again for every PUBACK: to insist on the standard would mean to reconnect
@@ -40,27 +39,27 @@ class Inbound:
 class Inbox:
     """Unacknowledged QoS 1 deliveries of one connection, at most ``receive_maximum`` if the broker obeys."""
 
-    __slots__ = ("_held", "_output", "_receive_maximum", "_unacknowledged")
+    __slots__ = ("_held", "_puback", "_receive_maximum", "_unacknowledged")
 
-    def __init__(self, output: Output, receive_maximum: int) -> None:
-        """Make a new one for each connection."""
-        self._output = output
+    def __init__(self, puback: Callable[[int], object], receive_maximum: int) -> None:
+        """Make a new one for each connection; `puback` sends one, for a packet identifier."""
+        self._puback = puback
         self._receive_maximum = receive_maximum
         self._unacknowledged: dict[int, Inbound] = {}
         self._held = 0
 
-    def take(self, packet: packets.PublishPacket) -> Inbound | None:
-        """Return `packet` as a delivery; None if the broker exceeded our receive maximum by too much."""
-        frame = packets.frame_of(packet)
-        packet_id = packet.packet_id
-        ids = tuple(packet.subscription_ids)
+    def take(self, frame: Frame, ids: tuple[int, ...], packet_id: int | None, *, duplicate: bool) -> Inbound | None:
+        """Return `frame` as a delivery; None if the broker exceeded our receive maximum by too much.
+
+        `packet_id` is None for QoS 0, `ids` are the subscription identifiers.
+        """
         if packet_id is None:
             return Inbound(frame, ids, None, 0, False)
         if packet_id in self._unacknowledged:  # a repeat; the acknowledgement of the first counts for both
-            return Inbound(frame, ids, None, packet_id, packet.duplicate)
+            return Inbound(frame, ids, None, packet_id, duplicate)
         if len(self._unacknowledged) >= self._receive_maximum + TOLERATED_OVERSHOOT:
             return None
-        inbound = Inbound(frame, ids, self, packet_id, packet.duplicate)
+        inbound = Inbound(frame, ids, self, packet_id, duplicate)
         self._unacknowledged[packet_id] = inbound
         return inbound
 
@@ -84,4 +83,4 @@ class Inbox:
     def _release(self, inbound: Inbound) -> None:
         del self._unacknowledged[inbound.packet_id]
         self._held -= 1
-        self._output.send(packets.puback(inbound.packet_id))
+        self._puback(inbound.packet_id)
