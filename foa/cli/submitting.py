@@ -41,6 +41,7 @@ def submit(
     prefer: Annotated[
         Literal["balanced", "cost", "quality", "latency"], typer.Option(help="what matters more")
     ] = "balanced",
+    private: Annotated[bool, typer.Option("--private", help="keep nothing of what it was about as evidence")] = False,
     ident: Annotated[str, typer.Option("--id", help="its id; the same id again is the same task")] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the result")] = True,
     watch: Annotated[bool, typer.Option("--watch", help="show the plan as it moves")] = False,
@@ -62,6 +63,7 @@ def submit(
         skills=skill or (),
         team=team,
         prefer=prefer,
+        private=private,
     )
     if not wait:
         run_async(_hand_in(settings, task))

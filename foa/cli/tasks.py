@@ -32,6 +32,11 @@ Examples:
   foa task list
   foa task list --json | jq length
 """
+FEEDBACK_EXAMPLES: Final = """\b
+Examples:
+  foa task feedback figures-2026 --score 0.9
+  foa task feedback figures-2026 --score 0 --subtask chart --comment "the axis was wrong"
+"""
 CANCEL_EXAMPLES: Final = """\b
 Examples:
   foa task cancel figures-2026 --reason "wrong quarter"
@@ -222,6 +227,31 @@ async def _cancel(settings: "Settings", task: str, reason: str) -> "Outcome":
         if not isinstance(found[0], Result):
             submitted.cancel(reason)
         return await submitted.result()
+
+
+@app.command("feedback", epilog=FEEDBACK_EXAMPLES)
+def feedback(
+    ctx: typer.Context,
+    task: TaskName,
+    score: Annotated[float, typer.Option(help="how good the result was, from 0 to 1", min=0.0, max=1.0)],
+    subtask: Annotated[str, typer.Option(help="judge this subtask alone, not all of the task")] = "",
+    comment: Annotated[str, typer.Option(help="why, for the log")] = "",
+    as_json: output.Json = False,
+) -> None:
+    """Say how good a finished task was: its agents are chosen more, or less, for the like of it from now on."""
+    options = options_of(ctx)
+    run_async(_feedback(options.load(QUIET).settings, checked_name(task), score, subtask, comment))
+    if as_json or options.json:
+        output.as_json({"id": task, "score": score, "subtask": subtask})
+    else:
+        print(f"task {task} counts as {score:g}" + (f" for {subtask}" if subtask else ""))
+
+
+async def _feedback(settings: "Settings", task: str, score: float, subtask: str, comment: str) -> None:
+    from foa.nodes.client import Client
+
+    async with Client(settings) as client:
+        await client.feedback(task, score, subtask=subtask, comment=comment)
 
 
 @app.command("result", epilog=RESULT_EXAMPLES)

@@ -20,11 +20,13 @@ from foa.errors import BusError, FoaError, NoRoute, TaskError, task_error
 from foa.nodes.host import Host, Place, client_id, topics_of
 from foa.nodes.ports import Done
 from foa.settings import Settings
-from foa.wire.messages import Accepted, Ask, Embed, Events, Found, Rejected, Result, Vectors
+from foa.wire.messages import Accepted, Ask, Embed, Events, Feedback, Found, Rejected, Result, Vectors
 from foa.wire.records import Given, Plan, Prefer, Query, Task, Value
 from foa.wire.topics import Topics
 
 SESSION_S: Final = 60
+FEEDBACK_TRIES: Final = 3
+FEEDBACK_S: Final = 2.0
 NO_INDEX: Final = "no index node answered; start one with 'foa up' or 'foa node index'"
 _TASK_KINDS: Final = frozenset({"result", "event"})
 
@@ -37,7 +39,7 @@ class ClientProgram:
         self.roots: tuple[Key, ...] = (client.DESK, lookup.KEY, blobs.KEY)
         context = client.Context(topics, node, settings.wire.inline_limit, settings.wire.chunk)
         self._first: dict[str, Callable[[], Any]] = {
-            client.DESK.kind: lambda: client.Desk(topics(f"reply/{node}/task")),
+            client.DESK.kind: lambda: client.Desk(topics.reply(node, "task"), topics.reply(node, "feedback"), topics),
             lookup.KEY.kind: lambda: lookup.new(
                 lookup.Setup(
                     topics=topics,
@@ -68,6 +70,8 @@ class ClientProgram:
         if topic.kind == "reply":
             if topic.name == "lookup":
                 return (lookup.KEY,)
+            if topic.name == "feedback":
+                return (client.DESK,)
             message = event.message if isinstance(event, fx.Received) else None
             key = Key("client", getattr(message, "task", ""))
             return (key,) if known(key) else ()
@@ -172,6 +176,7 @@ class Client:
         self.topics = topics_of(self.settings)
         self._tasks: dict[str, Submitted] = {}
         self._answers: dict[str, asyncio.Future[Answer]] = {}
+        self._rated: dict[str, asyncio.Future[Accepted | Rejected]] = {}
         self._collected: list[fx.Received] = []
         self._hearers: list[asyncio.Queue[fx.Received]] = []
         self._host: Host | None = None
@@ -216,6 +221,26 @@ class Client:
         """Stop listening to a task."""
         self._tasks.pop(task, None)
         self.tell_task(task, Abandon(cancel=False))
+
+    async def feedback(self, task: str, score: float, *, subtask: str = "", comment: str = "") -> None:
+        """Say how good a finished task was, in [0, 1]; its agents' rewards become that.
+
+        Raises TaskError if its owner no longer remembers the rewards, NoRoute if no coordinator answers.
+        """
+        said = Feedback(task, score, subtask, comment[:512], self.node)
+        future = self._rated.setdefault(task, asyncio.get_running_loop().create_future())
+        try:
+            for _ in range(FEEDBACK_TRIES):
+                self._driver.tell(client.DESK, client.Rate(said))
+                done, _ = await asyncio.wait({future}, timeout=FEEDBACK_S)
+                if done:
+                    break
+        finally:
+            self._rated.pop(task, None)
+        if not future.done():
+            raise NoRoute(f"no coordinator took the feedback on task {task}; is one running? 'foa up' starts one")
+        if isinstance(word := future.result(), Rejected):
+            raise TaskError(f"feedback on task {task} was not taken: {word.reason}")
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -280,6 +305,9 @@ class Client:
             case Report("answer", token, answer):
                 if (future := self._answers.pop(token, None)) is not None and not future.done():
                     future.set_result(answer)
+            case Report("rated", task, word):
+                if (rated := self._rated.get(task)) is not None and not rated.done():
+                    rated.set_result(word)
             case Report("retained", _, received):
                 self._collected.append(received)
                 for queue in self._hearers:
@@ -321,6 +349,7 @@ def task_of(
     prefer: Prefer = "balanced",
     attempts: int = 3,
     submitter: str = "",
+    private: bool = False,
 ) -> Task:
     """Return a task. ``inputs`` are by name: str, bytes, a `Value`, or whatever JSON can say; USD, seconds."""
     return Task(
@@ -337,6 +366,7 @@ def task_of(
         prefer,
         team,
         attempts,
+        private=private,
     )
 
 

@@ -20,7 +20,7 @@ from foa.core.effects import Effect, Event, Key
 from foa.core.routing.exchange import Answer, Asked
 from foa.wire.envelope import Envelope
 from foa.wire.ids import partition_of
-from foa.wire.messages import Accepted, Cancel, Events, Rejected, Result, Submit
+from foa.wire.messages import Accepted, Cancel, Events, Feedback, Rejected, Result, Submit
 from foa.wire.records import Task
 from foa.wire.topics import Topics
 
@@ -28,7 +28,7 @@ DESK: Final = Key("desk")
 RETRY_S: Final = 2.0
 LOOK_S: Final = 3.0
 
-ReportKind = Literal["accepted", "rejected", "events", "result", "answer", "retained"]
+ReportKind = Literal["accepted", "rejected", "events", "result", "answer", "retained", "rated"]
 
 
 class Report(NamedTuple):
@@ -77,6 +77,12 @@ class Enough(NamedTuple):
     """The program to the desk: that was all I wanted."""
 
     token: str
+
+
+class Rate(NamedTuple):
+    """The program to the desk: tell the owner of a finished task how good it was; `Report` "rated" has the answer."""
+
+    feedback: Feedback
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -250,9 +256,11 @@ def _abandon(context: Context, state: TaskState, *, cancel: bool, reason: str) -
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """What is being collected: filters by token; and the topic on which coordinators reply."""
+    """What is being collected: filters by token; the topic on which coordinators reply, and that for feedback."""
 
     replies: str
+    rated: str
+    topics: Topics
     collecting: dict[str, tuple[str, ...]] = {}
 
 
@@ -261,7 +269,13 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
     del now, rng
     match event:
         case fx.Online():
-            return state, [fx.Subscribe((state.replies,))]
+            return state, [fx.Subscribe((state.replies, state.rated))]
+        case fx.Told(_, Rate(said)):
+            partition = partition_of(said.task, state.topics.partitions)
+            topic = state.topics.task(partition, said.task, "feedback")
+            return state, [fx.Publish(topic, said, reply_to=state.rated)]
+        case fx.Received(topic, Accepted() | Rejected() as word) if topic.kind == "reply":
+            return state, [_report("rated", word.task, word)]
         case fx.Told(_, Question(asked)):
             return state, [fx.Tell(Key("lookup"), asked)]
         case fx.Told(_, Answer() as answer):
