@@ -13,7 +13,7 @@ from foa.adapters.index.port import serve
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
 from foa.core.machines import shard
-from foa.core.routing.exchange import IndexCall
+from foa.core.routing.exchange import IndexCall, Keep
 from foa.core.vcv.card import profile_of
 from foa.errors import FoaError, WireError
 from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
@@ -55,11 +55,16 @@ class Indexing:
 
     def services(self) -> dict[str, Service]:
         """Return the services by name."""
-        return {"index": self.index, "embed": self.embed, "card": self.card}
+        return {"index": self.index, "embed": self.embed, "card": self.card, "keep": self.keep}
 
     def index(self, call: IndexCall, done: Done) -> None:
         """Change or search the index, at once."""
         done(serve(self._index, call), "")
+
+    def keep(self, kept: Keep, done: Done) -> None:
+        """Note what is to be kept over a restart."""
+        del kept
+        done(None, "")
 
     def card(self, shown: tuple[str, bytes], done: Done) -> None:
         """Read a stranger's card; who it is says the topic it stands on, which the broker guards."""

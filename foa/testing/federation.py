@@ -12,7 +12,7 @@ from foa.adapters.index.port import serve
 from foa.core.effects import Effect, Event, Step
 from foa.core.machines import shard
 from foa.core.machines.client import Report
-from foa.core.routing.exchange import IndexCall
+from foa.core.routing.exchange import IndexCall, Keep
 from foa.core.vcv.profile import Profile
 from foa.nodes.agent import AgentProgram, node_of, will_of
 from foa.nodes.client import SESSION_S, ClientProgram
@@ -87,6 +87,7 @@ def index(world: World, name: str) -> Node:
             "index": partial(_index, vectors),
             "embed": partial(_embed, life),
             "card": _card,
+            "keep": _forget,
         }
         return Birth(ShardProgram(setup), services, presence_will(world.topics, "index", name, birth))
 
@@ -95,6 +96,12 @@ def index(world: World, name: str) -> Node:
 
 def _index(vectors: ExactIndex, call: IndexCall, done: Done) -> None:
     done(serve(vectors, call), "")
+
+
+def _forget(kept: Keep, done: Done) -> None:
+    """Keep nothing: a simulated index node comes back empty."""
+    del kept
+    done(None, "")
 
 
 def _embed(life: Life, texts: tuple[str, ...], done: Done) -> None:

@@ -27,7 +27,7 @@ from foa.core.effects import (
     Wake,
 )
 from foa.core.machines import lookup, shard
-from foa.core.routing.exchange import Answer, Asked
+from foa.core.routing.exchange import Answer, Asked, Keep
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.core.vcv.profile import Profile, Skill
 from foa.wire.envelope import EMPTY, Envelope
@@ -58,6 +58,7 @@ class Node:
     index: VectorIndex = field(default_factory=lambda: ExactIndex(MODEL.dim))
     patterns: dict[str, None] = field(default_factory=dict)
     timers: dict[str, float] = field(default_factory=dict)
+    kept: dict[str, Keep] = field(default_factory=dict)
     told: list[Answer] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     deaf: bool = False
@@ -164,6 +165,11 @@ class Net:
     def serve(self, node: Node, service: str, argument: Any) -> Any:
         if service == "index":
             return serve(node.index, argument)
+        if service == "keep":
+            node.kept.pop(argument.agent, None)
+            if argument.entry is not None:
+                node.kept[argument.agent] = argument
+            return None
         if service == "embed":
             self.embedded.append(argument)
             return embed(MODEL, argument)

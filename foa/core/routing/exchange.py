@@ -6,6 +6,8 @@ None of this travels: these are the messages inside `Told`/`Tell` and the argume
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from foa.core.routing.score import Weights
 from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.records import Candidate, Hit, Query
@@ -74,7 +76,8 @@ class Awarded(NamedTuple):
 class Concluded(NamedTuple):
     """A task to ``Key("match")``: an award is over. ``score`` in [0, 1] is what it was worth (None: no verdict).
 
-    ``ms``, ``cost`` and ``price`` are the real duration and bill and the price expected (all 0: not measured);
+    ``ms``, ``cost`` and ``price`` are the real duration and bill and the price expected (all 0: not measured), ``used``
+    is the share of the time left at the award that it took;
     ``text`` is the subtask's, for evidence ("": none is to be kept). ``owner`` is the node that concluded it, at the
     instant ``ended`` of its own clock (seconds since 1970); an heir passes on what an owner before it concluded.
     """
@@ -89,6 +92,7 @@ class Concluded(NamedTuple):
     ms: float = 0.0
     cost: float = 0.0
     price: float = 0.0
+    used: float = 0.0
     text: str = ""
 
 
@@ -119,6 +123,34 @@ class Search(NamedTuple):
     vectors: tuple[bytes, ...]
     k: int
     among: tuple[str, ...] | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One agent as an index node knows it: the hit it would be (similarities 0), its vectors, its record's digest.
+
+    ``derived`` entries were made here from a card; whatever the agent publishes itself replaces them. ``others``
+    are further float16 vectors by which it is found.
+    """
+
+    hit: Hit
+    c: bytes
+    e: bytes
+    partition: int
+    print: str
+    card: str = ""
+    derived: bool = False
+    others: tuple[bytes, ...] = ()
+
+
+class Keep(NamedTuple):
+    """Service "keep": have this again after a restart, in place of what was kept of `agent`. Returns nothing.
+
+    ``entry`` None: forget it. ``online`` is what its card says, None if none was seen.
+    """
+
+    agent: str
+    entry: Entry | None
+    online: bool | None = None
 
 
 class Near(NamedTuple):

@@ -8,84 +8,102 @@ index, so that a search needs no filter for them. Every change returns the calls
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
-from foa.core.routing.exchange import IndexCall, Remove, Upsert
+from foa.core.machines.shard.columns import Columns
+from foa.core.routing.exchange import Entry, IndexCall, Keep, Remove, Upsert
 from foa.core.vcv.build import Verdict, fingerprint, rank
 from foa.wire.ids import stable_hash
 from foa.wire.messages import Vcv
-from foa.wire.records import Hit, Query
+from foa.wire.records import Hit
 
 MAX_AGENTS: Final = 250_000
 MAX_CARDS: Final = 1_000_000
 """Above these, newcomers are refused and counted; those known stay."""
 
-FEW: Final = 1_024
-"""So many agents or fewer are gated one by one before the search, which is then exact."""
-
-
-class Entry(NamedTuple):
-    """One agent: the hit it would be (similarities 0), its vectors, and what its record hashes to.
-
-    ``derived`` entries were made here from a card; whatever the agent publishes itself replaces them.
-    """
-
-    hit: Hit
-    c: bytes
-    e: bytes
-    partition: int
-    print: str
-    card: str = ""
-    derived: bool = False
+Calls = list[IndexCall | Keep]
 
 
 class Catalogue:
-    """Agents by id and partition, their online status, and a running digest per partition."""
+    """Agents by id and partition, their online status, and a running digest per partition.
+
+    ``columns`` are the findable ones as gates see them. Nothing here costs more when there are more agents.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.online: dict[str, bool] = {}
+        self.columns = Columns()
+        self.doubted: dict[str, int] = {}
         self._members: dict[int, dict[str, None]] = {}
         self._digests: dict[int, int] = {}
-        self._terms: dict[str, set[str]] = {}
         self._carded: dict[int, dict[str, None]] = {}
-        self.doubted: dict[str, int] = {}
+        self._lacking: dict[int, dict[str, None]] = {}
+        self._cardless: dict[int, dict[str, None]] = {}
 
-    def put(self, vcv: Vcv, partition: int, *, derived: bool = False) -> tuple[Verdict | None, list[IndexCall]]:
+    def restore(self, kept: Iterable[Keep]) -> None:
+        """Take in what was kept over a restart, into an empty catalogue. What cards said is doubted."""
+        for agent, entry, online in kept:
+            if entry is None or len(self.entries) >= MAX_AGENTS:
+                continue
+            if online is not None:
+                self.online[agent] = online
+                self._carded.setdefault(entry.partition, {})[agent] = None
+            self.entries[agent] = entry
+            self._list(entry)
+            self._review(agent, entry.partition)
+        self.doubt()
+
+    def put(self, vcv: Vcv, partition: int, *, derived: bool = False) -> tuple[Verdict | None, Calls]:
         """Take in a checked vector if it is newer; the verdict is None where the catalogue is full."""
         print_ = fingerprint(vcv)
         old = self.entries.get(vcv.agent)
-        verdict: Verdict = "newer"
-        if old is not None and not old.derived:
-            verdict = "stale" if derived else rank((old.hit.version, old.print), (vcv.version, print_))
+        verdict = self._rank(old, vcv, print_, derived=derived)
         if verdict != "newer":
             return verdict, []
         if old is None and len(self.entries) >= MAX_AGENTS:
             return None, []
         if old is not None:
             self._unlist(old)
-        entry = Entry(_hit(vcv), vcv.c, vcv.e, partition, print_, vcv.card, derived)
+        entry = Entry(_hit(vcv), vcv.c, vcv.e, partition, print_, vcv.card, derived, _others(vcv))
         self.entries[vcv.agent] = entry
         self._list(entry)
-        return verdict, [_upsert(entry)] if self.is_findable(vcv.agent) else []
+        self._review(vcv.agent, partition)
+        kept = Keep(vcv.agent, entry, self.online.get(vcv.agent))
+        return verdict, [_upsert(entry), kept] if self.is_findable(vcv.agent) else [kept]
 
-    def drop(self, agent: str) -> list[IndexCall]:
+    def is_known(self, vcv: Vcv, partition: int) -> bool:
+        """Tell whether this very record is here already: cheaper than to check it anew."""
+        old = self.entries.get(vcv.agent)
+        if old is None or old.hit.version != vcv.version or old.partition != partition:
+            return False
+        return old.print == fingerprint(vcv)
+
+    @staticmethod
+    def _rank(old: Entry | None, vcv: Vcv, print_: str, *, derived: bool) -> Verdict:
+        if old is None or old.derived:
+            return "newer"
+        return "stale" if derived else rank((old.hit.version, old.print), (vcv.version, print_))
+
+    def drop(self, agent: str) -> Calls:
         """Forget an agent's vector."""
         entry = self.entries.get(agent)
         if entry is None:
             return []
-        calls: list[IndexCall] = [Remove((agent,))] if self.is_findable(agent) else []
+        kept = Keep(agent, None)
+        calls: Calls = [Remove((agent,)), kept] if self.is_findable(agent) else [kept]
         self._unlist(entry)
         del self.entries[agent]
+        self._review(agent, entry.partition)
         return calls
 
-    def release(self, partition: int) -> list[IndexCall]:
+    def release(self, partition: int) -> Calls:
         """Forget a whole partition."""
         return [call for agent in self.members(partition) for call in self.drop(agent)]
 
-    def mark(self, agent: str, partition: int, *, online: bool | None) -> list[IndexCall]:
+    def mark(self, agent: str, partition: int, *, online: bool | None) -> Calls:
         """Note what the card of an agent of `partition` says: online, offline, or (None) that there is none now."""
-        was = self.is_findable(agent)
+        was, before = self.is_findable(agent), self.online.get(agent)
         self.doubted.pop(agent, None)
         if online is None:
             self.online.pop(agent, None)
@@ -93,20 +111,24 @@ class Catalogue:
         elif agent in self.online or len(self.online) < MAX_CARDS:
             self.online[agent] = online
             self._carded.setdefault(partition, {})[agent] = None
+        self._review(agent, partition)
         entry = self.entries.get(agent)
-        if entry is None or was == self.is_findable(agent):
+        if entry is None or before == self.online.get(agent):
             return []
+        kept = Keep(agent, entry, self.online.get(agent))
+        if was == self.is_findable(agent):
+            return [kept]
         if was:
-            self._unterm(entry)
-            return [Remove((agent,))]
-        self._term(entry)
-        return [_upsert(entry)]
+            self.columns.remove(entry.hit)
+            return [Remove((agent,)), kept]
+        self.columns.add(entry.hit)
+        return [_upsert(entry), kept]
 
     def doubt(self) -> None:
         """Note that every card may have gone unseen; `mark` takes the doubt away, `disbelieve` draws the conclusion."""
         self.doubted = {agent: partition for partition, agents in self._carded.items() for agent in agents}
 
-    def disbelieve(self) -> list[IndexCall]:
+    def disbelieve(self) -> Calls:
         """Forget the cards that were not shown again since `doubt`."""
         doubted, self.doubted = self.doubted, {}
         return [call for agent, partition in doubted.items() for call in self.mark(agent, partition, online=None)]
@@ -119,14 +141,17 @@ class Catalogue:
         """Return the agents with a vector in a partition."""
         return tuple(self._members.get(partition, ()))
 
-    def lacking(self, partition: int) -> tuple[str, ...]:
-        """Return the agents of a partition that are online by their card but have no vector."""
-        carded = self._carded.get(partition, ())
-        return tuple(agent for agent in carded if agent not in self.entries and self.online[agent])
+    def partitions(self) -> tuple[int, ...]:
+        """Return the partitions that have agents with a vector, ascending."""
+        return tuple(sorted(self._members))
 
-    def cardless(self, partition: int) -> tuple[str, ...]:
+    def lacking(self, partition: int) -> Iterable[str]:
+        """Return the agents of a partition that are online by their card but have no vector."""
+        return self._lacking.get(partition, {}).keys()
+
+    def cardless(self, partition: int) -> Iterable[str]:
         """Return the agents of a partition that have a vector, and no card that was seen."""
-        return tuple(agent for agent in self.members(partition) if agent not in self.online)
+        return self._cardless.get(partition, {}).keys()
 
     def digest(self, partition: int, without: Iterable[str] = ()) -> int:
         """Return the digest over (agent, version) of what agents published in a partition, 64 bits, 0 if empty.
@@ -138,45 +163,35 @@ class Catalogue:
             digest ^= _mark_of(self.entries[agent]) if agent in self.entries else 0
         return digest
 
-    def few(self, query: Query) -> tuple[str, ...] | None:
-        """Return the findable agents that have the skills and labels which `query` names, if they are at most `FEW`."""
-        terms = [f"skill:{skill}" for skill in query.skills] + [f"label:{label}" for label in query.policies]
-        if not terms:
-            return None
-        groups = sorted((self._terms.get(term, set()) for term in terms), key=len)
-        found = groups[0].intersection(*groups[1:])
-        return tuple(sorted(found)) if len(found) <= FEW else None
-
-    def findable(self) -> list[Entry]:
-        """Return all entries that queries may find."""
-        return [entry for agent, entry in self.entries.items() if self.online.get(agent, False)]
-
     def _list(self, entry: Entry) -> None:
         agent = entry.hit.agent
         self._members.setdefault(entry.partition, {})[agent] = None
         self._digests[entry.partition] = self._digests.get(entry.partition, 0) ^ _mark_of(entry)
         if self.is_findable(agent):
-            self._term(entry)
+            self.columns.add(entry.hit)
 
     def _unlist(self, entry: Entry) -> None:
-        self._unterm(entry)
+        agent = entry.hit.agent
+        if self.is_findable(agent):
+            self.columns.remove(entry.hit)
         self._digests[entry.partition] ^= _mark_of(entry)
         members = self._members[entry.partition]
-        del members[entry.hit.agent]
+        del members[agent]
         if not members:
             del self._members[entry.partition], self._digests[entry.partition]
 
-    def _term(self, entry: Entry) -> None:
-        for term in _terms_of(entry.hit):
-            self._terms.setdefault(term, set()).add(entry.hit.agent)
+    def _review(self, agent: str, partition: int) -> None:
+        """Note whether an agent lacks a vector or a card now."""
+        has_vector, status = agent in self.entries, self.online.get(agent)
+        _list_if(self._lacking, partition, agent, listed=not has_vector and status is True)
+        _list_if(self._cardless, partition, agent, listed=has_vector and status is None)
 
-    def _unterm(self, entry: Entry) -> None:
-        for term in _terms_of(entry.hit):
-            agents = self._terms.get(term)
-            if agents is not None:
-                agents.discard(entry.hit.agent)
-                if not agents:
-                    del self._terms[term]
+
+def _list_if(lists: dict[int, dict[str, None]], partition: int, agent: str, *, listed: bool) -> None:
+    if listed:
+        lists.setdefault(partition, {})[agent] = None
+    elif partition in lists:
+        lists[partition].pop(agent, None)
 
 
 def _mark_of(entry: Entry) -> int:
@@ -184,12 +199,14 @@ def _mark_of(entry: Entry) -> int:
     return 0 if entry.derived else stable_hash(f"{entry.hit.agent}\x00{version.epoch}.{version.counter}")
 
 
-def _terms_of(hit: Hit) -> list[str]:
-    return [f"skill:{skill}" for skill in hit.skills] + [f"label:{label}" for label in hit.holds]
-
-
 def _upsert(entry: Entry) -> Upsert:
-    return Upsert(entry.hit.agent, entry.c, entry.e)
+    return Upsert(entry.hit.agent, entry.c, entry.e, entry.others)
+
+
+def _others(vcv: Vcv) -> tuple[bytes, ...]:
+    """Return the views that say something else than ``c``, each once, by name."""
+    views = (vcv.views[name] for name in sorted(vcv.views))
+    return tuple(dict.fromkeys(view for view in views if view != vcv.c))
 
 
 def _hit(vcv: Vcv) -> Hit:

@@ -154,6 +154,8 @@ def settle(state: Shard, now: float) -> Stepped:
 def _proceed(state: Shard, partition: int, holding: Holding, again: list[int], now: float) -> list[Effect]:
     """Take one replay a step further; append the partition to `again` if it is to be repeated."""
     catalogue, pace = state.catalogue, state.setup.pace
+    if now - holding.quiet_since < pace.settle_s:
+        return []
     mine, swept = catalogue.digest(partition), catalogue.digest(partition, holding.unseen)
     lacking = bool(catalogue.lacking(partition))
     verdict = judge(holding, mine, swept, _rivals(state, partition), lacking=lacking, pace=pace, now=now)

@@ -66,12 +66,12 @@ def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
     if not isinstance(vcv, Vcv):
         what = Refused(path, event.message, "kind", "no capability vector")
         return state, refuse(state, what, now, tell=foremost)
+    if vcv.agent == topic.agent and state.catalogue.is_known(vcv, topic.partition):
+        return state, []
     wrong = flaw(setup, topic, vcv)
     if wrong is not None:
         return state, refuse(state, Refused(path, vcv, *wrong), now, tell=foremost)
     verdict, calls = state.catalogue.put(vcv, topic.partition)
-    if verdict == "same":
-        return state, []
     if verdict != "newer":
         reason = verdict or "full"
         detail = f"{vcv.agent} {vcv.version.epoch}.{vcv.version.counter} is not taken: {reason}"

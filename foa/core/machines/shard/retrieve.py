@@ -1,25 +1,38 @@
 """From a query to exact hits among the permitted: how an index node uses its catalogue and vector index.
 
-Gated results never ruin recall: where the named skills and labels leave few agents, those are gated first and
-searched exactly; else more than `k` are fetched and gated, and should that not suffice, all are gated and
-the search repeated among the permitted. At most two searches, the second exact. The nearest refused are kept to
-explain a decision.
+Gated results never ruin recall, and gates never cost a look at everybody (decisions/0014). How many agents a query
+permits is estimated; where they are few, all of them are gated first and searched exactly; else so many are fetched
+that `k` of them should be permitted. Should that not suffice, all are gated and the search is repeated among the
+permitted: at most two searches, the second exact. Where fewer than `k` are permitted the search among all
+comes first, since the nearest refused are kept to explain a decision.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from math import ceil
 from typing import Final, NamedTuple
 
 import msgspec
 
-from foa.core.machines.shard.catalogue import Catalogue, Entry
+from foa.core.machines.shard.catalogue import Catalogue
 from foa.core.routing.choose import refuse
 from foa.core.routing.exchange import Near
 from foa.core.routing.gate import gate
 from foa.core.routing.merge import MAX_REFUSED
 from foa.wire.records import Candidate, Hit, Query
 
-OVERFETCH: Final = 4
-LEAST_FETCH: Final = 32
+OVERFETCH: Final = 1.5
+"""How many times as many are fetched as should be needed for `k` permitted ones."""
+
+LEAST_FETCH: Final = 16
+FEW: Final = 1_024
+"""So many or fewer are always searched exactly."""
+
+FETCHED_US: Final = 1.5
+ROW_US: Final = 0.3
+"""What one more vector costs in a search of the graph, and what one permitted agent costs in an exact search."""
+
+MANY: Final = 64
+"""Of more found agents than this the permitted are told from the columns, not one by one."""
 
 
 class Plan(NamedTuple):
@@ -39,18 +52,22 @@ class Yield(NamedTuple):
 
 def plan(query: Query, k: int, catalogue: Catalogue) -> Plan:
     """Return the first search for `query`."""
-    few = catalogue.few(query)
-    if few is None:
-        return Plan(max(LEAST_FETCH, OVERFETCH * k))
-    permitted = _permitted(query, (catalogue.entries[agent] for agent in few))
-    return Plan(k, permitted) if permitted else Plan(MAX_REFUSED)
+    columns = catalogue.columns
+    if columns.is_open(query):
+        return Plan(max(LEAST_FETCH, k + len(query.exclude)))
+    permitted = columns.estimate(query)
+    fetch = ceil(OVERFETCH * k * len(columns) / max(1, permitted))
+    if permitted > FEW and permitted * ROW_US > fetch * FETCHED_US:
+        return Plan(max(LEAST_FETCH, fetch))
+    among = columns.names(columns.permitted(query))
+    return Plan(k, among) if len(among) >= k else Plan(LEAST_FETCH)
 
 
 def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: Catalogue) -> Yield:
     """Gate what the search `tried` found; ``again`` is set where more permitted ones may be left."""
     hits: list[Hit] = []
     refused: list[Candidate] = []
-    for found in near:
+    for found in near if len(near) <= MANY else _telling(query, k, near, catalogue):
         if len(hits) == k:
             break
         entry = catalogue.entries.get(found.key)
@@ -64,10 +81,20 @@ def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: C
             refused.append(refuse(hit, refusal))
     again = None
     if tried.among is None and len(hits) < k and len(near) == tried.fetch:
-        permitted = _permitted(query, catalogue.findable())
+        permitted = catalogue.columns.names(catalogue.columns.permitted(query))
         again = Plan(k, permitted) if len(permitted) > len(hits) else None
     return Yield(tuple(hits), tuple(refused), again)
 
 
-def _permitted(query: Query, entries: Iterable[Entry]) -> tuple[str, ...]:
-    return tuple(entry.hit.agent for entry in entries if gate(query, entry.hit) is None)
+def _telling(query: Query, k: int, near: Sequence[Near], catalogue: Catalogue) -> list[Near]:
+    """Return those of `near` that matter, in order: the first `k` permitted, the first few refused."""
+    columns = catalogue.columns
+    there = [found for found in near if found.key in columns.slot_of]
+    passed = columns.passing(query, columns.slots(found.key for found in there)).tolist()
+    left = {True: k, False: MAX_REFUSED}
+    kept: list[Near] = []
+    for found, permitted in zip(there, passed, strict=True):
+        if left[permitted]:
+            left[permitted] -= 1
+            kept.append(found)
+    return kept

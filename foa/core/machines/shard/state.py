@@ -13,7 +13,7 @@ from foa.core.effects import Effect, Log, Measure, Publish, Request
 from foa.core.machines.shard.catalogue import Catalogue
 from foa.core.machines.shard.filling import Holding, Pace
 from foa.core.machines.shard.retrieve import Plan, Yield
-from foa.core.routing.exchange import IndexCall
+from foa.core.routing.exchange import IndexCall, Keep
 from foa.core.routing.members import Members
 from foa.core.vcv.profile import Profile
 from foa.wire.codec import encode
@@ -147,9 +147,9 @@ class Shard:
 Stepped = tuple[Shard, list[Effect]]
 
 
-def index(calls: Iterable[IndexCall]) -> list[Effect]:
-    """Return the requests that bring the vector index up to the catalogue; nobody waits for them."""
-    return [Request("index", "", call) for call in calls]
+def index(calls: Iterable[IndexCall | Keep]) -> list[Effect]:
+    """Return the requests that bring the vector index, and what is kept, up to the catalogue; nobody waits for them."""
+    return [Request("keep" if isinstance(call, Keep) else "index", "", call) for call in calls]
 
 
 class Refused(NamedTuple):
