@@ -130,6 +130,23 @@ class Matching(msgspec.Struct, frozen=True):
     retrieve: Annotated[int, _doc("agents each query to the index asks for", ge=1, le=1000)] = 16
 
 
+class Learning(msgspec.Struct, frozen=True):
+    """How coordinators learn from outcomes who is good at what."""
+
+    on: Annotated[bool, _doc("learn from outcomes; off: candidates stand in the order of their static score")] = True
+    explore: Annotated[float, _doc("α of LinUCB: how much the uncertain is favoured", ge=0, le=10)] = 0.1
+    forget_s: Annotated[
+        float, _doc("τ of forward decay: a reward so old weighs 1/e; the same for all coordinators", gt=0, le=1e9)
+    ] = 604_800.0
+    probe: Annotated[float, _doc("most of all decisions that newcomers may get for being new", ge=0, le=1)] = 0.05
+    cost: Annotated[float, _doc("what a reward loses where the whole budget was spent", ge=0, le=10)] = 0.1
+    latency: Annotated[float, _doc("what a reward loses where all the time was used", ge=0, le=10)] = 0.05
+    publish_ms: Annotated[int, _doc("what was counted is published after this", ge=1, le=600_000)] = 2000
+    evidence: Annotated[
+        bool, _doc("keep vectors of finished tasks as evidence for the index; off: no trace of what tasks were about")
+    ] = True
+
+
 class Cluster(msgspec.Struct, frozen=True):
     """How agents on one subtask refine each other's drafts."""
 
@@ -174,6 +191,7 @@ class Settings(msgspec.Struct, frozen=True):
     coordinator: Coordinator = field(default_factory=Coordinator)
     index: Index = field(default_factory=Index)
     matching: Matching = field(default_factory=Matching)
+    learning: Learning = field(default_factory=Learning)
     cluster: Cluster = field(default_factory=Cluster)
     agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)

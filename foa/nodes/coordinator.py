@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
-from foa.core.machines import lookup, memory, ownership
+from foa.core.machines import lookup, match, memory, ownership
 from foa.core.machines.task import machine as task
 from foa.core.machines.task.state import Context, Rules, Shadow
 from foa.core.routing.score import Weights
@@ -16,18 +17,25 @@ from foa.wire.ids import partition_of
 from foa.wire.topics import Topics
 
 _TASK_KINDS: Final = frozenset({"submit", "cancel", "state", "result", "answer"})
+_MATCH_KINDS: Final = frozenset({"learn", "evidence", "feedback"})
 
 
 class CoordinatorProgram:
     """The machines of a coordinator: ownership, one per task, and the lookup they share."""
 
-    def __init__(self, node: str, birth: int, settings: Settings, topics: Topics) -> None:
-        """`birth` grows with every start of the node: peers tell its lives apart by it."""
-        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY, memory.KEY)
+    def __init__(self, node: str, birth: int, settings: Settings, topics: Topics, wall: float = 0.0) -> None:
+        """`birth` grows with every start of the node: peers tell its lives apart by it.
+
+        `wall` added to the node's clock gives seconds since 1970.
+        """
+        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY, memory.KEY, match.KEY)
         self._topics = topics
         self._first: dict[Key, Callable[[], Any]] = {
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
             memory.KEY: memory.State,
+            match.KEY: lambda: match.new(
+                match.Setup(topics=topics, node=node, wall=wall, rules=_match_rules(settings))
+            ),
             lookup.KEY: lambda: lookup.new(
                 lookup.Setup(
                     topics=topics,
@@ -42,7 +50,8 @@ class CoordinatorProgram:
             ownership.KEY.kind: ownership.step,
             lookup.KEY.kind: lookup.step,
             memory.KEY.kind: memory.step,
-            "task": partial(task.step, Context(topics, _task_rules(settings))),
+            match.KEY.kind: match.step,
+            "task": partial(task.step, Context(topics, _task_rules(settings), wall)),
         }
 
     def birth(self, key: Key) -> Any | None:
@@ -58,6 +67,8 @@ class CoordinatorProgram:
         if topic.kind in _TASK_KINDS:
             key = Key("task", topic.task)
             return (key,) if known(key) else (ownership.KEY,)
+        if topic.kind in _MATCH_KINDS:
+            return (match.KEY,)
         if topic.kind in {"own", "door"} or (topic.kind == "presence" and topic.name == "coordinator"):
             return (ownership.KEY,)
         return (lookup.KEY,) if topic.kind in {"presence", "reply"} else ()
@@ -87,8 +98,23 @@ def _task_rules(settings: Settings) -> Rules:
         round_s=settings.cluster.round_ms / 1000,
         inline_bytes=settings.wire.inline_limit,
         event_s=chosen.event_ms / 1000,
+        learning=settings.learning.on,
         remember_s=min(300.0, settings.wire.retention_s),
         weights=weights_of(settings),
+    )
+
+
+def _match_rules(settings: Settings) -> match.Rules:
+    chosen = settings.learning
+    return match.Rules(
+        on=chosen.on,
+        explore=chosen.explore,
+        tau_s=chosen.forget_s,
+        publish_s=chosen.publish_ms / 1000,
+        probe=chosen.probe,
+        cost=chosen.cost,
+        latency=chosen.latency,
+        evidence=chosen.evidence,
     )
 
 
@@ -96,6 +122,6 @@ def coordinator(settings: Settings) -> Host:
     """Return a coordinator, ready to be entered."""
     topics, born = topics_of(settings), birth()
     node = named(settings, "coordinator")
-    program = CoordinatorProgram(node, born, settings, topics)
+    program = CoordinatorProgram(node, born, settings, topics, born / 1000 - monotonic())
     will = presence_will(topics, "coordinator", node, born)
     return Host(Place(client_id(settings, node), node, will), program, {}, settings)

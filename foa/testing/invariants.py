@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from foa.bus.mqtt.broker.records import Message
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event
-from foa.core.machines import ownership
+from foa.core.machines import match, ownership
 from foa.core.machines.client import Report
 from foa.core.machines.task.state import Live
 from foa.core.routing.rendezvous import order
@@ -21,6 +21,8 @@ from foa.wire.records import Task
 
 CENT: Final = 1e-9
 MOMENT_S: Final = 0.01
+ALMOST: Final = 0.02
+"""Rounding of sums that travel as float32."""
 
 
 class Violation(NamedTuple):
@@ -153,6 +155,7 @@ class Inspector:
         for node in self._world.nodes.values():
             self._clean(node)
         self._owned()
+        self._learned()
 
     def _ended(self, errand: Errand) -> None:
         ident = errand.task.id
@@ -212,6 +215,27 @@ class Inspector:
             first = order(partition, [node.seat.name for node in nodes])[0]
             if owners != [first]:
                 self.blame("owner", f"partition {partition} should be {first}'s and is {owners}")
+
+    def _learned(self) -> None:
+        """Every reward is counted by one coordinator, and what they know together is the same to all."""
+        named: Counter[str] = Counter()
+        weights: dict[str, list[float]] = {}
+        now = self._world.clock.time()
+        for node in self._world.of("coordinator"):
+            state = node.driver.state(match.KEY)
+            if state is None or state.ledger is None:
+                continue
+            if state.loads:
+                self.blame("load", f"{node.seat.name} still counts {dict(state.loads)}")
+            named.update(f"{c.award}.{c.change}" for _, learned in state.ledger.ours() for c in learned.recent)
+            for agent in state.ledger.agents():
+                weight = state.ledger.tally(agent).moments.weight * state.ledger.scale(now)
+                weights.setdefault(agent, []).append(weight)
+        for award in [award for award, times in named.items() if times > 1]:
+            self.blame("reward", f"{award} is counted {named[award]} times")
+        for agent, seen in weights.items():
+            if max(seen) - min(seen) > ALMOST:
+                self.blame("model", f"of {agent} coordinators know {seen} rewards")
 
 
 _EMPTY: Final[dict[str, tuple[str, ...]]] = {

@@ -4,6 +4,7 @@ Every id is plain text that fits a topic: an agent is ``org/unit/agent``, everyt
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Annotated, Final
 
@@ -74,6 +75,12 @@ def digest_of(body: bytes) -> Digest:
 def stable_hash(text: str) -> int:
     """Return 64 bits of BLAKE2b of `text`: the same on every machine and in every run."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+@lru_cache(maxsize=4096)
+def idempotency_key(task: str, subtask: str) -> str:
+    """Return the idempotency key of a subtask: the same over retries, re-planning and owners."""
+    return f"{stable_hash(task + '/' + subtask):016x}{stable_hash(subtask + '/' + task):016x}"
 
 
 def partition_of(identity: str, partitions: int = PARTITIONS) -> int:

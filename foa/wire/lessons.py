@@ -24,9 +24,9 @@ class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
 class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one coordinator saw of one agent: raw moments of the bandit, and sums of what was measured.
 
-    ``moments`` is `foa.core.learn.moments.Moments` as bytes. They and the sums are weighed as of the record's ``until``:
-    ``good`` of scores, ``ms``, ``cost`` and ``price`` of the real duration, the real bill and the price expected, over
-    ``paid`` measured awards.
+    ``moments`` is `foa.core.learn.moments.Moments` as bytes; they and the sums are weighed as of the record's
+    ``until``: ``good`` of scores, ``ms``, ``cost`` and ``price`` of the real duration, the real bill and the price
+    expected, over ``paid`` measured awards.
     """
 
     agent: AgentId

@@ -336,8 +336,9 @@ class Dead(Message, frozen=True, tag="dead.1"):
 class Learned(Message, frozen=True, tag="learned.1"):
     """What one coordinator counted of the agents in one bucket; the model is the sum over coordinators.
 
-    ``features`` names what contexts are made of: records of others do not add. ``until`` is when it was written, in seconds since 1970 by that coordinator's clock: every award it ended before
-    then is counted here. ``recent`` names the latest of them. Of two of one node and bucket the higher ``seq`` stands.
+    ``features`` names what contexts are made of: records of others do not add. ``until`` is when it was written, in
+    seconds since 1970 by that coordinator's clock: every award it ended before then is counted here. ``recent`` names
+    the latest of them. Of two of one node and bucket the higher ``seq`` stands.
     """
 
     node: NodeId

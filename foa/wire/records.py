@@ -223,8 +223,9 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     """One member of a subtask's team: the award it holds, and what came of it.
 
     ``started`` is set by the agent's first sign of work: from then on ``effects = once`` is not re-awarded.
-    ``context`` is what was known of agent and subtask when this was decided (float32 features), kept for the reward;
-    ``score`` is what it was worth (None: no verdict), ``ended`` when its owner counted that (seconds since 1970).
+    ``price`` is what it is ``expected`` to cost, at the end what it did. ``context`` is what was known of agent and
+    subtask when this was decided (float32 features), kept for the reward; ``score`` is what it was worth (None: no
+    verdict), ``ended`` when its owner counted that (seconds since 1970).
     """
 
     agent: AgentId
@@ -237,6 +238,7 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     reason: Short = ""
     rounds: Count = 0
+    expected: Amount = 0.0
     context: Annotated[bytes, Meta(max_length=MAX_CONTEXT)] = b""
     ended: Amount = 0.0
     score: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None

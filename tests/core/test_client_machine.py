@@ -174,7 +174,9 @@ def desk(state: Desk, event: Event) -> tuple[Desk, list[Effect]]:
 
 def test_the_desk_passes_questions_on_and_answers_back() -> None:
     asked = Asked("q1", Ask((Query("echo"),)))
-    state, effects = desk(Desk("foa/v1/reply/u1/task"), fx.Told(Key("shell"), Question(asked)))
+    state, effects = desk(
+        Desk("foa/v1/reply/u1/task", "foa/v1/reply/u1/feedback", Topics()), fx.Told(Key("shell"), Question(asked))
+    )
     assert effects == [fx.Tell(Key("lookup"), asked)]
     answer = Answer("q1", None, "nobody")
     _, effects = desk(state, fx.Told(Key("lookup"), answer))
@@ -182,7 +184,7 @@ def test_the_desk_passes_questions_on_and_answers_back() -> None:
 
 
 def test_the_desk_collects_until_it_is_enough() -> None:
-    state, effects = desk(Desk("r"), fx.Told(Key("shell"), Collect("c1", ("foa/v1/discovery/#",))))
+    state, effects = desk(Desk("r", "f", Topics()), fx.Told(Key("shell"), Collect("c1", ("foa/v1/discovery/#",))))
     assert effects == [fx.Subscribe(("foa/v1/discovery/#",))]
     seen = fx.Received(Topic("result", 0, "t9"), Result("t9", "done", E1), retained=True)
     _, effects = desk(state, seen)

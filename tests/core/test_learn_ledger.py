@@ -16,7 +16,7 @@ from foa.wire.messages import Learned
 
 M_, D_ = 3, 2
 TAU: Final = 1000.0
-LAWS: Final = settings(max_examples=60, deadline=None, database=None, stateful_step_count=40)
+LAWS: Final = settings(max_examples=100, deadline=None, database=None, stateful_step_count=40)
 AGENTS: Final = ("org/unit/a", "org/unit/b", "org/unit/c")
 
 

@@ -15,11 +15,10 @@ import msgspec
 import pytest
 
 import foa
-from foa.core.machines.task.state import key_of
 from foa.nodes.client import task_of
 from foa.nodes.federation import Federation, Member
 from foa.wire import codec
-from foa.wire.ids import Epoch, partition_of
+from foa.wire.ids import Epoch, idempotency_key, partition_of
 from foa.wire.messages import Blob, Control, Dead, Rejected, Result, Submit
 from foa.wire.records import Given
 from foa.wire.topics import TABLE, Topic, Topics
@@ -75,7 +74,7 @@ async def gated(place: Town, client: foa.Client, ident: str) -> Any:
     """Submit a task that is at work until `opened`."""
     submitted = client.submit("Works behind a gate", id=ident, skills=["worker"], inputs={"text": "undisturbed"})
     await submitted.accepted()
-    key = key_of(ident, "main")
+    key = idempotency_key(ident, "main")
     await until(lambda: key in {begun for _, begun, _ in ledger(place.folder / "ledger", "begin")})
     return submitted
 

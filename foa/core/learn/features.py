@@ -5,6 +5,7 @@ bound that the width of LinUCB needs). The prior weighs alpha alone: before anyt
 is alpha, and candidates keep the order that the static score gives them.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Final, NamedTuple
 
@@ -28,51 +29,64 @@ NAMES: Final = (
     "newness",
 )
 M: Final = len(NAMES)
+PRICE: Final = NAMES.index("price")
+SCALE: Final = 1.0 / sqrt(M)
 
-_SCALE: Final = 1.0 / sqrt(M)
 _DOUBT: Final = 4.0
 """So many rewards weigh as much as knowing nothing: reputation starts at 0 and is believed slowly."""
 
 
 class Standing(NamedTuple):
-    """What was measured of an agent: rewards counted, their mean in [0, 1], and real means (0: not measured)."""
+    """What was measured of an agent: the weight of its rewards, their mean in [0, 1], real means (0: not measured).
+
+    ``price`` is the mean of what its awards were expected to cost, ``paid`` the weight of the measured ones.
+    """
 
     seen: float = 0.0
     mean: float = 0.0
+    paid: float = 0.0
     ms: float = 0.0
     cost: float = 0.0
+    price: float = 0.0
+
+
+class Around(NamedTuple):
+    """What prices (USD) and latencies (ms) of one decision are measured against; 0: against nothing."""
+
+    share: float = 0.0
+    left_ms: float = 0.0
 
 
 def prior() -> Floats:
     """Return the shared weights (M,) before anything is learned: the expected reward is alpha."""
     weights = np.zeros(M)
-    weights[NAMES.index("alpha")] = 1.0 / _SCALE
+    weights[NAMES.index("alpha")] = 1.0 / SCALE
     return weights
 
 
-def shared(candidate: Candidate, hit: Hit, standing: Standing, *, share: float, left_ms: float, load: int) -> Floats:
-    """Return the row z (M,) of a permitted candidate, norm at most 1.
-
-    ``share`` is what its price is measured against (USD), ``left_ms`` what its latency is (0: no measure).
-    """
-    relevance = candidate.cosine if candidate.relevance is None else candidate.relevance
+def values(candidate: Candidate, hit: Hit, standing: Standing, around: Around, load: int) -> tuple[float, ...]:
+    """Return the features of a permitted candidate in the order of `NAMES`, not yet bounded."""
     trust = standing.seen / (standing.seen + _DOUBT)
     evidence = candidate.mass / (candidate.mass + 1.0)
-    values = (
+    return (
         1.0,
         candidate.score,
-        relevance,
+        candidate.cosine if candidate.relevance is None else candidate.relevance,
         candidate.words,
         (candidate.done - 0.5) * 2.0 * evidence,
         candidate.spec,
         candidate.fit,
-        candidate.price / share if share > 0.0 else 0.0,
-        hit.resources.latency_ms / left_ms if left_ms > 0.0 else 0.0,
+        candidate.price / around.share if around.share > 0.0 else 0.0,
+        hit.resources.latency_ms / around.left_ms if around.left_ms > 0.0 else 0.0,
         load / hit.resources.concurrency,
         (standing.mean - 0.5) * 2.0 * trust,
         1.0 / (1.0 + standing.seen),
     )
-    return np.asarray(np.clip(np.array(values), -1.0, 1.0) * _SCALE)
+
+
+def rows(many: Sequence[tuple[float, ...]]) -> Floats:
+    """Return the rows z (n, M) of several candidates, each of norm 1 at most."""
+    return np.asarray(np.clip(np.array(many, np.float64), -1.0, 1.0) * SCALE)
 
 
 def packed(z: Floats, x: Floats) -> bytes:

@@ -22,12 +22,12 @@ from foa.wire.ids import partition_of
 from foa.wire.lessons import Counted, Lesson
 from foa.wire.messages import Learned
 
-BUCKETS: Final = 256
+BUCKETS: Final = 1024
 MAX_RECENT: Final = 128
 """Rewards that a shelf names; the oldest goes first. One that comes twice after that is counted twice."""
 
 MAX_SHELVES: Final = 16_384
-"""Shelves of peers that are held (64 coordinators' worth); more are not heard."""
+"""Shelves of peers that are held; more are not heard."""
 
 _LESSONS_BYTES: Final = 160 * 1024
 _REBASE: Final = 50.0
@@ -247,8 +247,7 @@ class Ledger:
         if learned.features != self.features:
             return ()
         if learned.node == self.node:
-            self._recall(bucket, learned)
-            return ()
+            return self._recall(bucket, learned)
         peers = self._peers.setdefault(bucket, {})
         old = peers.get(learned.node)
         if old is not None and learned.seq <= old.seq and learned.until <= old.until:
@@ -287,16 +286,21 @@ class Ledger:
             if shelf is None or (counted.award, counted.change) not in shelf.recent:
                 self._write(counted)
 
-    def _recall(self, bucket: str, written: Learned) -> None:
-        """Go on from what we wrote in an earlier life, adding what was counted since and is not in it."""
+    def _recall(self, bucket: str, written: Learned) -> tuple[Counted, ...]:
+        """Go on from what we wrote in an earlier life, adding what was counted since and is not in it.
+
+        Returns what is in it and was counted by a peer as well, to whom it is ceded.
+        """
         before = self._own.get(bucket, Shelf())
         if written.seq <= before.seq:
-            return
+            return ()
         shelf = self._own[bucket] = self._read(written)
         self.changed.update(shelf.tallies, before.tallies)
         for name, counted in before.pending.items():
             if name not in shelf.recent:
                 self._write(counted)
+        lesser = [peer for node, peer in sorted(self._peers.get(bucket, {}).items()) if node < self.node]
+        return tuple(counted for peer in lesser for counted in self._cede(bucket, peer))
 
     def _read(self, learned: Learned) -> Shelf:
         factor = decayed(learned.until, self.landmark, self.tau)

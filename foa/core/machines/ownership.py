@@ -212,6 +212,7 @@ def filters(topics: Topics, partition: int) -> tuple[tuple[str, ...], tuple[str,
     return (topics(task + "state/+"),), (
         topics(task + "submit"),
         topics(task + "cancel"),
+        topics(task + "feedback"),
         topics(task + "result"),
         topics(f"answer/{partition}/#"),
     )
@@ -268,7 +269,8 @@ def _confirmed(state: State, claim: Own, role: Role) -> tuple[State, list[Effect
         return state, []
     roles: dict[int, Role] = {**state.roles, claim.partition: "owner"}
     state = msgspec.structs.replace(state, roles=roles)
-    effects: list[Effect] = [fx.TellAll("task", Holds(claim.partition, claim.epoch)), fx.Measure("foa_claims_total")]
+    holds = Holds(claim.partition, claim.epoch)
+    effects: list[Effect] = [fx.TellAll("task", holds), fx.TellAll("match", holds), fx.Measure("foa_claims_total")]
     if "claiming" not in roles.values():
         effects.append(_presence(state))
         effects.append(fx.Log("owns", {"partitions": sum(role == "owner" for role in roles.values())}))
@@ -279,7 +281,9 @@ def _superseded(state: State, claim: Own, role: Role, now: float) -> tuple[State
     """Step back; if the rendezvous still has us first, claim above it after a moment (views may differ)."""
     roles: dict[int, Role] = {**state.roles, claim.partition: "heir"}
     state = msgspec.structs.replace(state, roles=roles)
-    effects: list[Effect] = [fx.TellAll("task", Lost(claim.partition))] if role == "owner" else []
+    effects: list[Effect] = []
+    if role == "owner":
+        effects += [fx.TellAll(kind, Lost(claim.partition)) for kind in ("task", "match")]
     if _wanted(state)[claim.partition] == "owner":
         return state, [*effects, fx.Wake("reclaim", now + state.rules.reclaim_s)]
     arranged, more = _arrange(state, now)

@@ -15,13 +15,13 @@ from foa.core.machines.task.state import (
     Context,
     Live,
     TaskState,
-    key_of,
     note,
     put,
     save,
     tell,
 )
-from foa.wire.ids import Epoch
+from foa.core.machines.task.verdict import concluded, dropped
+from foa.wire.ids import Epoch, idempotency_key
 from foa.wire.messages import Declined, Done, Failed, Progress, Settled, Taken
 from foa.wire.records import Given, Seat, Work
 
@@ -62,7 +62,7 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
     if isinstance(message, Done):
         for work in live.works.values():
             is_open = work.phase in {"waiting", "ready", "running"} and len(work.seats) <= 1
-            if is_open and key_of(live.task.id, work.id) == message.key:
+            if is_open and idempotency_key(live.task.id, work.id) == message.key:
                 return work, Seat(message.agent, message.award, max(1, work.attempt))
     return None
 
@@ -115,9 +115,10 @@ def _declined(
     if message.code == "busy":
         live = msgspec.structs.replace(live, busy=(*live.busy, seat.agent))
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"declined: {message.code}: {message.reason}"[:500])
+    closed, told = concluded(live, work, closed, None, context, now)
     work = _with_seat(work, closed)
     state, effects = _closed(put(live, work), work, context, now, blame=message.code != "busy", attempt_lost=False)
-    return state, [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *effects]
+    return state, [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *told, *effects]
 
 
 def _failed(
@@ -127,21 +128,21 @@ def _failed(
     said = note(live, now, "failed", work.id, seat.agent, f"{message.code}: {message.reason}")
     live = msgspec.structs.replace(live, spent=live.spent + paid)
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
+    closed, judged = concluded(live, work, closed, None if message.code == "retry" else 0.0, context, now)
     work = _with_seat(work, closed)
-    sleep = fx.Sleep(f"lease:{seat.award}")
-    told = tell(live, context, said)
+    before = [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *judged]
     state: TaskState
     if not message.retryable and len(work.seats) == 1 and not _others_may_try(message):
         reason = f"subtask {work.id}: {seat.agent}: {message.reason}"
         state, effects = fail(put(live, work), context, now, "agent-failed", reason)
-        return state, [sleep, told, *effects]
+        return state, [*before, *effects]
     pause: list[Effect] = []
     if message.after_ms and len(work.seats) == 1:  # nobody is looked for before then
         due = now + message.after_ms / 1000
         live = msgspec.structs.replace(live, unplaced={**live.unplaced, work.id: due})
         pause.append(fx.Wake("relook", due))
     state, effects = _closed(put(live, work), work, context, now, blame=message.code != "retry")
-    return state, [sleep, told, *effects, *(pause if isinstance(state, Live) else [])]
+    return state, [*before, *effects, *(pause if isinstance(state, Live) else [])]
 
 
 def _others_may_try(message: Failed) -> bool:
@@ -156,11 +157,12 @@ def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskSt
             if seat.award == award and seat.phase == "running":
                 why = NEVER_SENT if award in live.unsent else LEASE_LOST
                 closed = msgspec.structs.replace(seat, phase="failed", reason=why)
+                closed, judged = concluded(live, work, closed, None if why == NEVER_SENT else 0.0, context, now)
                 said = note(live, now, "silent", work.id, seat.agent, why)
                 effects = withdrawals(live, context, [msgspec.structs.replace(work, seats=(seat,))], LEASE_LOST)
                 after = _with_seat(work, closed)
                 state, more = _closed(put(live, after), after, context, now)
-                return state, [*effects, tell(live, context, said), *more]
+                return state, [*effects, tell(live, context, said), *judged, *more]
     return live, []
 
 
@@ -178,6 +180,7 @@ def _done(
     if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
         effects += withdrawals(live, context, [work], "the answer of an earlier award came")
         effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]
+        effects += dropped(live, [work], None, context, now)
         work = msgspec.structs.replace(work, seats=())
     work = _with_seat(work, done)
     said = note(live, now, "done", work.id, seat.agent)
@@ -241,18 +244,24 @@ def _agreed(
 ) -> tuple[TaskState, list[Effect]]:
     """Take the representative of the team's answers as the subtask's."""
     members = len(live.works[work.id].seats)
-    outputs, reason = finished[0].outputs, ""
+    outputs, reason, credit = finished[0].outputs, "", dict.fromkeys((seat.agent for seat in finished), 1.0)
     if members > 1:
         chosen = represent([Answer(seat.agent, seat.outputs) for seat in finished], {}, members=members)
         assert chosen is not None
         outputs, reason = finished[chosen.place].outputs, f"{chosen.how} of {members}: {chosen.share:.0%} agree"
+        credit = dict(chosen.credit)
         if not chosen.agreed:
             live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
+    effects: list[Effect] = []
+    for seat in finished:
+        judged, told = concluded(live, work, seat, min(1.0, max(0.0, credit[seat.agent])), context, now)
+        work = _with_seat(work, judged)
+        effects += told
     live = put(live, msgspec.structs.replace(work, phase="done", outputs=outputs, reason=reason))
     took = (now - live.started.get(work.id, now)) * 1000
     live = msgspec.structs.replace(live, took={**live.took, work.id: took})
     state, more = advance(live, context, now)
     if isinstance(state, Live):
         state, saved = save(state, context, now)
-        return state, saved + more
-    return state, more
+        return state, saved + effects + more
+    return state, effects + more

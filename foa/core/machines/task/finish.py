@@ -9,6 +9,7 @@ from foa.core.dag.blobs import outsource
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, reply, tell
+from foa.core.machines.task.verdict import dropped
 from foa.core.routing.ownership import Over
 from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.messages import Result, Withdrawn
@@ -104,6 +105,7 @@ def _closing(live: Live, context: Context, now: float, result: Result) -> list[E
         fx.Publish(snapshots, None, retain=True),
         tell(live, context, note(live, now, result.status, text=result.reason)),
         *withdrawals(live, context, list(live.works.values()), result.status),
+        *dropped(live, list(live.works.values()), 0.0 if result.status == "expired" else None, context, now),
         fx.Measure("foa_tasks_total", label=result.status),
         fx.Measure("foa_task_seconds", seconds=now - live.began),
         *_calm(live),

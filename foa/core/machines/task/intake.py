@@ -24,6 +24,7 @@ from foa.core.machines.task.state import (
     save,
     tell,
 )
+from foa.core.machines.task.verdict import inherited
 from foa.wire.ids import Epoch, partition_of
 from foa.wire.messages import Accepted, Cancel, Declined, Done, Failed, Rejected, Result, State, Submit, Taken
 from foa.wire.records import Task
@@ -135,7 +136,10 @@ def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tup
             return shadow, []
         state, effects = submitted(shadow, shadow.submit, epoch, context, now)
     else:
-        state, effects = _resume(resumed(shadow.partition, shadow.snapshot, epoch, shadow.since), context, now)
+        live = resumed(shadow.partition, shadow.snapshot, epoch, shadow.since)
+        told = inherited(live, shadow.snapshot, context)
+        state, effects = _resume(live, context, now)
+        effects = told + effects
     if shadow.cancel is not None and isinstance(state, Live):
         state, more = fail(state, context, now, "cancelled", shadow.cancel.reason, "cancelled")
         effects = effects + more

@@ -10,10 +10,11 @@ from foa.core.machines.task.answers import answered, settle, silent
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.place import SENT, recorded, relook
+from foa.core.machines.task.place import SENT, recorded, relook, weighed
 from foa.core.machines.task.planning import late, looked_up
 from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, save, snapshot
-from foa.core.routing.exchange import Answer
+from foa.core.machines.task.verdict import dropped
+from foa.core.routing.exchange import Answer, Weighed
 from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
 from foa.wire.messages import Cancel, Done, Failed, Result, State, Submit
 from foa.wire.topics import Topic
@@ -101,6 +102,8 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return _live_heard(context, state, event, now)
         case fx.Told(_, Answer(token, found)):
             return looked_up(state, token, found, context, now)
+        case fx.Told(_, Weighed() as told):
+            return weighed(state, told, context, now)
         case fx.Delivered("accept", code):
             return durable(state, code, context, now)
         case fx.Delivered(token, code) if token.startswith(SENT):
@@ -161,7 +164,8 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
     state, said = save(state, context, now)
     shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now))
-    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, _forgetting(context, shadow, now)]
+    released = dropped(state, list(state.works.values()), None, context, now)
+    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, _forgetting(context, shadow, now)]
 
 
 def _ended(context: Context, state: Ended, event: Event) -> Stepped:

@@ -1,5 +1,7 @@
 """Ready subtasks are looked up, decided upon and awarded; who finds nobody waits with patience, then fails."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -13,23 +15,26 @@ from foa.core.machines.task.state import (
     PLANNING,
     Context,
     Live,
+    Part,
     TaskState,
     headers,
-    key_of,
     left_ms,
     note,
     put,
     save,
     tell,
 )
-from foa.core.routing.choose import decide
-from foa.core.routing.exchange import Asked
+from foa.core.machines.task.verdict import MATCH, begun
+from foa.core.routing.choose import conclude, consider
+from foa.core.routing.exchange import Asked, Weigh, Weighed, Weighing, Weighted
 from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
+from foa.wire.ids import idempotency_key
 from foa.wire.messages import Ask, Award, Found
-from foa.wire.records import Candidate, Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
+from foa.wire.records import Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
 
 MAX_QUERIES = 64
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 FOR_GOOD = ("declined:", "lies:")  # beginnings of reasons that another attempt would not change
 SENT = "sent:"
 
@@ -40,6 +45,7 @@ def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
     if all(work.phase == "done" for work in live.works.values()):
         return finish(live, context, now)
     pending = {ident for idents in live.asked.values() for ident in idents}
+    pending.update(part.ident for parts in live.weighing.values() for part in parts)
     waiting = [
         ident for ident in ready(live.plan, live.phases()) if ident not in pending and ident not in live.unplaced
     ]
@@ -104,21 +110,55 @@ def inputs_of(live: Live, ident: str) -> tuple[Given, ...]:
 
 
 def placed(live: Live, token: str, found: Found, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
-    """Decide and award, for every subtask of the lookup `token`."""
+    """Have the candidates for every subtask of the lookup `token` put in order; the award follows."""
     idents = live.asked.get(token)
     if idents is None:
         return live, []
     live = msgspec.structs.replace(live, asked={key: value for key, value in live.asked.items() if key != token})
+    parts = tuple(
+        part(found, at, ident) for at, ident in enumerate(idents) if live.works[ident].phase in {"waiting", "ready"}
+    )
+    items = tuple(_weighing(live, one, now) for one in parts)
+    weights = preferring(context.rules.weights, live.task.prefer)
+    if context.rules.learning:
+        live = msgspec.structs.replace(live, weighing={**live.weighing, token: parts})
+        return live, [fx.Tell(MATCH, Weigh(token, weights, items))]
+    weighted = tuple(
+        Weighted(item.ident, consider(item.query, item.hits, weights, None, item.left_ms), item.hits) for item in items
+    )
+    return _place_all(live, parts, weighted, context, now)
+
+
+def weighed(live: Live, told: Weighed, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Decide and award what the matchmaker has put in order."""
+    parts = live.weighing.get(told.token)
+    if parts is None:
+        return live, []
+    left = {token: others for token, others in live.weighing.items() if token != told.token}
+    return _place_all(msgspec.structs.replace(live, weighing=left), parts, told.items, context, now)
+
+
+def _weighing(live: Live, one: Part, now: float) -> Weighing:
+    query = query_for(live, live.subtask(one.ident))
+    query = msgspec.structs.replace(query, exclude=_union(query.exclude, live.busy))
+    return Weighing(one.ident, query, one.hits, one.vector, left_ms(live, now))
+
+
+def _place_all(
+    live: Live, parts: tuple[Part, ...], weighted: tuple[Weighted, ...], context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Decide and award subtask by subtask; what is spent on one is not there for the next."""
     effects: list[Effect] = []
     notes: list[Note] = []
-    for at, ident in enumerate(idents):
-        if live.works[ident].phase in {"waiting", "ready"}:
-            live, more, said = _place(live, ident, part(found, at), context, now)
+    for one, order in zip(parts, weighted, strict=True):
+        if live.works[one.ident].phase in {"waiting", "ready"}:
+            live, more, said = _place(live, one, order, context, now)
             effects += more
             notes += said
     overdue = _overdue(live, context, now)
     if overdue is not None:
-        return fail(live, context, now, *overdue)
+        state, ending = fail(live, context, now, *overdue)
+        return state, [*(one for one in effects if isinstance(one, fx.Tell)), *ending]
     if live.unplaced:
         effects.append(fx.Wake("relook", now + context.rules.relook_s))
     if not notes:
@@ -142,38 +182,29 @@ def recorded(live: Live, seq: int, code: int, context: Context, now: float) -> t
     ]
 
 
-class Part(NamedTuple):
-    """What a lookup found for one of its queries."""
-
-    hits: tuple[Hit, ...]
-    refused: tuple[Candidate, ...]
-    covered: int
-
-
-def part(found: Found, at: int) -> Part:
+def part(found: Found, at: int, ident: str = "") -> Part:
     """Return what was found for query number `at`; nothing where the index was not there to answer."""
     hits = found.hits[at] if at < len(found.hits) else ()
     refused = found.refused[at] if at < len(found.refused) else ()
-    return Part(hits, refused, len(found.covered))
+    vector = found.vectors[at] if at < len(found.vectors) else b""
+    return Part(ident, hits, refused, len(found.covered), vector)
 
 
-def _place(live: Live, ident: str, found: Part, context: Context, now: float) -> tuple[Live, list[Effect], list[Note]]:
-    subtask, work = live.subtask(ident), live.works[ident]
-    query = query_for(live, subtask)
-    query = msgspec.structs.replace(query, exclude=_union(query.exclude, live.busy))
-    weights = preferring(context.rules.weights, live.task.prefer)
-    decision = decide(
-        query,
-        found.hits,
-        weights,
+def _place(
+    live: Live, found: Part, order: Weighted, context: Context, now: float
+) -> tuple[Live, list[Effect], list[Note]]:
+    ident = found.ident
+    subtask, work, query = live.subtask(ident), live.works[ident], query_for(live, live.subtask(ident))
+    decision = conclude(
+        order.candidates,
+        order.hits,
         subtask=ident,
         attempt=work.attempt + 1,
         team=subtask.team or live.task.team,
-        left_ms=left_ms(live, now),
         refused=found.refused,
         covered=found.covered,
     )
-    known = {hit.agent: hit for hit in found.hits}
+    known = {hit.agent: hit for hit in order.hits}
     chosen = affordable([known[agent] for agent in decision.chosen], query)
     if len(chosen) < len(decision.chosen):
         reason = f"{decision.reason}; the budget pays for {len(chosen)}"[:512]
@@ -185,7 +216,7 @@ def _place(live: Live, ident: str, found: Part, context: Context, now: float) ->
         return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
     unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
     live = msgspec.structs.replace(live, unplaced=unplaced)
-    return award(live, ident, chosen, context, now)
+    return award(live, ident, chosen, context, now, order.contexts)
 
 
 def affordable(chosen: list[Hit], query: Query) -> list[Hit]:
@@ -233,27 +264,37 @@ def why_nobody(decision: Decision | None, ident: str) -> tuple[str, str]:
 
 
 def award(
-    live: Live, ident: str, hits: list[Hit], context: Context, now: float
+    live: Live, ident: str, hits: list[Hit], context: Context, now: float, contexts: Mapping[str, bytes] = NOTHING
 ) -> tuple[Live, list[Effect], list[Note]]:
-    """Give the subtask `ident` to the agents of `hits`.
+    """Give the subtask `ident` to the agents of `hits`; `contexts` are kept with the seats until rewards come.
 
     An award's id is never used again, not even after a decline that cost no attempt: ``seq`` has moved on by then.
     """
     work = live.works[ident]
     attempt = work.attempt + 1
-    name = f"{key_of(live.task.id, ident)[:16]}.{live.epoch.n}.{live.seq}"
+    name = f"{idempotency_key(live.task.id, ident)[:16]}.{live.epoch.n}.{live.seq}"
     query = query_for(live, live.subtask(ident))
+    prices = [expected_price(query, hit.resources) for hit in hits]
     seats = tuple(
-        Seat(hit.agent, f"{name}.{n}", attempt, "running", hit.effects, price=expected_price(query, hit.resources))
-        for n, hit in enumerate(hits)
+        Seat(
+            hit.agent,
+            f"{name}.{n}",
+            attempt,
+            "running",
+            hit.effects,
+            price=price,
+            expected=price,
+            context=contexts.get(hit.agent, b""),
+        )
+        for n, (hit, price) in enumerate(zip(hits, prices, strict=True))
     )
     live = put(live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=seats, outputs=()))
     live = msgspec.structs.replace(live, started={**live.started, ident: now})
     team = None
     if len(seats) > 1 and ident != PLANNING:
         rules = context.rules
-        team = Team(f"{key_of(live.task.id, ident)[:12]}.{attempt}", tuple(seat.agent for seat in seats), rules.rounds,
-                    int(rules.round_s * 1000))  # fmt: skip
+        members = tuple(seat.agent for seat in seats)
+        team = Team(f"{name[:12]}.{attempt}", members, rules.rounds, int(rules.round_s * 1000))
     effects: list[Effect] = []
     for seat in seats:
         if seat.effects == "once" and ident != PLANNING:  # an heir must know of it before it can begin
@@ -261,6 +302,8 @@ def award(
         else:
             effects.append(_award(live, ident, seat, Terms(team, query.budget), context, now))
         effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
+        if ident != PLANNING:
+            effects += begun(seat, context)
     effects.append(fx.Measure("foa_awards_total", float(len(seats))))
     return live, effects, [note(live, now, "awarded", ident, seat.agent) for seat in seats]
 
@@ -280,7 +323,7 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
         live.subtask(ident),
         live.epoch,
         seat.attempt,
-        key_of(live.task.id, ident),
+        idempotency_key(live.task.id, ident),
         int(context.rules.lease_s * 1000),
         max(1, left_ms(live, now) - int(context.rules.grace_s * 1000)),
         terms.budget,

@@ -1,6 +1,5 @@
 """The states of a task machine, and the snapshot that lets an heir go on from each."""
 
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -10,7 +9,7 @@ from foa.core.effects import Effect
 from foa.core.routing.score import Weights
 from foa.wire import door
 from foa.wire.envelope import Envelope
-from foa.wire.ids import Epoch, stable_hash
+from foa.wire.ids import Epoch
 from foa.wire.messages import (
     Accepted,
     Cancel,
@@ -24,7 +23,7 @@ from foa.wire.messages import (
     State,
     Taken,
 )
-from foa.wire.records import Decision, Note, Phase, Plan, Subtask, Task, Work
+from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Subtask, Task, Work
 from foa.wire.topics import Topics
 
 AnswerMessage = Taken | Declined | Progress | Done | Failed
@@ -40,7 +39,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     ``accept_s``: how long an agent may stay silent after an award; ``grace_s``: how much longer than the
     agent an owner counts; ``patience_s``: how long it looks for somebody to come; ``remember_s``: how long
-    an ended task is known here; ``event_s``: what happens within it is told to watchers in one frame.
+    an ended task is known here; ``event_s``: what happens within it is told to watchers in one frame;
+    ``learning``: candidates are put in order by ``Key("match")``, which hears how awards end.
     """
 
     accept_s: float = 1.5
@@ -56,14 +56,16 @@ class Rules(msgspec.Struct, frozen=True):
     round_s: float = 5.0
     inline_bytes: int = 4096
     event_s: float = 0.1
+    learning: bool = False
     weights: Weights = Weights()
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What is the same for all tasks of a node."""
+    """What is the same for all tasks of a node; ``wall`` added to its clock gives seconds since 1970."""
 
     topics: Topics
     rules: Rules = Rules()
+    wall: float = 0.0
 
 
 class Shadow(msgspec.Struct, frozen=True):
@@ -82,10 +84,21 @@ class Shadow(msgspec.Struct, frozen=True):
     cancel: Cancel | None = None
 
 
+class Part(NamedTuple):
+    """What a lookup found for one subtask."""
+
+    ident: str
+    hits: tuple[Hit, ...]
+    refused: tuple[Candidate, ...]
+    covered: int
+    vector: bytes = b""
+
+
 class Live(msgspec.Struct, frozen=True):
     """A task that this node owns. Instants are of the node's own clock, in seconds.
 
-    ``asked`` maps the token of a lookup in flight to the subtasks it is for; ``unplaced`` says since when a
+    ``asked`` maps the token of a lookup in flight to the subtasks it is for, ``weighing`` that of a question to the
+    matchmaker to what was found for each; ``unplaced`` says since when a
     subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look; ``unsent`` are
     awards that wait until the broker has the snapshot, of this ``seq``, that names them.
     """
@@ -102,6 +115,7 @@ class Live(msgspec.Struct, frozen=True):
     works: dict[str, Work] = {}
     decisions: tuple[Decision, ...] = ()
     asked: dict[str, tuple[str, ...]] = {}
+    weighing: dict[str, tuple[Part, ...]] = {}
     unplaced: dict[str, float] = {}
     busy: tuple[str, ...] = ()
     unsent: dict[str, int] = {}
@@ -143,12 +157,6 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 TaskState = Shadow | Live | Ended
-
-
-@lru_cache(maxsize=4096)
-def key_of(task: str, subtask: str) -> str:
-    """Return the idempotency key of a subtask: the same over retries, re-planning and owners."""
-    return f"{stable_hash(task + '/' + subtask):016x}{stable_hash(subtask + '/' + task):016x}"
 
 
 def left_ms(live: Live, now: float) -> int:

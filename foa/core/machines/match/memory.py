@@ -1,0 +1,151 @@
+"""Evidence of what agents do well, on its way from rewards to ``evidence/{partition}/{agent}``.
+
+Any coordinator may write an agent's evidence, and all of it is one retained record; so whoever has something to add
+listens to the record, merges what others wrote, and publishes while the broker's copy lacks something. Merging does
+not mind order or repetition (`foa.core.learn.evidence`), so writers converge. A vector is remembered from the
+placement by its text; after a take-over the index is asked for it. Without the switch ``learning.evidence``, or for a
+private task, nothing is kept.
+"""
+
+from typing import Final
+
+import msgspec
+
+from foa.core.effects import Effect, Key, Measure, Publish, Received, Subscribe, Tell, Unsubscribe, Wake
+from foa.core.learn.evidence import merge
+from foa.core.machines.match.state import Known, Match, Memory
+from foa.core.routing.exchange import Asked, Concluded
+from foa.wire.ids import partition_of
+from foa.wire.lessons import Counted, Exemplar
+from foa.wire.messages import Embed, Evidence, Vectors
+
+TIMER: Final = "evidence"
+TOKEN: Final = "evidence:"  # noqa: S105 - a lookup's token, no secret
+PAUSE_S: Final = 5.0
+"""Between publications, and before the first: by then the retained record has come."""
+
+MAX_AGENTS: Final = 1_000
+"""Agents whose evidence is held here (25 MB); the least recently rewarded goes first."""
+
+MAX_VECTORS: Final = 2_048
+MAX_WAITING: Final = 256
+AT_ONCE: Final = 16
+
+
+def placed(memory: Memory, text: str, vector: bytes) -> None:
+    """Remember the vector of a text that is placed, for when it is done."""
+    if vector:
+        memory.vectors[text] = vector
+        memory.vectors.move_to_end(text)
+        while len(memory.vectors) > MAX_VECTORS:
+            memory.vectors.popitem(last=False)
+
+
+def finished(state: Match, told: Concluded, now: float) -> list[Effect]:
+    """Keep a rewarded award as evidence, once its vector is known."""
+    memory = state.memory
+    if not state.setup.rules.evidence or not told.text or told.score is None or not memory.model:
+        return []
+    vector = memory.vectors.get(told.text)
+    if vector is not None:
+        return _keep(state, told.agent, Exemplar(told.award, vector, told.score, told.ended), now)
+    memory.waiting[told.award] = told
+    while len(memory.waiting) > MAX_WAITING:
+        memory.waiting.popitem(last=False)
+    return [Tell(Key("lookup"), Asked(TOKEN + told.award, Embed((told.text,))))]
+
+
+def answered(state: Match, token: str, found: object, now: float) -> list[Effect]:
+    """Go on with a finished task whose vector has come."""
+    told = state.memory.waiting.pop(token.removeprefix(TOKEN), None)
+    if told is None or told.score is None or not isinstance(found, Vectors) or found.model != state.memory.model:
+        return []
+    return _keep(state, told.agent, Exemplar(told.award, found.vectors[0], told.score, told.ended), now)
+
+
+def corrected(state: Match, counted: Counted, score: float, now: float) -> list[Effect]:
+    """Let a later word on an award change the evidence that it left, if it left any here."""
+    known = state.memory.known.get(counted.agent)
+    at = now + state.setup.wall
+    for exemplar in known.exemplars if known is not None else ():
+        if exemplar.award == counted.award:
+            return _keep(state, counted.agent, msgspec.structs.replace(exemplar, reward=score, at=at), now)
+    return []
+
+
+def _keep(state: Match, agent: str, exemplar: Exemplar, now: float) -> list[Effect]:
+    memory = state.memory
+    effects: list[Effect] = []
+    known = memory.known.get(agent)
+    if known is None:
+        known = memory.known[agent] = Known()
+        effects.append(Subscribe((_topic(state, agent),)))
+        effects += _evicted(state)
+    memory.known.move_to_end(agent)
+    merged = merge(known.exemplars, (exemplar,))
+    if merged == known.exemplars:
+        return effects
+    known.exemplars, known.ahead = merged, True
+    return [*effects, *_soon(memory, now)]
+
+
+def _evicted(state: Match) -> list[Effect]:
+    memory = state.memory
+    if len(memory.known) <= MAX_AGENTS:
+        return []
+    agent, known = memory.known.popitem(last=False)
+    lost = [Measure("foa_evidence_lost_total")] if known.ahead else []
+    return [Unsubscribe((_topic(state, agent),)), *lost]
+
+
+def _topic(state: Match, agent: str) -> str:
+    topics = state.setup.topics
+    return topics(f"evidence/{partition_of(agent, topics.partitions)}/{agent}")
+
+
+def _soon(memory: Memory, now: float) -> list[Effect]:
+    if memory.due:
+        return []
+    memory.due = True
+    return [Wake(TIMER, now + PAUSE_S)]
+
+
+def heard(state: Match, event: Received, now: float) -> list[Effect]:
+    """Merge what the broker keeps of an agent we have evidence of; say ours again if it lacks any."""
+    said, memory = event.message, state.memory
+    known = memory.known.get(event.topic.agent)
+    if known is None or not isinstance(said, Evidence) or said.agent != event.topic.agent or said.model != memory.model:
+        return []
+    merged = merge(known.exemplars, said.exemplars)
+    known.exemplars = merged
+    known.ahead = set(merged) != set(said.exemplars)
+    return _soon(memory, now) if known.ahead else []
+
+
+def online(state: Match, now: float, *, resumed: bool) -> list[Effect]:
+    """Say again what a broker may have forgotten."""
+    memory = state.memory
+    if resumed or not memory.known:
+        return []
+    for known in memory.known.values():
+        known.ahead = True
+    return _soon(memory, now)
+
+
+def elapsed(state: Match, timer: str, now: float) -> list[Effect]:
+    """Publish what the broker lacks, a few agents at a time."""
+    memory = state.memory
+    if timer != TIMER:
+        return []
+    memory.due = False
+    ahead = [agent for agent, known in memory.known.items() if known.ahead]
+    effects: list[Effect] = [_said(state, agent) for agent in ahead[:AT_ONCE]]
+    if len(ahead) > AT_ONCE:
+        effects += _soon(memory, now)
+    return effects
+
+
+def _said(state: Match, agent: str) -> Publish:
+    known = state.memory.known[agent]
+    known.ahead = False
+    return Publish(_topic(state, agent), Evidence(agent, state.memory.model, known.exemplars), retain=True)

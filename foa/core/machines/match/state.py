@@ -1,0 +1,165 @@
+"""The state of the matchmaker: the ledger, the model derived from it, loads, and what waits. Tables are mutable."""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from foa.core.effects import Effect
+from foa.core.learn.features import M, Standing, prior
+from foa.core.learn.kinds import VERSION, D
+from foa.core.learn.ledger import Ledger
+from foa.core.learn.linucb import Hybrid, width_factor
+from foa.core.learn.moments import Floats
+from foa.core.routing.exchange import Concluded
+from foa.wire.lessons import Exemplar
+from foa.wire.messages import Learned
+from foa.wire.topics import Topics
+
+MAX_KEPT: Final = 100_000
+"""Records of an earlier life that wait until it is known which features are learned with."""
+
+MAX_AWARDS: Final = 100_000
+"""Awards in flight that are counted as load; the oldest is forgotten first."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The knobs of learning. ``explore`` is the α of LinUCB's width, ``ridge`` its λ, ``tau_s`` the time of forgetting.
+
+    ``probe`` is the share of decisions, at most, in which a newcomer (of less than ``tried`` rewards) goes first whose
+    alpha reaches ``near`` of the best. ``doubt``: so many measured awards weigh as much as what an agent declares.
+    ``cost`` and ``latency`` are what a reward loses where the whole price, or the whole time left, was used.
+    """
+
+    on: bool = True
+    explore: float = 0.1
+    ridge: float = 1.0
+    shared_ridge: float = 1.0
+    tau_s: float = 7 * 86_400.0
+    publish_s: float = 2.0
+    derive_s: float = 1.0
+    probe: float = 0.05
+    tried: float = 3.0
+    near: float = 0.8
+    doubt: float = 5.0
+    cost: float = 0.1
+    latency: float = 0.05
+    evidence: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What the shell gives; ``wall`` added to the node's clock gives seconds since 1970."""
+
+    topics: Topics
+    node: str
+    wall: float = 0.0
+    rules: Rules = field(default_factory=Rules)
+
+
+@dataclass(slots=True)
+class Known:
+    """One agent's evidence as we know it; ``ahead``: the broker's copy may lack some of it."""
+
+    exemplars: tuple[Exemplar, ...] = ()
+    ahead: bool = False
+
+
+@dataclass(slots=True)
+class Memory:
+    """Evidence by agent, vectors by text, finished tasks whose vector is asked for; all bounded, oldest out first."""
+
+    model: str = ""
+    known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
+    vectors: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[str, Concluded] = field(default_factory=OrderedDict)
+    due: bool = False
+
+
+@dataclass(slots=True)
+class Match:
+    """What a coordinator learned. ``basis`` is None until the kinds of work were embedded: nothing is learned before.
+
+    ``scale`` weighs the ledger's sums as of the latest derivation. ``owned`` are our partitions: who may take feedback.
+    """
+
+    setup: Setup
+    ledger: Ledger | None = None
+    model: Hybrid | None = None
+    basis: Floats | None = None
+    kept: list[tuple[str, Learned]] = field(default_factory=list)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    loads: Counter[str] = field(default_factory=Counter)
+    awards: dict[str, str] = field(default_factory=dict)
+    owned: set[int] = field(default_factory=set)
+    scale: float = 1.0
+    credit: float = 0.0
+    memory: Memory = field(default_factory=Memory)
+    opened: bool = False
+    publishing: bool = False
+    deriving: bool = False
+
+
+Stepped = tuple[Match, list[Effect]]
+
+
+def begin(state: Match, model: str, basis: Floats, now: float) -> None:
+    """Begin to learn, with texts embedded by `model`; what an earlier life kept is taken back."""
+    rules = state.setup.rules
+    at = now + state.setup.wall
+    state.basis = basis
+    state.memory.model = model
+    state.ledger = Ledger(state.setup.node, f"{model}/{VERSION}"[:512], M, D, rules.tau_s, at)
+    for bucket, learned in state.kept:
+        if learned.node == state.setup.node:
+            state.ledger.restore(bucket, learned)
+    for bucket, learned in state.kept:
+        state.ledger.hear(bucket, learned)
+    state.kept.clear()
+    derive(state, now)
+
+
+def derive(state: Match, now: float) -> None:
+    """Derive the model from all sums: what peers counted comes in, what decayed goes out."""
+    if state.ledger is None:
+        return
+    rules, ledger = state.setup.rules, state.ledger
+    at = now + state.setup.wall
+    ledger.rebase(at)
+    model = Hybrid(M, D, prior(), rules.ridge, rules.shared_ridge)
+    tallies = ((agent, ledger.tally(agent)) for agent in ledger.agents())
+    model.load({agent: tally.moments for agent, tally in tallies if tally is not None}, ledger.scale(at))
+    state.model, state.scale = model, ledger.scale(at)
+    ledger.changed.clear()
+    state.standings.clear()
+
+
+def standing(state: Match, agent: str) -> Standing:
+    """Return what was measured of an agent by all coordinators, weighed as of the latest derivation."""
+    known = state.standings.get(agent)
+    if known is None:
+        known = state.standings[agent] = _standing(state, agent)
+    return known
+
+
+def _standing(state: Match, agent: str) -> Standing:
+    ledger = state.ledger
+    tally = ledger.tally(agent) if ledger is not None else None
+    if ledger is None or tally is None or tally.moments.weight <= 0.0:
+        return Standing()
+    weight = tally.moments.weight
+    good, paid, ms, cost, price = tally.sums.tolist()
+    seen = weight * state.scale
+    mean = float(np.clip(good / weight, 0.0, 1.0))
+    if paid <= 0.0:
+        return Standing(seen, mean)
+    return Standing(seen, mean, state.scale * paid, ms / paid, cost / paid, price / paid)
+
+
+def factor(state: Match) -> float:
+    """Return β_t, by which standard widths become those of the design."""
+    rules = state.setup.rules
+    weight = state.model.weight if state.model is not None else 0.0
+    return width_factor(D, weight, alpha=rules.explore, ridge=rules.ridge, delta=0.1, norm=0.0)

@@ -1,0 +1,94 @@
+"""In which order candidates should have a subtask: alpha, then what was learned, then a newcomer's turn."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from foa.core.learn import features, kinds
+from foa.core.learn.features import Around, Standing
+from foa.core.learn.moments import Floats
+from foa.core.machines.match.memory import placed
+from foa.core.machines.match.state import Match, factor, standing
+from foa.core.routing.choose import consider
+from foa.core.routing.exchange import Weighing, Weighted
+from foa.core.routing.score import Weights
+from foa.core.vcv.vector import BYTES_PER_DIM
+from foa.wire.records import Candidate, Hit, Resources
+
+
+def weigh(state: Match, item: Weighing, weights: Weights) -> Weighted:
+    """Order the candidates for one subtask; only who passed every gate is ordered at all."""
+    placed(state.memory, item.query.text, item.vector)
+    hits = tuple(measured(hit, standing(state, hit.agent), state.setup.rules.doubt) for hit in item.hits)
+    candidates = consider(item.query, hits, weights, state.loads, item.left_ms)
+    permitted = [candidate for candidate in candidates if not candidate.refused]
+    if state.model is None or state.basis is None or not permitted:
+        return Weighted(item.ident, candidates, hits)
+    vector = item.vector if len(item.vector) == BYTES_PER_DIM * state.basis.shape[1] else b""
+    x = kinds.project(state.basis, vector)
+    z = _rows(state, item, permitted, hits)
+    means, widths = state.model.score([candidate.agent for candidate in permitted], z, x)
+    told = _told(state, permitted, means, widths * factor(state))
+    contexts = {candidate.agent: features.packed(row, x) for candidate, row in zip(permitted, z, strict=True)}
+    ordered = _turn(state, sorted(told, key=lambda c: (-(c.mean or 0.0) - c.width, c.agent)))
+    return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, contexts)
+
+
+def measured(hit: Hit, seen: Standing, doubt: float) -> Hit:
+    """Return `hit` with its declared price and latency moved toward what was measured, by evidence against doubt."""
+    if seen.paid <= 0.0:
+        return hit
+    trust = seen.paid / (seen.paid + doubt)
+    declared = hit.resources
+    ratio = 1.0 + trust * (seen.cost / seen.price - 1.0) if seen.price > 0.0 else 1.0
+    price_call = declared.price_call * ratio
+    if seen.price <= 0.0 < seen.cost:  # declared free, and was not
+        price_call = trust * seen.cost
+    resources: Resources = msgspec.structs.replace(
+        declared,
+        price_call=price_call,
+        price_1k=declared.price_1k * ratio,
+        latency_ms=declared.latency_ms + trust * (seen.ms - declared.latency_ms),
+        p95_ms=max(declared.p95_ms, trust * seen.ms),
+    )
+    return msgspec.structs.replace(hit, resources=resources)
+
+
+def _rows(state: Match, item: Weighing, permitted: Sequence[Candidate], hits: Sequence[Hit]) -> Floats:
+    by_agent = {hit.agent: hit for hit in hits}
+    dearest = max((candidate.price for candidate in permitted), default=0.0)
+    around = Around(dearest if item.query.budget is None else item.query.budget, item.left_ms)
+    return features.rows(
+        [
+            features.values(c, by_agent[c.agent], standing(state, c.agent), around, state.loads.get(c.agent, 0))
+            for c in permitted
+        ]
+    )
+
+
+def _told(state: Match, permitted: Sequence[Candidate], means: Floats, widths: Floats) -> list[Candidate]:
+    return [
+        msgspec.structs.replace(
+            candidate, mean=float(mean), width=max(0.0, float(width)), seen=standing(state, candidate.agent).seen
+        )
+        for candidate, mean, width in zip(permitted, np.round(means, 6), np.round(widths, 6), strict=True)
+    ]
+
+
+def _turn(state: Match, ordered: list[Candidate]) -> list[Candidate]:
+    """Let a newcomer go first when it is their turn: a bounded share of all decisions, among those that fit as well.
+
+    Every decision in which a newcomer could go first and does not adds the share to a credit; at 1 it is spent.
+    """
+    rules, best = state.setup.rules, max(candidate.score for candidate in ordered)
+    new = [c for c in ordered if c.seen < rules.tried and c.score >= rules.near * best]
+    if not new or ordered[0].seen < rules.tried:
+        return ordered
+    state.credit += rules.probe
+    if state.credit < 1.0:
+        return ordered
+    state.credit -= 1.0
+    first = min(new, key=lambda c: (c.seen, -c.score, c.agent))
+    probe = msgspec.structs.replace(first, probe=True)
+    return [probe, *(c for c in ordered if c is not first)]

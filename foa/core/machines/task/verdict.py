@@ -1,0 +1,89 @@
+"""What an award was worth, told to the matchmaker in the step that concludes it: one transaction, one reward.
+
+The verdict stays on the seat, in the snapshot, so that an heir can pass on what a dead owner may not have
+counted durably (`inherited`); who counted what is settled by `foa.core.learn.ledger`.
+"""
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.effects import Effect, Key
+from foa.core.machines.task.state import PLANNING, Context, Live
+from foa.core.routing.exchange import Awarded, Concluded
+from foa.wire.messages import State
+from foa.wire.records import Seat, Work
+
+MATCH = Key("match")
+
+
+def begun(seat: Seat, context: Context) -> list[Effect]:
+    """Tell the matchmaker that an award is in flight: load of its agent."""
+    return [fx.Tell(MATCH, Awarded(seat.award, seat.agent))] if context.rules.learning else []
+
+
+def concluded(
+    live: Live, work: Work, seat: Seat, score: float | None, context: Context, now: float
+) -> tuple[Seat, list[Effect]]:
+    """Return `seat` with its verdict, and what tells the matchmaker; a score of None is no verdict.
+
+    Time and bill are measured where work was done: a failure says nothing about what success takes.
+    """
+    if not context.rules.learning or work.id == PLANNING:
+        return seat, []
+    ended = now + context.wall
+    began = live.started.get(work.id)
+    took = now - began if began is not None and seat.phase == "done" else 0.0
+    told = Concluded(
+        seat.award,
+        live.task.id,
+        seat.agent,
+        seat.context,
+        score,
+        ended,
+        live.epoch.node,
+        ms=took * 1000,
+        cost=seat.price if took else 0.0,
+        price=seat.expected if took else 0.0,
+        used=min(1.0, took / max(took, live.ends - now + took)) if took else 0.0,
+        text="" if live.task.private else live.subtask(work.id).text,
+    )
+    return msgspec.structs.replace(seat, score=score, ended=ended), [fx.Tell(MATCH, told)]
+
+
+def dropped(live: Live, works: list[Work], score: float | None, context: Context, now: float) -> list[Effect]:
+    """Tell the matchmaker of every award of `works` that was never judged and will not be.
+
+    One that was done has no verdict while its team worked on; one that is taken back gets `score`.
+    """
+    effects: list[Effect] = []
+    for work in works:
+        for seat in work.seats:
+            if seat.phase in {"running", "done"} and not seat.ended:
+                verdict = score if seat.phase == "running" else None
+                effects += concluded(live, work, seat, verdict, context, now)[1]
+    return effects
+
+
+def inherited(live: Live, seen: State, context: Context) -> list[Effect]:
+    """Pass on the verdicts in a former owner's snapshot, and take over the load of what still runs."""
+    if not context.rules.learning:
+        return []
+    effects: list[Effect] = []
+    for work in live.works.values():
+        for seat in work.seats:
+            if seat.phase == "running":
+                effects += begun(seat, context)
+            elif seat.score is not None and seat.context:
+                text = "" if live.task.private else live.subtask(work.id).text
+                told = Concluded(
+                    seat.award,
+                    live.task.id,
+                    seat.agent,
+                    seat.context,
+                    seat.score,
+                    seat.ended,
+                    seen.epoch.node,
+                    text=text,
+                )
+                effects.append(fx.Tell(MATCH, told))
+    return effects
