@@ -12,7 +12,7 @@ from foa.adapters.index.port import serve
 from foa.core.effects import Effect, Event, Step
 from foa.core.machines import shard
 from foa.core.machines.client import Report
-from foa.core.routing.exchange import IndexCall, Keep
+from foa.core.routing.exchange import IndexCall, Keep, Upsert
 from foa.core.vcv.profile import Profile
 from foa.nodes.agent import AgentProgram, node_of, will_of
 from foa.nodes.client import SESSION_S, ClientProgram
@@ -70,7 +70,8 @@ def watched(step: Step[Any], look: Look) -> Step[Any]:
 
 
 def index(world: World, name: str) -> Node:
-    """Add an index node; its model takes a moment, its index none."""
+    """Add an index node; its model takes a moment, its index none. It finds again what it knew when it died."""
+    disk: dict[str, Keep] = {}
 
     def make(birth: int, life: Life) -> Birth:
         setup = shard.Setup(
@@ -82,14 +83,16 @@ def index(world: World, name: str) -> Node:
             replicas=world.settings.index.replicas,
             refresh_s=world.settings.coordinator.refresh_s,
         )
-        vectors = ExactIndex(_HASH.dim)
+        vectors = _restored(disk)
         services: dict[str, Service] = {
             "index": partial(_index, vectors),
             "embed": partial(_embed, life),
             "card": _card,
-            "keep": _forget,
+            "keep": partial(_keep, disk),
         }
-        return Birth(ShardProgram(setup), services, presence_will(world.topics, "index", name, birth))
+        return Birth(
+            ShardProgram(setup, tuple(disk.values())), services, presence_will(world.topics, "index", name, birth)
+        )
 
     return world.add(Seat("index", f"sim/nodes/{name}", name, keeps_journal=False), make)
 
@@ -98,10 +101,20 @@ def _index(vectors: ExactIndex, call: IndexCall, done: Done) -> None:
     done(serve(vectors, call), "")
 
 
-def _forget(kept: Keep, done: Done) -> None:
-    """Keep nothing: a simulated index node comes back empty."""
-    del kept
+def _keep(disk: dict[str, Keep], kept: Keep, done: Done) -> None:
+    disk.pop(kept.agent, None)
+    if kept.entry is not None:
+        disk[kept.agent] = kept
     done(None, "")
+
+
+def _restored(disk: dict[str, Keep]) -> ExactIndex:
+    """Return the index as a node finds it again after its death."""
+    vectors = ExactIndex(_HASH.dim)
+    for agent, entry, online in disk.values():
+        if entry is not None and online:
+            serve(vectors, Upsert(agent, entry.c, entry.e, entry.others))
+    return vectors
 
 
 def _embed(life: Life, texts: tuple[str, ...], done: Done) -> None:

@@ -27,7 +27,7 @@ from foa.core.effects import (
     Wake,
 )
 from foa.core.machines import lookup, shard
-from foa.core.routing.exchange import Answer, Asked, Keep
+from foa.core.routing.exchange import Answer, Asked, Keep, Upsert
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.core.vcv.profile import Profile, Skill
 from foa.wire.envelope import EMPTY, Envelope
@@ -78,9 +78,13 @@ class Net:
 
     # --- nodes ---
 
-    def shard(self, name: str, epoch: int = 1, **knobs: Any) -> Node:
+    def shard(self, name: str, epoch: int = 1, kept: dict[str, Keep] | None = None, **knobs: Any) -> Node:
         setup = shard.Setup(topics=TOPICS, node=name, epoch=epoch, model=MODEL.model, dim=MODEL.dim, **knobs)
-        node = self.nodes[name] = Node(name, shard.new(setup), shard.step)
+        node = self.nodes[name] = Node(name, shard.new(setup, (kept or {}).values()), shard.step)
+        for agent, entry, online in (kept or {}).values():
+            node.kept[agent] = Keep(agent, entry, online)
+            if entry is not None and online:
+                serve(node.index, Upsert(agent, entry.c, entry.e, entry.others))
         self.feed(name, Online(False))
         return node
 

@@ -22,7 +22,10 @@ _LEAST: Final = 1_024
 
 
 class Graph:
-    """Labels of keys in one graph; ``outside`` are keys whose present vectors are not in it yet, in order."""
+    """Labels of keys in one graph; ``outside`` are keys whose present vectors are not in it yet, in order.
+
+    ``sums`` are the checksums of the vectors that were put in, ``changes`` counts insertions and removals.
+    """
 
     def __init__(self, library: Any, dim: int, capacity: int) -> None:
         """Make an empty graph; `library` is the module hnswlib."""
@@ -33,6 +36,8 @@ class Graph:
         self.outside: dict[str, None] = {}
         self.row_of_label: Numbers = np.zeros(max(_LEAST, capacity), dtype=np.intp)
         self.used = 0
+        self.sums: dict[str, int] = {}
+        self.changes = 0
 
     def __len__(self) -> int:
         """Return how many vectors are in the graph, those marked as removed aside."""
@@ -49,12 +54,23 @@ class Graph:
         while len(labels) < len(vectors):
             labels.append(self._place())
         self.row_of_label[labels] = row
+        self.sums[key] = rows.checksum(row)
+        self.changes += 1
         self.index.add_items(vectors, labels, num_threads=1)
+
+    def adopt(self, key: str, labels: list[int], row: int, checksum: int) -> None:
+        """Note that the vectors of `key` are in the graph already, under `labels`."""
+        self.labels_of[key] = labels
+        self.sums[key] = checksum
+        self.row_of_label[labels] = row
 
     def remove(self, key: str) -> None:
         """Take a key out; its places are marked and used for the next newcomers."""
         self.outside.pop(key, None)
-        for label in self.labels_of.pop(key, ()):
+        labels = self.labels_of.pop(key, ())
+        self.changes += bool(labels)
+        self.sums.pop(key, None)
+        for label in labels:
             self._give_up(label)
 
     def moved(self, key: str, row: int) -> None:

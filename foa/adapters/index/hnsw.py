@@ -8,10 +8,12 @@ meanwhile. Without hnswlib all stays exact, with a warning.
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from foa.adapters.index import graphfile
 from foa.adapters.index.exact import search_all, search_among
 from foa.adapters.index.graph import Graph, fetch_for
 from foa.adapters.index.port import NONE, Numbers, Similarities
@@ -38,6 +40,7 @@ class HnswIndex:
         self.crossover = crossover
         self._graph: Graph | None = None
         self._next: Graph | None = None
+        self._saved: tuple[Graph | None, int] = (None, 0)
         self._missing = False
 
     def __len__(self) -> int:
@@ -54,6 +57,32 @@ class HnswIndex:
             for graph in self._graphs():
                 graph.outside[key] = None
         self.tend(MOVED_AT_ONCE)
+
+    def restore(self, key: str, c: Floats, e: Floats, others: Sequence[Floats] | Floats = NONE) -> None:
+        """Keep the vectors of a key as they were before a restart; `load_graph` follows."""
+        self.rows.put(key, c, e, others)
+
+    def load_graph(self, folder: Path) -> None:
+        """Take the graph that was saved in `folder`, where there is use for one; raises as `graphfile.load`."""
+        library = _library(self._vectors) if self._is_large else None
+        if library is not None:
+            self._graph = graphfile.load(library, self.rows, folder)
+            self._saved = self._graph, 0
+
+    def dump_graph(self, folder: Path) -> graphfile.Note:
+        """Write the graph's file and return its note, to be published; only while `graph_changes` is not 0."""
+        assert self._graph is not None
+        note = graphfile.dump(self._graph, self.rows.dim, folder)
+        self._saved = self._graph, self._graph.changes
+        return note
+
+    @property
+    def graph_changes(self) -> int:
+        """How many keys were put into the graph or taken out since it was saved or loaded."""
+        if self._graph is None:
+            return 0
+        saved, changes = self._saved
+        return self._graph.changes - (changes if saved is self._graph else 0)
 
     def remove(self, key: str) -> None:
         """Forget `key`."""

@@ -8,6 +8,7 @@ Matrices grow in place (`realloc` moves pages, not bytes).
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,11 @@ class Rows:
             self.row_of[last] = row
             self.owner[theirs] = row
         self._fit(len(self.keys))
+
+    def checksum(self, row: int) -> int:
+        """Return the checksum of the vectors by which the key in `row` is found."""
+        total = crc32(self.c[row].data)
+        return crc32(self.others[self.others_of[row]].data, total) if self.others_of[row] else total
 
     def rows(self, keys: Iterable[str]) -> Numbers:
         """Return the rows of those of `keys` that are there."""

@@ -1,25 +1,29 @@
 """An index node: holds the capability vectors of some partitions and answers queries from them.
 
-Its services: "index" (`Upsert`, `Remove`, `Search`; answered before the next event), "embed" (texts ->
-`Vectors`; slow), "card" (the bytes of an Agent Card -> `Profile`). Cards arrive as `Received` on a discovery topic with
-the card's bytes in a `Blob` and A2A's status in the envelope.
+Its services: "index" (`Upsert`, `Remove`, `Search`; answered before the next event), "keep" (`Keep`; what to have
+again after a restart), "embed" (texts -> `Vectors`; slow), "card" (the bytes of an Agent Card -> `Profile`). Cards
+arrive as `Received` on a discovery topic with the card's bytes in a `Blob` and A2A's status in the envelope.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
 from foa.core.effects import Cleared, Elapsed, Event, Online, Received, Returned
 from foa.core.machines.shard import holding, intake, serving
 from foa.core.machines.shard.state import Setup, Shard, Stepped
+from foa.core.routing.exchange import Keep
 from foa.core.routing.members import Members
 from foa.wire.messages import Control, Presence
 
 __all__ = ["Setup", "Shard", "new", "step"]
 
 
-def new(setup: Setup) -> Shard:
-    """Return an index node that has not begun."""
-    return Shard(setup, Members(setup.ttl_s))
+def new(setup: Setup, kept: Iterable[Keep] = ()) -> Shard:
+    """Return an index node that has not begun, with what it kept of its last life; its index has that already."""
+    state = Shard(setup, Members(setup.ttl_s))
+    state.catalogue.restore(kept)
+    return state
 
 
 def step(state: Shard, event: Event, now: float, _rng: Random) -> Stepped:

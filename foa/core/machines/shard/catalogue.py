@@ -35,6 +35,7 @@ class Catalogue:
         self.online: dict[str, bool] = {}
         self.columns = Columns()
         self.doubted: dict[str, int] = {}
+        self.carded_at = float("-inf")
         self._members: dict[int, dict[str, None]] = {}
         self._digests: dict[int, int] = {}
         self._carded: dict[int, dict[str, None]] = {}

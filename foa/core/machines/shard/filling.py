@@ -12,6 +12,8 @@ drop parts of long replays silently, so the rule of completeness is (ours), once
 * a replica lists the partition: complete when our digest over (agent, version) equals its digest. If it
   does not, the replay is asked for again after `heal_s`; after `MAX_REPLAYS` that agree with each other the
   broker's word stands against the replica's.
+* we kept it over a restart: held at once if its digest is that of a replica, or if nobody lists it (what is a moment
+  old is better than nothing); the replay, which goes on as above, brings what is newer.
 * nobody lists it: complete when every agent with a card in that partition has a vector, and every agent known
   before was replayed again; if not, the replay is asked for once more and then believed. A partition that was held
   before gives the writers `grace_s` to publish again, since the broker may have forgotten.

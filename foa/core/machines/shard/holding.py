@@ -27,6 +27,7 @@ def open_up(state: Shard, *, resumed: bool, now: float) -> Stepped:
         own = (setup.topics.index(setup.node, "ask"), setup.topics.index(setup.node, "embed"))
         paths = (setup.topics("presence/index/+"), setup.topics("discovery/#"), setup.topics("control/+"))
         effects = [Subscribe(own + paths), Wake(REFRESH, now + setup.refresh_s)]
+        state = replace(state, doubt_ends=now + setup.pace.grace_s)
     elif not resumed:
         for partition, holding in state.holdings.items():
             holding.replays = 0
@@ -83,12 +84,15 @@ def rebalance(state: Shard, now: float) -> Stepped:
     me = () if state.draining else (setup.node,)
     nodes = tuple(sorted({*state.members.live, *me} - ({setup.node} if state.draining else set())))
     gained: list[int] = []
+    effects: list[Effect] = []
     if nodes != state.nodes:
         wanted = frozenset(share(setup.node, nodes, setup.topics.partitions, setup.replicas))
         gained = _turn(state, wanted, now)
+        strange = [p for p in state.catalogue.partitions() if p not in state.holdings]  # kept, and not ours any more
+        effects += [effect for p in strange for effect in index(state.catalogue.release(p))]
         state = replace(state, nodes=nodes, rescans=0 if gained else state.rescans)
     lost = [p for p in list(state.holdings) if _is_over(state, p, now)]
-    effects = [effect for p in lost for effect in index(state.catalogue.release(p))]
+    effects += [effect for p in lost for effect in index(state.catalogue.release(p))]
     for partition in lost:
         del state.holdings[partition]
     if gained:
@@ -112,9 +116,18 @@ def _turn(state: Shard, wanted: frozenset[int], now: float) -> list[int]:
                 holding.since = float("-inf")
     gained = [partition for partition in sorted(wanted) if partition not in state.holdings]
     for partition in gained:
-        holding = state.holdings[partition] = Holding("filling", now, now)
-        replay(holding, (), now)
+        state.holdings[partition] = _begun(state, partition, now)
     return gained
+
+
+def _begun(state: Shard, partition: int, now: float) -> Holding:
+    """Begin to fill a partition, with what was kept of it if anything was."""
+    known, rivals = state.catalogue.members(partition), _rivals(state, partition)
+    holding = Holding("filling", now, now)
+    replay(holding, known, now)
+    if known and (not rivals or state.catalogue.digest(partition) in rivals):
+        holding.phase = "held"
+    return holding
 
 
 def _is_over(state: Shard, partition: int, now: float) -> bool:
@@ -191,9 +204,10 @@ def refresh(state: Shard, now: float) -> Stepped:
     if ill:
         effects += [Subscribe(_patterns(state, ill)), Wake(SETTLE, now + state.setup.pace.settle_s)]
         effects.append(Measure("shard_healed", amount=len(ill)))
-    if state.catalogue.doubted and now >= state.doubt_ends:
+    quiet = now - state.catalogue.carded_at >= state.setup.pace.heal_s  # else the replay of cards still runs
+    if quiet and state.catalogue.doubted and now >= state.doubt_ends:
         effects += index(state.catalogue.disbelieve())
-    if state.rescans < MAX_RESCANS and _misses_cards(state):
+    if quiet and state.rescans < MAX_RESCANS and _misses_cards(state):
         state = replace(state, rescans=state.rescans + 1)
         effects.append(Subscribe((state.setup.topics("discovery/#"),)))
     return state, [*effects, presence(state), Wake(REFRESH, now + state.setup.refresh_s)]

@@ -96,6 +96,7 @@ def on_card(state: Shard, event: Received, now: float) -> Stepped:
     agent = event.topic.agent
     partition = partition_of(agent, state.setup.topics.partitions)
     online = event.envelope.status != "offline"
+    state.catalogue.carded_at = now
     effects = index(state.catalogue.mark(agent, partition, online=online))
     if not online:
         state.strangers.pop(agent, None)
