@@ -11,9 +11,10 @@ from typing import Annotated, Final, NoReturn, cast
 
 import typer
 
-from foa.cli import agents, demo, doctor, nodes, searching, tasks
+from foa.cli import agents, demo, doctor, nodes, tasks
 from foa.cli.ending import FAILED, INTERRUPTED, exit_code
 from foa.cli.loading import options
+from foa.cli.searching import explaining, finding
 from foa.errors import FoaError
 
 EXTENSIONS: Final = "foa.commands"
@@ -50,8 +51,8 @@ app.command("broker", epilog=nodes.BROKER_EXAMPLES)(nodes.broker)
 app.add_typer(nodes.app, name="node")
 app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
-app.command("search", epilog=searching.SEARCH_EXAMPLES)(searching.search)
-app.command("explain", epilog=searching.EXPLAIN_EXAMPLES)(searching.explain)
+app.command("search", epilog=finding.EXAMPLES)(finding.search)
+app.command("explain", epilog=explaining.EXAMPLES)(explaining.explain)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(doctor.config, name="config")
 

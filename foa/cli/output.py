@@ -35,16 +35,16 @@ def as_json(data: Any) -> None:
     print(json.dumps(data, indent=2, default=str, ensure_ascii=False))
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Print `rows` in columns as wide as they need; `empty` says that there is none."""
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str, indent: str = "") -> None:
+    """Print `rows` in columns as wide as they need, each line after `indent`; `empty` says that there is none."""
     if not rows:
-        print(empty)
+        print(f"{indent}{empty}")
         return
     cells = [[column.removesuffix("_ms") for column in columns]]
     cells += [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[at]) for line in cells) for at in range(len(columns))]
     for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print(indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _cell(value: Any) -> str:

@@ -85,7 +85,7 @@ def test_what_is_printed_for_people(up: Up) -> None:
     assert "chosen: foa/tools/echo" in up.foa("explain", "people-1")
     assert "online" in up.foa("agent", "list")
     assert "skill   echo" in up.foa("agent", "show", "foa/tools/echo")
-    assert "cosine" in up.foa("search", "repeat this text", "--explain")
+    assert "meaning" in up.foa("search", "repeat this text", "--explain")
     assert "nobody" in up.foa("search", "repeat this text", "--skill", "flying", code=1)
 
 

@@ -1,0 +1,1 @@
+"""``foa search`` and ``foa explain``: whom a request would go to, and why a task went where it went."""
