@@ -75,7 +75,8 @@ class Vcv(Message, frozen=True, tag="vcv.1"):
     """The versioned capability vector ``(c, s, r, p, e, v)`` of one agent.
 
     ``c`` and ``e`` are float16, L2-normalised, of ``model``; ``views`` are further vectors of the same kind
-    by name (description, skills, examples); ``s`` is the Bloom filter (32 bytes) over ``skills``.
+    by name (name, description, skills, examples); ``s`` is the Bloom filter (32 bytes) over ``skills``;
+    ``terms`` are the hashed words of the profile with their counts, as `foa.core.vcv.terms` packs them.
     """
 
     agent: AgentId
@@ -95,6 +96,7 @@ class Vcv(Message, frozen=True, tag="vcv.1"):
     refines: bool = False
     card: Digest | Literal[""] = ""
     name: Short = ""
+    terms: Annotated[bytes, Meta(max_length=4096)] = b""
 
 
 class Submit(Message, frozen=True, tag="submit.1"):

@@ -10,6 +10,7 @@ from foa.core.vcv.blend import combine
 from foa.core.vcv.bloom import bloom, may_have
 from foa.core.vcv.build import accept, build_vcv, fingerprint, skill_ids, texts_of
 from foa.core.vcv.profile import Profile, Skill, Spec
+from foa.core.vcv.terms import terms_of
 from foa.core.vcv.vector import cosine, is_unit, normalised, pack, unpack
 from foa.wire.codec import decode, encode
 from foa.wire.ids import Version
@@ -71,20 +72,22 @@ def test_combining_is_a_normalised_weighted_sum() -> None:
 
 def test_texts_are_the_views_that_exist_and_a_spec_always() -> None:
     texts = texts_of(PROFILE)
-    assert list(texts) == ["description", "skills", "examples", "spec"]
+    assert list(texts) == ["name", "description", "skills", "examples", "spec"]
     assert "tidy data" in texts["spec"]
-    bare = texts_of(Profile("o/u/a", "A", "does a"))
-    assert bare == {"description": "A. does a", "spec": "A. does a"}
+    bare = texts_of(Profile("o/u/a", "doA_now", "does a"))
+    assert bare == {"name": "do a now", "description": "does a", "spec": "do a now: does a"}
+    assert texts_of(Profile("o/u/a", "...", "")) == {"name": "...", "spec": "...: "}
     assert skill_ids(PROFILE) == ("csv", "csv.clean", "tables")
 
 
 def test_a_built_vector_travels_and_stays() -> None:
-    vectors = {name: pack(np.eye(4)[at]) for at, name in enumerate(texts_of(PROFILE))}
+    vectors = {name: pack(np.eye(5)[at]) for at, name in enumerate(texts_of(PROFILE))}
     vcv = build_vcv(PROFILE, Version(1, 2), "m", vectors, "")
     assert decode(encode(vcv)) == vcv
-    assert np.allclose(unpack(vcv.c)[:3] ** 2, np.array([16, 9, 9]) / 34, atol=1e-3)
+    assert np.allclose(unpack(vcv.c)[:4] ** 2, np.array([25, 36, 25, 16]) / 102, atol=1e-3)
+    assert vcv.terms == terms_of(PROFILE)
     assert vcv.e == vectors["spec"]
-    assert list(vcv.views) == ["description", "skills", "examples"]
+    assert list(vcv.views) == ["name", "description", "skills", "examples"]
     assert vcv.holds == ("eu", "gdpr")
     turned = msgspec.structs.replace(vcv, views=dict(reversed(vcv.views.items())))
     assert fingerprint(turned) == fingerprint(vcv)

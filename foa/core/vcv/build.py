@@ -12,14 +12,17 @@ import msgspec
 from foa.core.vcv.blend import combine
 from foa.core.vcv.bloom import bloom
 from foa.core.vcv.profile import Profile, Spec
+from foa.core.vcv.terms import spelled, terms_of
 from foa.wire.ids import Digest, Version, digest_of
 from foa.wire.messages import Vcv
 
 Verdict = Literal["newer", "stale", "same", "conflict"]
 
 SPEC: Final = "spec"
-VIEW_WEIGHTS: Final[dict[str, float]] = {"description": 0.4, "skills": 0.3, "examples": 0.3}
-"""How much each view weighs in ``c`` (ours); of absent views nothing is made up."""
+NAME: Final = "name"
+VIEW_WEIGHTS: Final[dict[str, float]] = {"name": 0.25, "description": 0.3, "skills": 0.25, "examples": 0.2}
+"""How much each view weighs in ``c`` (ours; name to description is measured, docs/decisions/0013); of absent views
+nothing is made up."""
 
 MAX_VIEW_TEXT: Final = 8_192
 """Characters of one text that are embedded; sentence models read far less."""
@@ -30,14 +33,16 @@ _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 def texts_of(profile: Profile) -> dict[str, str]:
     """Return the texts to embed by name: the views that are not empty, and ``spec``.
 
-    A profile without a spec is specified by its description (ours), so that ``g`` never punishes brevity.
+    The name is a view of its own, written in words: before a description it would drown it or be drowned. A profile
+    without a spec is specified by its name and description (ours), so that ``g`` never punishes brevity.
     """
-    description = f"{profile.name}. {profile.description}"
+    name = spelled(profile.name) or profile.name or profile.agent
     texts = {
-        "description": description,
+        NAME: name,
+        "description": profile.description,
         "skills": " ".join(f"{skill.name}: {skill.description}" for skill in profile.skills),
         "examples": " ".join(example for skill in profile.skills for example in skill.examples),
-        SPEC: _spec_text(profile.spec) or description,
+        SPEC: _spec_text(profile.spec) or f"{name}: {profile.description}",
     }
     return {name: text[:MAX_VIEW_TEXT] for name, text in texts.items() if text.strip()}
 
@@ -64,9 +69,9 @@ def build_vcv(
 ) -> Vcv:
     """Return the capability vector of `profile`; `vectors` are float16, one for each name of `texts_of`.
 
-    Raises KeyError if the vector of the description or the spec is missing.
+    Raises KeyError if the vector of the name or the spec is missing.
     """
-    views = {name: vectors[name] for name in VIEW_WEIGHTS if name in vectors or name == "description"}
+    views = {name: vectors[name] for name in VIEW_WEIGHTS if name in vectors or name == NAME}
     skills = skill_ids(profile)
     return Vcv(
         agent=profile.agent,
@@ -86,6 +91,7 @@ def build_vcv(
         refines=profile.refines,
         card=card_digest,
         name=profile.name,
+        terms=terms_of(profile),
     )
 
 

@@ -1,0 +1,178 @@
+"""Which agents have which words: postings by term, counts by agent, and BM25 from both. One owner, one thread.
+
+Rare words propose agents, through their postings; an agent's own terms score it, so that a word which half of all
+agents have costs nothing but when it decides. Everything may change at any time, and document frequencies are exact.
+A key keeps its row while it is there; rows of removed keys are used again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from foa.core.vcv.relevance import idf, saturated, scale
+from foa.core.vcv.vector import Floats
+
+Rows = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint32]
+Numbers = npt.NDArray[np.float64]
+
+MOST_POSTED: Final = 8_192
+"""Postings that one query reads in all to propose agents; its rarest words come first, one word is always read."""
+
+MOST_TERMS: Final = 64
+"""Different words of one query that count: the rarest."""
+
+_LEAST: Final = 64
+_FIRST: Final = 4
+
+
+class Posting:
+    """The rows that have one term, in no order."""
+
+    __slots__ = ("count", "rows")
+
+    def __init__(self) -> None:
+        self.rows: Rows = np.zeros(_FIRST, dtype=np.int32)
+        self.count = 0
+
+    def add(self, row: int) -> None:
+        """Note one row more."""
+        if self.count == len(self.rows):
+            self.rows = np.resize(self.rows, 2 * self.count)
+        self.rows[self.count] = row
+        self.count += 1
+
+    def drop(self, row: int) -> None:
+        """Take a row out that is there."""
+        at = int(np.flatnonzero(self.rows[: self.count] == row)[0])
+        self.count -= 1
+        self.rows[at] = self.rows[self.count]
+
+
+class LexicalIndex:
+    """Terms of keys."""
+
+    def __init__(self) -> None:
+        self.row_of: dict[str, int] = {}
+        self._keys: list[str] = []
+        self._free: list[int] = []
+        self._terms: list[Hashes] = []
+        self._times: list[Floats] = []
+        self._lengths: Floats = np.zeros(_LEAST, dtype=np.float32)
+        self._scores: Floats = np.zeros(_LEAST, dtype=np.float32)
+        self._postings: dict[int, Posting] = {}
+        self._total = 0.0
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+    def frequency(self, term: int) -> int:
+        """Return how many keys have `term`."""
+        posting = self._postings.get(term)
+        return posting.count if posting is not None else 0
+
+    def upsert(self, key: str, counts: Mapping[int, int]) -> None:
+        """Keep the terms of `key` and how often each is there, in place of earlier ones."""
+        hashes = np.array(sorted(counts), dtype=np.uint32)
+        times = np.array([counts[term] for term in sorted(counts)], dtype=np.float32)
+        row = self.row_of.get(key)
+        if row is None:
+            row = self._place(key)
+        elif np.array_equal(self._terms[row], hashes) and np.array_equal(self._times[row], times):
+            return
+        self._unpost(row)
+        self._terms[row], self._times[row] = hashes, times
+        self._lengths[row] = times.sum()
+        self._total += float(self._lengths[row])
+        for term in hashes.tolist():
+            self._postings.setdefault(term, Posting()).add(row)
+
+    def remove(self, key: str) -> None:
+        """Forget `key`; an unknown one is no error."""
+        row = self.row_of.pop(key, None)
+        if row is None:
+            return
+        self._unpost(row)
+        self._keys[row] = ""
+        self._free.append(row)
+
+    def asked(self, counts: Mapping[int, int]) -> tuple[int, ...]:
+        """Return the terms of a query that any key has, the rarest first, ties by hash."""
+        known = sorted((self.frequency(term), term) for term in counts if term in self._postings)
+        return tuple(term for _, term in known[:MOST_TERMS])
+
+    def propose(self, asked: Sequence[int], n: int) -> tuple[str, ...]:
+        """Return up to `n` keys that share rare words with a query, those with the greatest idf in sum first."""
+        read: list[Rows] = []
+        left = MOST_POSTED
+        for term in asked:
+            posting = self._postings[term]
+            if read and posting.count > left:
+                break
+            left -= posting.count
+            rows = posting.rows[: posting.count]
+            self._scores[rows] += np.float32(idf(posting.count, len(self)))
+            read.append(rows)
+        if not read:
+            return ()
+        touched = np.concatenate(read)
+        scores = self._scores[touched]
+        self._scores[touched] = 0.0
+        best = np.argpartition(-scores, n * len(read))[: n * len(read)] if len(touched) > n * len(read) else slice(None)
+        kept, first = np.unique(touched[best], return_index=True)
+        found = zip(-scores[best][first], (self._keys[row] for row in kept.tolist()), strict=True)
+        return tuple(key for _, key in sorted(found)[:n])
+
+    def scores(self, asked: Sequence[int], keys: Sequence[str]) -> Numbers:
+        """Return BM25 of `keys` by the terms `asked`, in units of `relevance.scale`; (n,), 0 for unknown keys."""
+        if not asked or not keys or not self._total:
+            return np.zeros(len(keys))
+        rows = [self.row_of.get(key, -1) for key in keys]
+        return self._bm25(asked, [row for row in rows if row >= 0], np.array(rows) >= 0)
+
+    def _bm25(self, asked: Sequence[int], rows: list[int], there: npt.NDArray[np.bool_]) -> Numbers:
+        order = np.argsort(np.array(asked, dtype=np.uint32))
+        hashes = np.array(asked, dtype=np.uint32)[order]
+        rare = idf(np.array([self.frequency(term) for term in asked], dtype=np.float64), len(self))[order]
+        found = np.zeros(len(there))
+        if rows:
+            terms = np.concatenate([self._terms[row] for row in rows])
+            owner = np.repeat(np.flatnonzero(there), [len(self._terms[row]) for row in rows])
+            at = np.minimum(np.searchsorted(hashes, terms), len(hashes) - 1)
+            same = np.flatnonzero(hashes[at] == terms)
+            times = np.concatenate([self._times[row] for row in rows])[same].astype(np.float64)
+            lengths = np.zeros(len(there))
+            lengths[there] = self._lengths[rows]
+            gain = saturated(times, lengths[owner[same]], self._total / len(self)) * rare[at[same]]
+            found += np.bincount(owner[same], gain, minlength=len(there))
+        return found / scale(len(self))
+
+    def _place(self, key: str) -> int:
+        """Return a row for a new key."""
+        if self._free:
+            row = self._free.pop()
+            self._keys[row] = key
+        else:
+            row = len(self._keys)
+            self._keys.append(key)
+            self._terms.append(np.zeros(0, dtype=np.uint32))
+            self._times.append(np.zeros(0, dtype=np.float32))
+            if row == len(self._lengths):
+                self._lengths = np.concatenate((self._lengths, np.zeros(row, dtype=np.float32)))
+                self._scores = np.zeros(2 * row, dtype=np.float32)
+        self.row_of[key] = row
+        return row
+
+    def _unpost(self, row: int) -> None:
+        """Take a row's terms out of the postings."""
+        for term in self._terms[row].tolist():
+            posting = self._postings[term]
+            posting.drop(row)
+            if not posting.count:
+                del self._postings[term]
+        self._total -= float(self._lengths[row])
+        self._lengths[row] = 0.0
+        self._terms[row] = np.zeros(0, dtype=np.uint32)
+        self._times[row] = np.zeros(0, dtype=np.float32)

@@ -1,0 +1,101 @@
+"""What is remembered of agents' finished tasks, where a request can look it up. One owner, one thread.
+
+A vector index of its own: a key's vectors are those of its exemplars, so that an agent is also found by the tasks it
+did, and the index of profiles stays as small and as quick as it is without any evidence.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from foa.adapters.index.port import VectorIndex
+from foa.core.learn.evidence import current
+from foa.core.learn.evidence_estimate import kernel, weights
+from foa.core.vcv.relevance import PRIOR, fused
+from foa.core.vcv.vector import Floats, unpack_all
+from foa.wire.lessons import Exemplar
+
+Numbers = npt.NDArray[np.float64]
+
+MAX_EXEMPLARS: Final = 200_000
+"""Of all agents together, 300 MB at 384 dimensions; what comes when they are used up is not remembered."""
+
+
+class Memory(NamedTuple):
+    """One agent's exemplars: vectors (n, dim), rewards (n,), seconds since 1970 (n,), and their weights (n,)."""
+
+    vectors: Floats
+    rewards: Numbers
+    at: Numbers
+    alpha: Numbers
+
+
+class Memories:
+    """Exemplars of agents by key."""
+
+    def __init__(self, index: VectorIndex, dim: int, most: int = MAX_EXEMPLARS) -> None:
+        """Keep vectors in `index`, which is empty and nobody else's."""
+        self.index = index
+        self._bytes = 2 * dim
+        self._most = most
+        self._held = 0
+        self._of: dict[str, Memory] = {}
+        self._now = 0.0
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._of
+
+    def put(self, key: str, c: Floats, exemplars: Sequence[Exemplar], now: float) -> None:
+        """Replace what is remembered of an agent whose profile's vector is `c`, as of `now` (seconds since 1970).
+
+        Exemplars of another dimension are left out.
+        """
+        self.remove(key)
+        self._now = max(self._now, now)
+        whole = [each for each in current(exemplars) if len(each.vector) == self._bytes][: self._most - self._held]
+        if not whole:
+            return
+        vectors = unpack_all(each.vector for each in whole)
+        rewards = np.array([each.reward for each in whole])
+        at = np.array([each.at for each in whole])
+        self._held += len(whole)
+        self._of[key] = Memory(vectors, rewards, at, self._alpha(vectors, rewards, at, c))
+        self.index.upsert(key, vectors[0], vectors[0], vectors[1:])
+
+    def reprofiled(self, key: str, c: Floats) -> None:
+        """Judge an agent's exemplars anew by its new vector; an unknown agent is no error."""
+        memory = self._of.get(key)
+        if memory is not None:
+            alpha = self._alpha(memory.vectors, memory.rewards, memory.at, c)
+            self._of[key] = memory._replace(alpha=alpha)
+
+    def remove(self, key: str) -> None:
+        """Forget an agent; an unknown one is no error."""
+        memory = self._of.pop(key, None)
+        if memory is not None:
+            self._held -= len(memory.rewards)
+            self.index.remove(key)
+
+    def propose(self, vector: Floats, n: int) -> tuple[str, ...]:
+        """Return up to `n` agents that did tasks near `vector`, the nearest first."""
+        return self.index.propose(vector, n) if self._of else ()
+
+    def evidence(self, vector: Floats, keys: Sequence[str]) -> tuple[Numbers, Numbers]:
+        """Return what finished tasks add to the prior of each of `keys`, and the mass near the request; (n,) each."""
+        added, mass = np.zeros(len(keys)), np.zeros(len(keys))
+        for at, key in enumerate(keys):
+            memory = self._of.get(key)
+            if memory is not None:
+                alike = kernel(memory.vectors @ vector)
+                added[at] = alike @ memory.alpha
+                mass[at] = alike.sum()
+        return added, mass
+
+    def _alpha(self, vectors: Floats, rewards: Numbers, at: Numbers, c: Floats) -> Numbers:
+        priors = PRIOR * fused((vectors @ c).astype(np.float64), np.zeros(len(vectors)))
+        return weights(vectors, rewards, priors, np.maximum(0.0, self._now - at))
