@@ -13,6 +13,7 @@ import typer
 
 from foa.cli import agents, demo, doctor, nodes, tasks
 from foa.cli.ending import FAILED, INTERRUPTED, exit_code
+from foa.cli.learning import commands as learning
 from foa.cli.loading import options
 from foa.cli.searching import explaining, finding
 from foa.errors import FoaError
@@ -53,6 +54,7 @@ app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
 app.command("search", epilog=finding.EXAMPLES)(finding.search)
 app.command("explain", epilog=explaining.EXAMPLES)(explaining.explain)
+app.add_typer(learning.app, name="learn")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(doctor.config, name="config")
 

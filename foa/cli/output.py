@@ -50,7 +50,8 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str,
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return "" if value is None else " ".join(str(value).split())
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else " ".join(text.split())
 
 
 def read_input(text: str) -> "tuple[str, Value]":

@@ -17,7 +17,7 @@ COMMANDS = [
     ("node", "coordinator"), ("node", "index"),
     ("agent", "run"), ("agent", "list"), ("agent", "show"), ("agent", "validate"),
     ("task", "submit"), ("task", "watch"), ("task", "show"), ("task", "list"), ("task", "cancel"), ("task", "result"),
-    ("task", "feedback"),
+    ("task", "feedback"), ("learn", "show"),
 ]  # fmt: skip
 NOBODY = "mqtt://127.0.0.1:1"
 

@@ -1,0 +1,1 @@
+"""``foa learn``: what coordinators learned of agents from how their work ended."""
