@@ -32,6 +32,9 @@ class Broker(msgspec.Struct, frozen=True):
     url: Annotated[str, _doc("the broker: mqtt://host[:port]", pattern=_URL)] = "mqtt://127.0.0.1:1883"
     username: Annotated[str, _doc("account at the broker; empty: anonymous")] = ""
     password: Annotated[str, _doc("password of that account; never shown")] = ""
+    client: Annotated[
+        Literal["foa", "aiomqtt"], _doc("MQTT client: our own, or the library aiomqtt (an extra to install)")
+    ] = "foa"
     keep_alive_s: Annotated[int, _doc("a silent connection is pinged, then given up, after this", ge=1, le=3600)] = 10
     session_expiry_s: Annotated[
         int, _doc("how long the broker keeps our session while we are away", ge=0, le=2**31)

@@ -75,6 +75,12 @@ class Output:
             self._woken = True
             self._wake()
 
+    def rouse(self) -> None:
+        """Call `wake`: something waits that is neither a byte nor an event."""
+        if not self._woken:
+            self._woken = True
+            self._wake()
+
     def attend(self) -> None:
         """Do not call `wake`: the shell is here already, and will `rearm`."""
         self._woken = True

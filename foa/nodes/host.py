@@ -19,7 +19,7 @@ import msgspec
 from foa.adapters.journal import MemoryJournal, SqliteJournal
 from foa.adapters.telemetry import Measure, Telemetry, nowhere
 from foa.bus.mqtt.client import MqttBus
-from foa.bus.port import Options, Will
+from foa.bus.port import Listener, Options, Session, Will
 from foa.core.effects import Key
 from foa.errors import ConfigError
 from foa.nodes.driver import Driver
@@ -78,6 +78,18 @@ def options_of(settings: Settings, place: Place) -> Options:
     )
 
 
+def session(client: str, options: Options, listener: Listener, loop: asyncio.AbstractEventLoop) -> Session:
+    """Return the bus of `broker.client`; ConfigError if its library is not installed."""
+    if client == "foa":
+        return MqttBus(options, listener, loop)
+    try:
+        from foa.bus.aiomqtt.client import AiomqttBus  # noqa: PLC0415 - an extra that few install
+    except ModuleNotFoundError as error:
+        mend = "pip install 'federation-of-agents[aiomqtt]', or broker.client = \"foa\""
+        raise ConfigError(f"broker.client = {client!r}: {error.name} is not installed; {mend}") from error
+    return AiomqttBus(options, listener, loop)
+
+
 class Host:
     """A node that runs in this process; an async context manager."""
 
@@ -102,7 +114,7 @@ class Host:
             services=services,
             stopped=self.stop,
         )
-        self._bus = MqttBus(options_of(settings, place), self.driver, loop)
+        self._bus = session(settings.broker.client, options_of(settings, place), self.driver, loop)
 
     def _shown(self) -> Measure:
         """Prepare what is shown over HTTP; its libraries are loaded only for that."""

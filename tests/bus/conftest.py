@@ -6,7 +6,13 @@ import pytest
 
 from tests.bus.worlds import WORLDS
 
-_COLUMNS = {"memory": "memory", "ours": "ours-ours", "mosquitto": "ours-mosquitto"}
+_COLUMNS = {
+    "memory": "memory",
+    "ours": "ours-ours",
+    "mosquitto": "ours-mosquitto",
+    "aiomqtt-ours": "aiomqtt-ours",
+    "aiomqtt-mosquitto": "aiomqtt-mosquitto",
+}
 _cells: dict[tuple[str, str], str] = {}
 _reasons: dict[str, None] = {}
 
@@ -23,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = _kind(item)
         if mark.args[1] and not WORLDS[kind].virtual:
             item.add_marker(pytest.mark.slow)
-        if kind == "mosquitto":
+        if WORLDS[kind].broker == "mosquitto":
             item.add_marker(pytest.mark.mosquitto)
 
 
@@ -55,9 +61,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("bus conformance, client-broker")
     names = list(dict.fromkeys(name for name, _ in _cells))
     width = max(map(len, names)) + 2
-    terminalreporter.line("feature".ljust(width) + "".join(title.ljust(16) for title in _COLUMNS.values()))
+    terminalreporter.line("feature".ljust(width) + "".join(title.ljust(19) for title in _COLUMNS.values()))
     for name in names:
-        row = "".join(_cells.get((name, kind), "-").ljust(16) for kind in _COLUMNS)
+        row = "".join(_cells.get((name, kind), "-").ljust(19) for kind in _COLUMNS)
         terminalreporter.line(name.ljust(width) + row)
     for reason in _reasons:
         terminalreporter.line(f"no: {reason}")

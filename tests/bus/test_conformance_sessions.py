@@ -189,12 +189,13 @@ async def test_the_broker_gives_a_silent_client_up(world: World) -> None:
     quiet = await world.client(
         "b", will=Will(Frame("w", b"silent")), keep_alive_s=1, backoff_min_s=20, backoff_max_s=20
     )
-    quiet.bus._disarm()  # it will not ping
+    quiet.fall_silent()
     await world.until(lambda: a.heard.payloads == [b"silent"], 8)
 
 
 @feature("keep-alive: silent broker", seconds=True)
-async def test_a_silent_broker_is_given_up_after_one_and_a_half_keep_alives(world: World) -> None:
+async def test_a_silent_broker_is_given_up(world: World) -> None:
+    """After one and a half keep-alives; paho counts two."""
     a = await world.client("a", keep_alive_s=1)
     world.freeze()
     await world.until(lambda: bool(a.heard.ends), 2.5)

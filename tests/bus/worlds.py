@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from foa.bus.aiomqtt.client import AiomqttBus
 from foa.bus.memory import MemoryBus, MemoryNetwork, VirtualClock
 from foa.bus.mqtt.broker.records import Limits
 from foa.bus.mqtt.broker.server import BrokerServer
@@ -23,6 +24,7 @@ from foa.wire.envelope import Frame
 from tests.bus.brokers import Mosquitto, free_port
 
 PATIENCE_S = 5.0
+BusKind = MqttBus | AiomqttBus | MemoryBus
 
 
 class Recorder:
@@ -63,7 +65,7 @@ class Recorder:
 class Client:
     """One bus and its recorder."""
 
-    def __init__(self, world: "World", bus: MqttBus | MemoryBus, heard: Recorder) -> None:
+    def __init__(self, world: "World", bus: BusKind, heard: Recorder) -> None:
         self.world = world
         self.bus = bus
         self.heard = heard
@@ -85,11 +87,19 @@ class Client:
 
     async def close(self, *, will: bool = False) -> None:
         """Close and wait for it."""
-        if isinstance(self.bus, MqttBus):
-            await self.bus.close(will=will)
-        else:
+        if isinstance(self.bus, MemoryBus):
             self.bus.close(will=will)
             await self.world.pass_time(0.01)
+        else:
+            await self.bus.close(will=will)
+
+    def fall_silent(self) -> None:
+        """Never ping again."""
+        self.bus._disarm()
+        if isinstance(self.bus, AiomqttBus):
+            misc = self.bus._link.client._misc_task
+            assert misc is not None
+            misc.cancel()
 
 
 class World(ABC):
@@ -110,10 +120,10 @@ class World(ABC):
         bus = self.make(Options(client_id, **options), heard)
         client = Client(self, bus, heard)
         self.clients.append(client)
-        if isinstance(bus, MqttBus):
-            await bus.open(PATIENCE_S)
-        else:
+        if isinstance(bus, MemoryBus):
             await self.until(lambda: bool(heard.facts or heard.ends))
+        else:
+            await bus.open(PATIENCE_S)
         return client
 
     def lacks(self, why: str) -> None:
@@ -125,7 +135,7 @@ class World(ABC):
         await self.pass_time(0.05)
 
     @abstractmethod
-    def make(self, options: Options, heard: Recorder) -> MqttBus | MemoryBus:
+    def make(self, options: Options, heard: Recorder) -> BusKind:
         """Return a bus that is not connected yet."""
 
     @abstractmethod
@@ -225,11 +235,11 @@ class Sink:
 
 
 class SocketWorld(World):
-    """Our client over TCP."""
+    """A client over TCP: ours, or the one of a subclass."""
 
     port = 0
 
-    def make(self, options: Options, heard: Recorder) -> MqttBus:
+    def make(self, options: Options, heard: Recorder) -> BusKind:
         return MqttBus(msgspec.structs.replace(options, port=self.port), heard)
 
     async def until(self, condition: Callable[[], bool], patience: float = PATIENCE_S) -> None:
@@ -290,6 +300,8 @@ class OursWorld(SocketWorld):
     def freeze(self) -> None:
         for transport in self.server._transports:
             transport.pause_reading()
+        if self.server._timer is not None:
+            self.server._timer.cancel()  # or it would tell a client that it hears nothing
 
     async def end_broker(self) -> None:
         await self.server.stop()
@@ -325,4 +337,24 @@ class MosquittoWorld(SocketWorld):
         await asyncio.to_thread(self.process.stop)
 
 
-WORLDS: dict[str, type[World]] = {one.name: one for one in (MemoryWorld, OursWorld, MosquittoWorld)}
+class Library(SocketWorld):
+    """aiomqtt for a client."""
+
+    def make(self, options: Options, heard: Recorder) -> BusKind:
+        return AiomqttBus(msgspec.structs.replace(options, port=self.port), heard)
+
+
+class AiomqttOursWorld(Library, OursWorld):
+    """aiomqtt, our broker."""
+
+    name = "aiomqtt-ours"
+
+
+class AiomqttMosquittoWorld(Library, MosquittoWorld):
+    """aiomqtt, Mosquitto."""
+
+    name = "aiomqtt-mosquitto"
+
+
+_ALL = (MemoryWorld, OursWorld, MosquittoWorld, AiomqttOursWorld, AiomqttMosquittoWorld)
+WORLDS: dict[str, type[World]] = {one.name: one for one in _ALL}

@@ -1,4 +1,4 @@
-"""The same work through the embedded broker and through Mosquitto yields the same."""
+"""The same work through the embedded broker and through Mosquitto, with either client, yields the same."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +13,9 @@ TABLE = b"city,people,area\n" + b"".join(b"c%d,%d,%d\n" % (row, row * 1000, row 
 """Larger than what travels inline, so that blobs are part of the way."""
 
 
-async def _worked(folder: Path, broker: Mosquitto | None) -> tuple[dict[str, Any], list[tuple[str, tuple[str, ...]]]]:
+async def _worked(
+    folder: Path, broker: Mosquitto | None, client: str = "foa"
+) -> tuple[dict[str, Any], list[tuple[str, tuple[str, ...]]]]:
     plan = foa.Plan(
         (
             foa.Subtask("profile", "profile this data", skills=("profile-data",)),
@@ -21,12 +23,23 @@ async def _worked(folder: Path, broker: Mosquitto | None) -> tuple[dict[str, Any
         )
     )
     agents = (ROOT / "agents" / "csv_profiler", ROOT / "agents" / "echo")
-    async with town(folder, *agents, broker=broker, nodes=(2, 1)) as place, place.client() as client:
+    async with (
+        town(folder, *agents, broker=broker, nodes=(2, 1), BROKER_CLIENT=client) as place,
+        place.client(**{"broker.client": client}) as submitter,
+    ):
         inputs = {"table": foa.Value("text/csv", "text/csv", TABLE), "text": "word for word"}
-        submitted = client.submit("profile this data and say this back", id="same", plan=plan, inputs=inputs)
+        submitted = submitter.submit("profile this data and say this back", id="same", plan=plan, inputs=inputs)
         result = (await submitted.result()).checked().result
         outputs = {given.name: given.value for given in result.outputs}
         return outputs, sorted((part.subtask, part.agents) for part in result.parts)
+
+
+def test_a_federation_on_the_other_client(tmp_path: Path) -> None:
+    """Coordinators, index, agents and the client itself on aiomqtt: the same work, the same result."""
+    (tmp_path / "aiomqtt").mkdir()
+    outputs, parts = run(_worked(tmp_path / "aiomqtt", None, client="aiomqtt"))
+    assert outputs["text"].body == b"word for word"
+    assert [agents for _, agents in parts] == [("foa/data/csv-profiler",), ("foa/tools/echo",)]
 
 
 def test_both_brokers_yield_the_same(tmp_path: Path) -> None:
