@@ -34,7 +34,10 @@ class Up:
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
     agents = write_agents(folder / "agents")
-    with running("up", "--port", "0", "--agents", str(agents), "--state-dir", "state", cwd=folder) as program:
+    changes = {**HASH, "FOA_LEARNING_PUBLISH_MS": "50"}
+    with running(
+        "up", "--port", "0", "--agents", str(agents), "--state-dir", "state", cwd=folder, changes=changes
+    ) as program:
         last = program.until("processes run")
         assert last.startswith("6 processes run")
         federation = Up(program, last.split("the broker is ")[1].split(";")[0], folder)
@@ -87,6 +90,18 @@ def test_what_is_printed_for_people(up: Up) -> None:
     assert "skill   echo" in up.foa("agent", "show", "foa/tools/echo")
     assert "meaning" in up.foa("search", "repeat this text", "--explain")
     assert "nobody" in up.foa("search", "repeat this text", "--skill", "flying", code=1)
+
+
+def test_what_was_learned_of_a_task_is_shown(up: Up) -> None:
+    up.foa("task", "submit", "echo hello", "--id", "learn-1")
+    up.foa("task", "feedback", "learn-1", "--score", "0.5")
+    while not (learned := up.json("learn", "show"))["agents"]:
+        pass
+    assert learned["agents"][0]["agent"] == "foa/tools/echo"
+    assert learned["agents"][0]["declared"]["latency_ms"] > 0
+    assert "foa/tools/echo" in up.foa("learn", "show")
+    assert "kind of task" in up.foa("learn", "show", "foa/tools/echo")
+    up.foa("learn", "show", "a/b/c", code=4)
 
 
 def test_a_task_is_watched_late_and_cancelled(up: Up) -> None:

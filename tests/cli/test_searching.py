@@ -98,6 +98,8 @@ def test_what_people_read_fits_and_names_everything(capsys: pytest.CaptureFixtur
 def test_when_nobody_may(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "search", "solve it", "--skill", "flying", "--explain", code=1)
     assert "nobody permitted and able was found" in text
+    assert "0 of 5 passed" in text
+    assert "refused: 4 skills, 1 policy" in " ".join(text.split())
     assert text.count("skills: lacks flying") == len(HITS)
 
 
@@ -134,7 +136,7 @@ def test_a_task_is_explained_attempt_by_attempt(capsys: pytest.CaptureFixture[st
         "planning", "solve: Solve the equation", "attempt 1, chosen: acme/tools/guesser", "a newcomer's turn",
         "not the end of it: attempt 2 followed", "attempt 2, chosen: acme/maths/solver-of-equations",
         "done by acme/maths/solver-of-equations after 812 ms for 0.004 USD", "0.710 ± 0.030", "14.2", "0.90 of 3",
-        "✗ acme/law/lawyer", "policy: does not hold eu-only", "2 passed all", "bound 0.7400",
+        "✗ acme/law/lawyer", "policy: does not hold eu-only", "2 of 3 passed", "refused: 1 policy", "bound 0.7400",
     )  # fmt: skip
     at = -1
     for word in words[:7]:

@@ -110,8 +110,7 @@ def _show(message: "State | Result", decision: "Decision") -> None:
     able = figures.permitted(decision.candidates)
     marks = {each.agent: "→" for each in able if each.agent in decision.chosen}
     print(f"\n  attempt {decision.attempt}, chosen: {', '.join(decision.chosen) or 'nobody'}")
-    refused = len(decision.candidates) - len(able)
-    gates = f"{len(able)} passed all of {figures.GATES}" + (f"; {refused} did not" if refused else "")
+    gates = figures.verdicts(decision.candidates)
     asked = f"{decision.covered} partitions answered" if decision.covered else ""
     rows = {"why": _why(decision, able), "became": became(message, decision), "gates": gates, "asked": asked}
     for word, said in rows.items():

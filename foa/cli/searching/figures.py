@@ -4,6 +4,7 @@ Shown are recorded numbers; nothing here scores anybody.
 """
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from foa.cli.charts import WIDE, short
 if TYPE_CHECKING:
     from foa.wire.records import Candidate
 
-GATES: Final = "policy, requirements, exclusions, skills, types, budget, slots"
+GATES: Final = "policy, requirements, exclusions, skills, types, budget, slots, being related at all"
 ALPHA: Final = "alpha = relevance × fit × spec × cost; relevance is made of meaning, words and finished tasks"
 AGENT_WIDTH: Final = 23
 _DIGITS: Final = 6
@@ -77,6 +78,14 @@ def expectations(candidates: Sequence["Candidate"], marks: Mapping[str, str]) ->
 
 
 EXPECTATIONS: Final = ("agent", "expected reward", "bound", "from rewards", "price", "turn")
+
+
+def verdicts(candidates: Sequence["Candidate"]) -> str:
+    """Return in a sentence how many passed every gate, and how many each gate refused."""
+    words = Counter(each.refused.partition(":")[0] for each in candidates if each.refused)
+    refused = ", ".join(f"{count} {output.printable(word)}" for word, count in words.items())
+    passed = len(candidates) - words.total()
+    return f"{passed} of {len(candidates)} passed ({GATES})" + (f"; refused: {refused}" if refused else "")
 
 
 def refusals(candidates: Sequence["Candidate"], indent: str = "") -> Iterator[str]:

@@ -1,11 +1,13 @@
 """``foa search``: whom a request would go to now, scored as a coordinator scores, and what the others offer."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import typer
 
 from foa.cli import output
+from foa.cli.charts import WIDE
 from foa.cli.ending import FAILED, run_async
 from foa.cli.loading import QUIET, options_of
 from foa.cli.searching import figures, offers
@@ -154,6 +156,7 @@ def _show(view: View, settings: "Settings", prefer: "Prefer", *, explain: bool) 
     else:
         figures.table(rows, ("agent", "alpha", "price", "latency", "front"))
     if explain:
+        print(textwrap.fill(figures.verdicts(view.candidates), WIDE))
         for line in figures.refusals(view.candidates):
             print(line)
     elif rows and len(rows) > 1:
