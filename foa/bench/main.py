@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from foa.bench import roundtrip
+from foa.bench.routing import command as routing
 
 app = typer.Typer(
     name="bench",
@@ -42,3 +43,6 @@ def roundtrip_command(
     plan = roundtrip.Plan(agents=agents, tasks=tasks, rounds=rounds, broker=broker, model=model)
     figures = asyncio.run(roundtrip.measure(plan, lambda line: typer.echo(line, err=True)))
     typer.echo(json.dumps(figures, indent=2) if as_json else roundtrip.table(figures))
+
+
+app.command("routing", epilog=routing.EXAMPLES)(routing.routing_command)

@@ -34,7 +34,7 @@ def kernel(cosines: npt.ArrayLike) -> Numbers:
 
 
 def weights(vectors: Floats, rewards: Numbers, priors: Numbers, ages_s: Numbers) -> Numbers:
-    """Return ``α`` (n,) of a memory: `vectors` (n, dim) normalised, `rewards` and `priors` in [0, 1], ages in seconds."""
+    """Return ``α`` (n,) of a memory: `vectors` (n, dim) normalised, `rewards` and `priors` in [0, 1]; seconds."""
     ages = np.clip(ages_s / HALF_LIFE_S, 0.0, _OLDEST)
     gram = kernel(vectors @ vectors.T)
     gram[np.diag_indices(len(gram))] = 1.0 + NOISE * np.exp2(ages)
