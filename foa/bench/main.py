@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from foa.bench import roundtrip
+from foa.bench import replay, roundtrip
+from foa.bench.index import command as index
 from foa.bench.routing import command as routing
 
 app = typer.Typer(
@@ -45,4 +46,6 @@ def roundtrip_command(
     typer.echo(json.dumps(figures, indent=2) if as_json else roundtrip.table(figures))
 
 
+app.command("index", epilog=index.EXAMPLES)(index.index_command)
 app.command("routing", epilog=routing.EXAMPLES)(routing.routing_command)
+app.command("replay", epilog=replay.EXAMPLES)(replay.replay_command)
