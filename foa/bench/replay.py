@@ -2,8 +2,8 @@
 
 A broker, two coordinators and an index node run as processes of their own; every agent of the file stands on the
 bus and answers with its record (`foa.testing.recorded`). Queries come one by one in a shuffled order, the recorded
-score of who was chosen is given as feedback. In the end what the coordinators have published is added up and compared with
-the sums that one learner has that saw the same choices and scores: features and rewards, agent by agent.
+score of who was chosen is given as feedback. In the end what the coordinators have published is added up and
+compared with the sums that one learner has that saw the same choices and scores: features and rewards, agent by agent.
 """
 
 import asyncio
