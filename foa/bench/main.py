@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from foa.bench import replay, roundtrip
+from foa.bench.bus import command as bus
 from foa.bench.index import command as index
 from foa.bench.routing import command as routing
 
@@ -49,3 +50,4 @@ def roundtrip_command(
 app.command("index", epilog=index.EXAMPLES)(index.index_command)
 app.command("routing", epilog=routing.EXAMPLES)(routing.routing_command)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay_command)
+app.command("bus", epilog=bus.EXAMPLES)(bus.bus_command)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from foa.errors import ConfigError
 
 if TYPE_CHECKING:
     from foa.nodes.federation import Federation, Member
+    from foa.nodes.host import Host
 
 LEAVE_S: Final = 0.2
 """How long a leaving coordinator stays to see its partitions taken."""
@@ -75,11 +77,18 @@ def coordinator(ctx: typer.Context, name: Name = "", parent: Parent = False) -> 
 @app.command("index", epilog=INDEX_EXAMPLES)
 def index(ctx: typer.Context, name: Name = "", parent: Parent = False) -> None:
     """Run an index node: it holds capability vectors, answers searches, and embeds for those without a model."""
-    from foa.nodes.shard import shard_node as make
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads wait for each other for milliseconds
+    from foa.nodes.shard import shard_node
 
     loaded = _named(options_of(ctx), name)
     follow_parent(parent)
-    run_async(serve_host(lambda: make(loaded.settings)))
+
+    def make() -> "Host":
+        host = shard_node(loaded.settings)
+        collect_seldom()
+        return host
+
+    run_async(serve_host(make))
 
 
 def _named(options: Options, name: str) -> Loaded:

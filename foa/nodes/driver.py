@@ -143,7 +143,8 @@ class Driver:
     def delivered(self, delivery: Delivery) -> None:
         """Decode a frame and hand it to its machine."""
         self._hearing = True
-        self._outgoing.acknowledge(delivery)
+        if delivery.frame.qos:  # else nothing waits for a receipt, and no timer is needed to give it
+            self._outgoing.acknowledge(delivery)
         try:
             event = event_of(delivery.frame, self._topics)
         except WireError as error:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from foa.adapters import embed
 from foa.adapters.embed import Embedder, SentenceEmbedder
 from foa.adapters.index.hnsw import HnswIndex
-from foa.adapters.index.keeper import Keeper
+from foa.adapters.index.keeper import Keeper, uncollected
 from foa.adapters.index.port import serve
 from foa.adapters.telemetry import Telemetry
 from foa.core import effects as fx
@@ -49,7 +49,8 @@ class ShardProgram:
         if key != KEY:
             return None
         kept, self._kept = self._kept, ()
-        return shard.new(self._setup, kept)
+        with uncollected():
+            return shard.new(self._setup, kept)
 
     def route(self, event: fx.Received | fx.Cleared, known: Callable[[Key], bool]) -> tuple[Key, ...]:
         """Give everything to the one machine."""
@@ -173,7 +174,8 @@ def shard_node(settings: Settings) -> Host:
     )
     index = HnswIndex(embedder.dim, chosen.crossover)
     keeper = _keeper(settings, index, embedder.model) if settings.node.name else None
-    kept = keeper.load() if keeper is not None else []
+    with uncollected():
+        kept = keeper.load() if keeper is not None else []
     place = Place(client_id(settings, node), node, presence_will(topics, "index", node, born), keeps_journal=False)
     return ShardHost(place, ShardProgram(setup, kept), Indexing(embedder, index, keeper), settings)
 

@@ -21,21 +21,27 @@ SAME: Final = 0.9995
 _LEAST: Final = 1_024
 
 
+def empty(library: Any, dim: int, capacity: int) -> "Graph":
+    """Return a graph with room for `capacity` vectors; `library` is the module hnswlib."""
+    index = library.Index(space="ip", dim=dim)
+    index.init_index(max(_LEAST, capacity), M, EF_CONSTRUCTION, random_seed=1)
+    return Graph(index)
+
+
 class Graph:
     """Labels of keys in one graph; ``outside`` are keys whose present vectors are not in it yet, in order.
 
     ``sums`` are the checksums of the vectors that were put in, ``changes`` counts insertions and removals.
     """
 
-    def __init__(self, library: Any, dim: int, capacity: int) -> None:
-        """Make an empty graph; `library` is the module hnswlib."""
-        self.index: Any = library.Index(space="ip", dim=dim)
-        self.index.init_index(max(_LEAST, capacity), M, EF_CONSTRUCTION, random_seed=1)
+    def __init__(self, index: Any, used: int = 0) -> None:
+        """Take hnswlib's `index`, of whose places the first `used` are taken."""
+        self.index = index
         self.labels_of: dict[str, list[int]] = {}
         self.free: list[int] = []
         self.outside: dict[str, None] = {}
-        self.row_of_label: Numbers = np.zeros(max(_LEAST, capacity), dtype=np.intp)
-        self.used = 0
+        self.row_of_label: Numbers = np.zeros(index.get_max_elements(), dtype=np.intp)
+        self.used = used
         self.sums: dict[str, int] = {}
         self.changes = 0
 

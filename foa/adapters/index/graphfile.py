@@ -85,13 +85,11 @@ def load(library: Any, rows: Rows, folder: Path) -> Graph:
     with path.open("rb") as file:
         if path.stat().st_size != note.size or file_digest(file, _digest).hexdigest() != note.digest:
             raise ValueError(f"{path.name} is not the file that was written")
-    graph = Graph(library, rows.dim, 0)
-    capacity = max(len(graph.row_of_label), 2 * note.used)
-    graph.index.load_index(str(path), max_elements=capacity)
-    if graph.index.get_current_count() != note.used:
-        raise ValueError(f"{path.name} holds {graph.index.get_current_count()} vectors, not {note.used}")
-    graph.used = note.used
-    graph.row_of_label = np.zeros(capacity, dtype=np.intp)
+    index = library.Index(space="ip", dim=rows.dim)
+    index.load_index(str(path), max_elements=2 * note.used)
+    if index.get_current_count() != note.used:
+        raise ValueError(f"{path.name} holds {index.get_current_count()} vectors, not {note.used}")
+    graph = Graph(index, note.used)
     _match(graph, note, rows)
     return graph
 

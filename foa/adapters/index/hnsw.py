@@ -15,7 +15,7 @@ import numpy as np
 
 from foa.adapters.index import graphfile
 from foa.adapters.index.exact import search_all, search_among
-from foa.adapters.index.graph import Graph, fetch_for
+from foa.adapters.index.graph import Graph, empty, fetch_for
 from foa.adapters.index.port import NONE, Numbers, Similarities
 from foa.adapters.index.rows import Rows
 from foa.core.routing.exchange import Near
@@ -122,6 +122,11 @@ class HnswIndex:
         return graph is not None and len(graph.outside) * OUTSIDE_SHARE <= len(self) and self._is_large
 
     @property
+    def library_index(self) -> Any:
+        """Return hnswlib's own index, to be measured against; None where there is no graph."""
+        return None if self._graph is None else self._graph.index
+
+    @property
     def is_tended(self) -> bool:
         """Tell whether `tend` has nothing to do."""
         return not self._is_large or self._missing or (
@@ -161,7 +166,7 @@ class HnswIndex:
         if library is None:
             self._missing = True
             return None
-        graph = Graph(library, self.rows.dim, 2 * self._vectors)
+        graph = empty(library, self.rows.dim, 2 * self._vectors)
         graph.outside.update(dict.fromkeys(self.rows.keys))
         return graph
 

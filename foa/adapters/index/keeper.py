@@ -6,23 +6,35 @@ size, a quiet node nothing. After ``kill -9`` at most the last seconds are missi
 Called by `foa.nodes.shard`, on the thread that owns the index but for `Work`, which may run on another.
 """
 
+import gc
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from foa.adapters.index import graphfile
 from foa.adapters.index.hnsw import HnswIndex
-from foa.adapters.index.port import NONE
 from foa.adapters.index.store import Say, Store
-from foa.core.routing.exchange import Keep
+from foa.core.routing.exchange import Entry, Keep
 from foa.core.vcv.vector import unpack_all
 
 Work = Callable[[], None]
 """Something slow that may be done on another thread, never two of them at once. It raises nothing."""
 
+CHUNK: Final = 1_024
 GRAPH_S: Final = 600.0
 LEAST_GRAPH_S: Final = 30.0
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Make hundreds of thousands of records that stay, without a look at all of them every few hundred."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Keeper:
@@ -40,10 +52,9 @@ class Keeper:
     def load(self) -> list[Keep]:
         """Read all back: fill the index with those who can be found, and return everybody for the catalogue."""
         kept = self._store.load()
-        for agent, entry, online in kept:
-            if entry is not None and online:
-                c, e, *others = unpack_all((entry.c, entry.e, *entry.others))
-                self._index.restore(agent, c, e, others or NONE)
+        findable = [each.entry for each in kept if each.entry is not None and each.online]
+        for first in range(0, len(findable), CHUNK):
+            self._fill(findable[first : first + CHUNK])
         try:
             self._index.load_graph(self._folder)
         except FileNotFoundError:
@@ -51,6 +62,14 @@ class Keeper:
         except (OSError, ValueError, RuntimeError) as error:
             self._say(f"{self._folder}: the graph is left aside and built anew: {str(error)[:300]}")
         return kept
+
+    def _fill(self, entries: Sequence[Entry]) -> None:
+        vectors = unpack_all(body for entry in entries for body in (entry.c, entry.e, *entry.others))
+        at = 0
+        for entry in entries:
+            end = at + 2 + len(entry.others)
+            self._index.restore(entry.hit.agent, vectors[at], vectors[at + 1], vectors[at + 2 : end])
+            at = end
 
     def note(self, kept: Keep) -> None:
         """Have this written soon; of several about one agent the last counts."""

@@ -13,6 +13,7 @@ from typing import Final
 from foa.core.machines.shard.columns import Columns
 from foa.core.routing.exchange import Entry, IndexCall, Keep, Remove, Upsert
 from foa.core.vcv.build import Verdict, fingerprint, rank
+from foa.core.vcv.vector import cosine
 from foa.wire.ids import stable_hash
 from foa.wire.messages import Vcv
 from foa.wire.records import Hit
@@ -20,6 +21,9 @@ from foa.wire.records import Hit
 MAX_AGENTS: Final = 250_000
 MAX_CARDS: Final = 1_000_000
 """Above these, newcomers are refused and counted; those known stay."""
+
+SAME: Final = 0.9995
+"""A view as near as this to ``c`` is not told apart from it."""
 
 Calls = list[IndexCall | Keep]
 
@@ -206,8 +210,8 @@ def _upsert(entry: Entry) -> Upsert:
 
 def _others(vcv: Vcv) -> tuple[bytes, ...]:
     """Return the views that say something else than ``c``, each once, by name."""
-    views = (vcv.views[name] for name in sorted(vcv.views))
-    return tuple(dict.fromkeys(view for view in views if view != vcv.c))
+    views = dict.fromkeys(vcv.views[name] for name in sorted(vcv.views))
+    return tuple(view for view in views if view != vcv.c and cosine(view, vcv.c) < SAME)
 
 
 def _hit(vcv: Vcv) -> Hit:

@@ -30,6 +30,8 @@ _GOLDEN: Final = 0.6180339887498949
 class Holders:
     """The slots that have one term."""
 
+    __slots__ = ("count", "few", "mask")
+
     def __init__(self) -> None:
         self.few: set[int] = set()
         self.mask: Mask | None = None
