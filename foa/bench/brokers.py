@@ -15,8 +15,11 @@ CONFIGURATION: Final = Path(__file__).parents[2] / "broker" / "mosquitto.conf"
 
 
 @asynccontextmanager
-async def running(kind: str, folder: Path) -> AsyncIterator[int]:
-    """Run a broker of `kind` (embedded or mosquitto) and yield its port on the loopback interface."""
+async def running(kind: str, folder: Path, *, durable: bool = True) -> AsyncIterator[int]:
+    """Run a broker of `kind` (embedded or mosquitto) and yield its port on the loopback interface.
+
+    Unless `durable`, a Mosquitto writes nothing to disk either.
+    """
     if kind == "embedded":
         broker = await BrokerProcess.start()
         try:
@@ -24,21 +27,25 @@ async def running(kind: str, folder: Path) -> AsyncIterator[int]:
         finally:
             await broker.stop()
     elif kind == "mosquitto":
-        async with _mosquitto(folder) as port:
+        async with _mosquitto(folder, durable=durable) as port:
             yield port
     else:
         raise ConfigError(f"--with {kind}: is not known here; use embedded or mosquitto")
 
 
 @asynccontextmanager
-async def _mosquitto(folder: Path) -> AsyncIterator[int]:
+async def _mosquitto(folder: Path, *, durable: bool) -> AsyncIterator[int]:
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
-        raise ConfigError("--with mosquitto: there is no program mosquitto; install it (apt-get install mosquitto)")
+        raise ConfigError(
+            "this bench needs the program mosquitto, which is not there; install it (apt-get install mosquitto)"
+        )
     port = free_port()
     settings = [line for line in CONFIGURATION.read_text(encoding="utf-8").splitlines() if _kept(line)]
     file = folder / "mosquitto.conf"
     text = [f"listener {port} 127.0.0.1", *settings, f"persistence_location {folder}/"]
+    if not durable:
+        text = [line for line in text if not line.startswith(("persistence", "autosave"))]
     await asyncio.to_thread(file.write_text, "\n".join(text) + "\n", encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         program, "-c", str(file), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL

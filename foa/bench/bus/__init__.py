@@ -1,0 +1,1 @@
+"""``foa bench bus``: the embedded broker beside a tuned Mosquitto, and our client beside aiomqtt."""
