@@ -111,8 +111,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
     """One agent that an index node found: similarities in [-1, 1], and all that gates and scores need.
 
     ``relevance`` is what the index makes of meaning, words and finished tasks together (None: ``cosine`` alone);
-    ``words`` the share of the query's rare words that the agent uses too, in [0, 1]; ``done`` the mean reward of
-    the agent's finished tasks near this one, and ``mass`` how much such evidence there is (0: none).
+    ``words`` how much the query's rare words are the agent's too (0: not at all); ``done`` what its finished tasks near
+    this one add to the relevance, and ``mass`` how many such tasks there are (0: none).
     """
 
     agent: AgentId
@@ -184,7 +184,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One agent as a decision saw it: the gate that refused it, or every part of its score.
+    """One agent as a decision saw it: the gate that refused it, or every part of its score; ``latency`` is in ms.
 
     ``mean`` and ``width`` are the learner's estimate of its reward and the half width of its confidence (None: nobody
     learns), from ``seen`` rewards of this agent; ``probe`` says that it leads as a newcomer to be tried.
@@ -198,6 +198,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: Finite = 0.0
     price: Amount = 0.0
     refused: Short = ""
+    latency: Amount = 0.0
     relevance: Finite | None = None
     words: Finite = 0.0
     done: Finite = 0.0

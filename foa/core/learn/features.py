@@ -67,13 +67,12 @@ def prior() -> Floats:
 def values(candidate: Candidate, hit: Hit, standing: Standing, around: Around, load: int) -> tuple[float, ...]:
     """Return the features of a permitted candidate in the order of `NAMES`, not yet bounded."""
     trust = standing.seen / (standing.seen + _DOUBT)
-    evidence = candidate.mass / (candidate.mass + 1.0)
     return (
         1.0,
         candidate.score,
         candidate.cosine if candidate.relevance is None else candidate.relevance,
         candidate.words,
-        (candidate.done - 0.5) * 2.0 * evidence,
+        candidate.done,
         candidate.spec,
         candidate.fit,
         candidate.price / around.share if around.share > 0.0 else 0.0,

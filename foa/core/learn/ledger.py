@@ -57,17 +57,18 @@ class Tally:
 
     def take(self, counted: Counted, v: Floats, weight: float, sign: int = 1) -> None:
         """Count (sign 1) or take back (-1) one reward, or the correction of one, in place."""
+        measured = (counted.ms, counted.cost, counted.price)
+        self.sums = self.sums + np.array((counted.score, float(any(measured)), *measured)) * (sign * weight)
+        if sign > 0 and not counted.change:
+            self.moments.observe(v, counted.reward, weight)
+            return
         one = Moments(self.moments.m, self.moments.d)
         one.observe(v, counted.reward, weight)
         if counted.change:  # only the reward differs: what the features weigh was counted before
             blank = Moments(self.moments.m, self.moments.d)
             blank.observe(v, 0.0, weight)
             one = one.subtract(blank)
-        measured = (counted.ms, counted.cost, counted.price)
-        paid = float(any(measured))
-        sums = np.array((counted.score, paid, *measured)) * weight
         self.moments = self.moments.merge(one) if sign > 0 else self.moments.subtract(one)
-        self.sums = self.sums + sign * sums
 
     def lesson(self, agent: str, factor: float) -> Lesson:
         """Return the sums as they travel, every weight times `factor`."""
@@ -133,8 +134,12 @@ class Ledger:
     def named(self, award: str, agent: str) -> tuple[Counted, ...]:
         """Return what shelves name of one award: its reward, then its corrections."""
         shelves = list(self._shelves_of(bucket_of(agent)))
-        found = {name: c for shelf in shelves for name, c in shelf.recent.items() if name[0] == award}
-        return tuple(found[name] for name in sorted(found, key=lambda name: name[1]))
+        found: list[Counted] = []
+        while (
+            more := next((s.recent[name] for s in shelves if (name := (award, len(found))) in s.recent), None)
+        ) is not None:
+            found.append(more)
+        return tuple(found)
 
     def of_task(self, task: str) -> tuple[Counted, ...]:
         """Return the rewards counted lately for the awards of one task, no corrections, by award."""

@@ -30,15 +30,17 @@ def consider(
     """Return every hit as a candidate: permitted ones by falling score, then the refused with their reasons.
 
     ``loads`` are awards in flight per agent as far as known; an agent without a free slot is refused as busy.
-    The cost bias is measured against the query's budget or, without one, the dearest permitted price (ours).
+    The cost bias is measured against the query's budget or, without one, the dearest permitted price; that of
+    latency against the slowest permitted (ours).
     """
     loads = loads or {}
     verdicts = [(hit, _verdict(query, hit, loads.get(hit.agent, 0))) for hit in hits]
     permitted = [hit for hit, refusal in verdicts if refusal is None]
     share = _share(query, permitted)
+    slowest = max((hit.resources.latency_ms for hit in permitted), default=0.0)
     scored = [
-        alpha(query, hit, weights, Circumstances(loads.get(hit.agent, 0), left_ms, share)) for hit in permitted
-    ]  # fmt: skip
+        alpha(query, hit, weights, Circumstances(loads.get(hit.agent, 0), left_ms, share, slowest)) for hit in permitted
+    ]
     least = 0.0 if query.skills else weights.related
     good = [c for c in scored if c.score > weights.floor and (c.cosine >= least or not least)]
     unrelated = [_unrelated(c) for c in scored if c not in good]

@@ -10,7 +10,7 @@ import msgspec
 
 from foa.core.routing.score import Weights
 from foa.wire.messages import Ask, Embed, Found, Vectors
-from foa.wire.records import Candidate, Hit, Query
+from foa.wire.records import Candidate, Hit, Prefer, Query
 
 
 class Asked(NamedTuple):
@@ -44,6 +44,7 @@ class Weigh(NamedTuple):
     token: str
     weights: Weights
     items: tuple[Weighing, ...]
+    prefer: Prefer = "balanced"
 
 
 class Weighted(NamedTuple):

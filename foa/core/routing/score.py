@@ -1,7 +1,7 @@
 """How well a permitted agent fits: the alpha of arXiv 2509.20175, section 3, with our cost bias.
 
     alpha = max(0, relevance) · 1[policy] · exp(-λ · Σ w_i · shortfall_i) · max(0, cos(e_t, e_a)) · bias
-    bias  = exp(-μ · expected cost / budget share - ν · expected latency / time left)
+    bias  = exp(-μ · expected cost / budget share - ν · expected latency / slowest permitted)
 
 The policy factor is the gate, before this module. ``e_t`` is the request's own vector: a request is its own
 spec (ours). The relevance is ``cos(c_t, c_a)``, or what the index makes of it together with words and finished tasks.
@@ -42,12 +42,14 @@ class Weights(msgspec.Struct, frozen=True):
 class Circumstances(msgspec.Struct, frozen=True):
     """What a decision knows beside query and hit: the agent's awards in flight, time left, and the share.
 
-    ``share`` is what the expected cost is measured against (USD, 0: nothing costs anything).
+    ``share`` is what the expected cost is measured against (USD, 0: nothing costs anything), ``slowest`` what the
+    expected latency is (ms, 0: nothing takes time).
     """
 
     load: int = 0
     left_ms: float | None = None
     share: float = 0.0
+    slowest: float = 0.0
 
 
 def preferring(weights: Weights, prefer: Prefer) -> Weights:
@@ -86,8 +88,8 @@ def weighted_shortfall(query: Query, hit: Hit, weights: Weights, around: Circums
 def bias(price: float, hit: Hit, weights: Weights, around: Circumstances) -> float:
     """Return the factor, in (0, 1], by which cost and (where asked for) latency lower the score."""
     exponent = weights.cost * price / around.share if around.share > 0.0 else 0.0
-    if around.left_ms is not None and around.left_ms > 0:
-        exponent += weights.latency * hit.resources.latency_ms / around.left_ms
+    if around.slowest > 0.0:
+        exponent += weights.latency * hit.resources.latency_ms / around.slowest
     return exp(-exponent)
 
 
@@ -110,6 +112,7 @@ def alpha(query: Query, hit: Hit, weights: Weights, around: Circumstances) -> Ca
         fit=fit,
         cost=cost,
         price=price,
+        latency=hit.resources.latency_ms,
         relevance=hit.relevance,
         words=hit.words,
         done=hit.done,

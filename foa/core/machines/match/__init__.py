@@ -66,8 +66,8 @@ def step(state: Match, event: Event, now: float, _rng: Random) -> Stepped:
 
 def _told(state: Match, sender: Key, message: object, now: float) -> list[Effect]:
     match message:
-        case Weigh(token, weights, items):
-            return [Tell(sender, Weighed(token, tuple(weigh(state, item, weights) for item in items)))]
+        case Weigh(token, weights, items, prefer):
+            return [Tell(sender, Weighed(token, tuple(weigh(state, item, weights, prefer) for item in items)))]
         case Awarded():
             count.awarded(state, message)
             return []

@@ -29,6 +29,7 @@ MAX_AGENTS: Final = 1_000
 
 MAX_VECTORS: Final = 2_048
 MAX_WAITING: Final = 256
+MAX_FRESH: Final = 64
 AT_ONCE: Final = 16
 
 
@@ -67,7 +68,7 @@ def corrected(state: Match, counted: Counted, score: float, now: float) -> list[
     """Let a later word on an award change the evidence that it left, if it left any here."""
     known = state.memory.known.get(counted.agent)
     at = now + state.setup.wall
-    for exemplar in known.exemplars if known is not None else ():
+    for exemplar in (*known.fresh, *known.exemplars) if known is not None else ():
         if exemplar.award == counted.award:
             return _keep(state, counted.agent, msgspec.structs.replace(exemplar, reward=score, at=at), now)
     return []
@@ -82,11 +83,17 @@ def _keep(state: Match, agent: str, exemplar: Exemplar, now: float) -> list[Effe
         effects.append(Subscribe((_topic(state, agent),)))
         effects += _evicted(state)
     memory.known.move_to_end(agent)
-    merged = merge(known.exemplars, (exemplar,))
-    if merged == known.exemplars:
-        return effects
-    known.exemplars, known.ahead = merged, True
+    known.fresh.append(exemplar)
+    known.ahead = True
+    if len(known.fresh) >= MAX_FRESH:
+        _settle(known)
     return [*effects, *_soon(memory, now)]
+
+
+def _settle(known: Known) -> None:
+    """Merge what was gathered: once for many, since merging costs more than gathering."""
+    known.exemplars = merge(known.exemplars, known.fresh)
+    known.fresh.clear()
 
 
 def _evicted(state: Match) -> list[Effect]:
@@ -116,9 +123,9 @@ def heard(state: Match, event: Received, now: float) -> list[Effect]:
     known = memory.known.get(event.topic.agent)
     if known is None or not isinstance(said, Evidence) or said.agent != event.topic.agent or said.model != memory.model:
         return []
-    merged = merge(known.exemplars, said.exemplars)
-    known.exemplars = merged
-    known.ahead = set(merged) != set(said.exemplars)
+    _settle(known)
+    known.exemplars = merge(known.exemplars, said.exemplars)
+    known.ahead = set(known.exemplars) != set(said.exemplars)
     return _soon(memory, now) if known.ahead else []
 
 
@@ -147,5 +154,6 @@ def elapsed(state: Match, timer: str, now: float) -> list[Effect]:
 
 def _said(state: Match, agent: str) -> Publish:
     known = state.memory.known[agent]
+    _settle(known)
     known.ahead = False
     return Publish(_topic(state, agent), Evidence(agent, state.memory.model, known.exemplars), retain=True)

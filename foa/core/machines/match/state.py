@@ -61,9 +61,10 @@ class Setup:
 
 @dataclass(slots=True)
 class Known:
-    """One agent's evidence as we know it; ``ahead``: the broker's copy may lack some of it."""
+    """One agent's evidence as we know it, ``fresh`` still to be merged; ``ahead``: the broker may lack some of it."""
 
     exemplars: tuple[Exemplar, ...] = ()
+    fresh: list[Exemplar] = field(default_factory=list)
     ahead: bool = False
 
 

@@ -1,6 +1,7 @@
 """In which order candidates should have a subtask: alpha, then what was learned, then a newcomer's turn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -14,25 +15,58 @@ from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Weighing, Weighted
 from foa.core.routing.score import Weights
 from foa.core.vcv.vector import BYTES_PER_DIM
-from foa.wire.records import Candidate, Hit, Resources
+from foa.wire.records import Candidate, Hit, Prefer, Resources
+
+PREFERENCE: Final = 0.3
+"""What the dearest (or slowest) candidate loses, in points of reward, where cost (or latency) is preferred (ours)."""
 
 
-def weigh(state: Match, item: Weighing, weights: Weights) -> Weighted:
+def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Weighted:
     """Order the candidates for one subtask; only who passed every gate is ordered at all."""
     placed(state.memory, item.query.text, item.vector)
-    hits = tuple(measured(hit, standing(state, hit.agent), state.setup.rules.doubt) for hit in item.hits)
+    seen = {hit.agent: standing(state, hit.agent) for hit in item.hits}
+    hits = tuple(measured(hit, seen[hit.agent], state.setup.rules.doubt) for hit in item.hits)
     candidates = consider(item.query, hits, weights, state.loads, item.left_ms)
     permitted = [candidate for candidate in candidates if not candidate.refused]
     if state.model is None or state.basis is None or not permitted:
         return Weighted(item.ident, candidates, hits)
     vector = item.vector if len(item.vector) == BYTES_PER_DIM * state.basis.shape[1] else b""
     x = kinds.project(state.basis, vector)
-    z = _rows(state, item, permitted, hits)
-    means, widths = state.model.score([candidate.agent for candidate in permitted], z, x)
-    told = _told(state, permitted, means, widths * factor(state))
-    contexts = {candidate.agent: features.packed(row, x) for candidate, row in zip(permitted, z, strict=True)}
-    ordered = _turn(state, sorted(told, key=lambda c: (-(c.mean or 0.0) - c.width, c.agent)))
-    return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, contexts)
+    z = _rows(state, item, permitted, {hit.agent: hit for hit in hits}, seen)
+    agents = [candidate.agent for candidate in permitted]
+    means, widths = state.model.score(agents, z, x)
+    told = _told(permitted, means, widths * factor(state), seen)
+    lost = _bent(told, prefer, state.setup.rules.cost)
+    ordered = _turn(state, sorted(told, key=lambda c: (lost[c.agent] - (c.mean or 0.0) - c.width, c.agent)))
+    return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x))
+
+
+def _bent(permitted: Sequence[Candidate], prefer: Prefer, cost: float) -> dict[str, float]:
+    """Return what each candidate loses by what is preferred; for quality, what rewards lose to cost comes back."""
+    if prefer == "latency":
+        worst = max(candidate.latency for candidate in permitted)
+        return {c.agent: PREFERENCE * c.latency / worst if worst > 0.0 else 0.0 for c in permitted}
+    dearest = max(candidate.price for candidate in permitted)
+    weight = {"cost": PREFERENCE, "quality": -cost}.get(prefer, 0.0)
+    return {c.agent: weight * c.price / dearest if dearest > 0.0 else 0.0 for c in permitted}
+
+
+class Contexts(Mapping[str, bytes]):
+    """The context of each permitted agent, packed when it is asked for: few are."""
+
+    def __init__(self, agents: Sequence[str], z: Floats, x: Floats) -> None:
+        self._at = {agent: at for at, agent in enumerate(agents)}
+        self._z = z
+        self._x = x
+
+    def __getitem__(self, agent: str) -> bytes:
+        return features.packed(self._z[self._at[agent]], self._x)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
 
 
 def measured(hit: Hit, seen: Standing, doubt: float) -> Hit:
@@ -55,24 +89,28 @@ def measured(hit: Hit, seen: Standing, doubt: float) -> Hit:
     return msgspec.structs.replace(hit, resources=resources)
 
 
-def _rows(state: Match, item: Weighing, permitted: Sequence[Candidate], hits: Sequence[Hit]) -> Floats:
-    by_agent = {hit.agent: hit for hit in hits}
+def _rows(
+    state: Match,
+    item: Weighing,
+    permitted: Sequence[Candidate],
+    hits: Mapping[str, Hit],
+    seen: Mapping[str, Standing],
+) -> Floats:
     dearest = max((candidate.price for candidate in permitted), default=0.0)
     around = Around(dearest if item.query.budget is None else item.query.budget, item.left_ms)
     return features.rows(
-        [
-            features.values(c, by_agent[c.agent], standing(state, c.agent), around, state.loads.get(c.agent, 0))
-            for c in permitted
-        ]
+        [features.values(c, hits[c.agent], seen[c.agent], around, state.loads.get(c.agent, 0)) for c in permitted]
     )
 
 
-def _told(state: Match, permitted: Sequence[Candidate], means: Floats, widths: Floats) -> list[Candidate]:
+def _told(
+    permitted: Sequence[Candidate], means: Floats, widths: Floats, seen: Mapping[str, Standing]
+) -> list[Candidate]:
     return [
-        msgspec.structs.replace(
-            candidate, mean=float(mean), width=max(0.0, float(width)), seen=standing(state, candidate.agent).seen
+        msgspec.structs.replace(candidate, mean=mean, width=max(0.0, width), seen=seen[candidate.agent].seen)
+        for candidate, mean, width in zip(
+            permitted, np.round(means, 6).tolist(), np.round(widths, 6).tolist(), strict=True
         )
-        for candidate, mean, width in zip(permitted, np.round(means, 6), np.round(widths, 6), strict=True)
     ]
 
 

@@ -122,7 +122,7 @@ def placed(live: Live, token: str, found: Found, context: Context, now: float) -
     weights = preferring(context.rules.weights, live.task.prefer)
     if context.rules.learning:
         live = msgspec.structs.replace(live, weighing={**live.weighing, token: parts})
-        return live, [fx.Tell(MATCH, Weigh(token, weights, items))]
+        return live, [fx.Tell(MATCH, Weigh(token, weights, items, live.task.prefer))]
     weighted = tuple(
         Weighted(item.ident, consider(item.query, item.hits, weights, None, item.left_ms), item.hits) for item in items
     )
