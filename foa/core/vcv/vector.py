@@ -5,6 +5,7 @@ model's name, and index nodes embed the text again rather than compare across mo
 """
 
 from collections.abc import Iterable
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -22,8 +23,9 @@ _HALF: Final = np.dtype("<f2")
 def normalised(vectors: npt.ArrayLike) -> Floats:
     """Return `vectors` (..., dim) as float32 with L2 norm 1 along the last axis; a zero vector stays zero."""
     array = np.asarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(array, axis=-1, keepdims=True)
-    return np.asarray(array / np.where(norms == 0.0, 1.0, norms), dtype=np.float32)
+    norms = np.sqrt(np.add.reduce(array * array, axis=-1, keepdims=True))
+    norms[norms == 0.0] = 1.0
+    return np.asarray(array / norms, dtype=np.float32)
 
 
 def pack(vector: npt.ArrayLike) -> bytes:
@@ -37,16 +39,19 @@ def unpack(body: bytes) -> Floats:
 
 
 def unpack_all(bodies: Iterable[bytes]) -> Floats:
-    """Return equally long vectors as one matrix (n, dim)."""
-    return normalised(np.stack([np.frombuffer(body, dtype=_HALF) for body in bodies]))
+    """Return equally long vectors, one at least, as one matrix (n, dim); ValueError if their lengths differ."""
+    whole = tuple(bodies)
+    if any(len(body) != len(whole[0]) for body in whole):
+        raise ValueError(f"vectors of {sorted({len(body) for body in whole})} bytes are not of one model")
+    return normalised(np.frombuffer(b"".join(whole), dtype=_HALF).reshape(len(whole), -1))
 
 
 def is_unit(body: bytes, dim: int) -> bool:
     """Tell whether `body` is a vector of `dim` finite numbers with norm 1: what a stranger's must be."""
     if len(body) != dim * BYTES_PER_DIM:
         return False
-    norm = float(np.linalg.norm(np.frombuffer(body, dtype=_HALF).astype(np.float32)))
-    return abs(norm - 1.0) <= TOLERANCE
+    vector = np.frombuffer(body, dtype=_HALF).astype(np.float32)
+    return abs(sqrt(vector @ vector) - 1.0) <= TOLERANCE
 
 
 def cosine(a: bytes, b: bytes) -> float:

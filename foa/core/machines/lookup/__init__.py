@@ -43,6 +43,7 @@ from foa.core.machines.lookup.state import (
     remember,
     reusable,
     texts_of,
+    whom,
     with_vectors,
 )
 from foa.core.routing.cover import cover
@@ -144,10 +145,8 @@ def _begin(state: Lookup, caller: Key, asked: Asked, at: Moment) -> list[Effect]
 
 def _go(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
     """Do what a job needs next: wait for the index, get vectors, fan out; or it is done already."""
-    nodes = {name: word for name, word in state.members.presences().items() if name not in job.silent}
-    served = {p for word in nodes.values() for p in word.partitions}
-    plan = cover(nodes, served, loads=state.loads, salt=number)
-    if not nodes or (isinstance(job.ask, Ask) and not served):
+    plan = whom(state, job, number)
+    if plan is None or (isinstance(job.ask, Ask) and not plan.legs):
         return _park(state, number, job, at)
     job.parked, job.model = False, plan.model
     unknown = recall(state, job)

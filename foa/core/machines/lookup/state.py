@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from foa.core.effects import Effect, Key
+from foa.core.routing.cover import Cover, cover
 from foa.core.routing.exchange import Answer
 from foa.core.routing.members import Members
 from foa.core.routing.merge import merge_found
@@ -82,7 +83,8 @@ class Lookup:
     """Index nodes that live, and tables that belong to this state alone and are mutable.
 
     ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
-    ``vectors`` by model and text, ``answers`` by question with the instant until which they serve.
+    ``vectors`` by model and text, ``answers`` by question with the instant until which they serve, ``whole`` at most
+    one cover of everything that these members leave no choice in.
     """
 
     setup: Setup
@@ -92,6 +94,7 @@ class Lookup:
     loads: Counter[str] = field(default_factory=Counter)
     vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
     answers: dict[bytes, tuple[float, Found]] = field(default_factory=dict)
+    whole: list[tuple[Members, Cover]] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     opened: bool = False
 
@@ -104,6 +107,23 @@ class Moment(NamedTuple):
 
     now: float
     rng: Random
+
+
+def whom(state: Lookup, job: Job, salt: int) -> Cover | None:
+    """Return which nodes to ask for everything that is served; None if there is no node.
+
+    Where every partition has one holder there is nothing to choose, and the same members give the same cover.
+    """
+    if not job.silent and state.whole and state.whole[0][0] is state.members:
+        return state.whole[0][1]
+    nodes = {name: word for name, word in state.members.presences().items() if name not in job.silent}
+    if not nodes:
+        return None
+    served = {p for word in nodes.values() for p in word.partitions}
+    plan = cover(nodes, served, loads=state.loads, salt=salt)
+    if not job.silent and served and sum(len(word.partitions) for word in nodes.values()) == len(served):
+        state.whole[:] = [(state.members, plan)]
+    return plan
 
 
 def recall(state: Lookup, job: Job) -> tuple[str, ...]:

@@ -206,8 +206,10 @@ class Columns:
     def _sample(self) -> Slots:
         """Return up to `SAMPLE` slots spread evenly, by steps of the golden ratio: no pattern of arrival fits that."""
         high, known = len(self.agents), self._sampled
+        if high <= SAMPLE:
+            return np.flatnonzero(self._alive[:high])
         if not 0 <= high - known[0] <= high // 16:
-            spread = np.unique((np.arange(min(SAMPLE, high)) * _GOLDEN % 1.0 * high).astype(np.intp))
+            spread = np.unique((np.arange(SAMPLE) * _GOLDEN % 1.0 * high).astype(np.intp))
             known = self._sampled = (high, spread)
         return known[1][self._alive[known[1]]]
 

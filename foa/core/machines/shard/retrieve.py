@@ -67,14 +67,15 @@ def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: C
     """Gate what the search `tried` found; ``again`` is set where more permitted ones may be left."""
     hits: list[Hit] = []
     refused: list[Candidate] = []
-    for found in near if len(near) <= MANY else _telling(query, k, near, catalogue):
+    is_open = not query.exclude and catalogue.columns.is_open(query)
+    for found in near if is_open or len(near) <= MANY else _telling(query, k, near, catalogue):
         if len(hits) == k:
             break
         entry = catalogue.entries.get(found.key)
         if entry is None:
             continue
         hit = msgspec.structs.replace(entry.hit, cosine=found.cosine, spec=found.spec)
-        refusal = gate(query, hit)
+        refusal = None if is_open else gate(query, hit)
         if refusal is None:
             hits.append(hit)
         elif len(refused) < MAX_REFUSED:

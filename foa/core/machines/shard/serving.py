@@ -49,11 +49,11 @@ def on_ask(state: Shard, event: Received, now: float) -> Stepped:
         return enqueue(
             state, Job(asked.texts, event.reply_to, event.correlation, trace=event.envelope.trace_parent), now
         )
-    texts = tuple(query.text for query in asked.queries if not _has_vector(state, query))
+    given = tuple(query.vector if _has_vector(state, query) else b"" for query in asked.queries)
+    texts = tuple(query.text for query, vector in zip(asked.queries, given, strict=True) if not vector)
     ask = Ask(asked.queries, min(asked.k, max(1, MAX_HITS // len(asked.queries))))
-    return enqueue(
-        state, Job(texts, event.reply_to, event.correlation, trace=event.envelope.trace_parent, ask=ask), now
-    )
+    job = Job(texts, event.reply_to, event.correlation, trace=event.envelope.trace_parent, ask=ask, given=given)
+    return enqueue(state, job, now)
 
 
 def _is_reply(state: Shard, reply_to: str) -> bool:
@@ -153,7 +153,7 @@ def _search(state: Shard, number: int, job: Job) -> list[Effect]:
     """Plan and send the first searches of a job whose vectors are all known."""
     assert job.ask is not None
     made = iter(job.vectors)
-    job.vectors = [query.vector if _has_vector(state, query) else next(made) for query in job.ask.queries]
+    job.vectors = [vector or next(made) for vector in job.given]
     job.plans = [plan(query, job.ask.k, state.catalogue) for query in job.ask.queries]
     job.yields = [None] * len(job.plans)
     return _request(state, number, job, range(len(job.plans)))

@@ -78,13 +78,17 @@ class Derivation(NamedTuple):
 
 @dataclass(slots=True)
 class Job:
-    """Something that needs vectors of `texts`: an ask, an embedding for somebody, or a stranger's vector."""
+    """Something that needs vectors of `texts`: an ask, an embedding for somebody, or a stranger's vector.
+
+    ``given`` are the vectors that an ask's queries came with, empty where one is among the texts.
+    """
 
     texts: tuple[str, ...]
     reply_to: str = ""
     correlation: bytes = b""
     trace: str | None = None
     ask: Ask | None = None
+    given: tuple[bytes, ...] = ()
     stranger: Derivation | None = None
     due: float = 0.0
     vectors: list[bytes] = field(default_factory=list)
