@@ -192,8 +192,8 @@ def test_what_was_counted_survives_a_restart() -> None:
     maker.reward("o/u/bad", order, 0.0)
     again = Maker()
     for part in sorted(kept):
-        if kept[part] is not None:
-            again.step(fx.Restored(kept[part]))
+        if (record := kept[part]) is not None:
+            again.step(fx.Restored(record))
     again.begin()
     first = again.weigh([GOOD, BAD]).candidates[0]
     assert (first.agent, sum(part is not None for part in kept.values())) == ("o/u/good", 1)
