@@ -25,6 +25,9 @@ CROSSOVER: Final = 10_000
 LEAST_EF: Final = 192
 LEAST_FETCH: Final = 32
 OVERFETCH: Final = 4
+TIES: Final = 8
+"""So many more than `k` are fetched, for those that tie with the last."""
+
 MOVED_AT_ONCE: Final = 2
 """Keys that one change moves into the graph: 0.3 ms a vector."""
 
@@ -188,6 +191,10 @@ class HnswIndex:
         return rows, cosines
 
     def _search(self, query: Floats, k: int) -> tuple[Near, ...]:
+        graph = self._graph
+        if graph is not None and not graph.outside and not self.rows.further:  # the graph's products are those of ``c``
+            found = graph.near(query, min(k + TIES, len(graph)), LEAST_EF)
+            return self.rows.best(query, found[1], k, found[0]) if found else self.rows.nearest(query, k)
         found = self._near(query, max(LEAST_FETCH, OVERFETCH * k))
         rows = None if found is None or len(found[0]) < k else found[0]
         return self.rows.nearest(query, k, rows)

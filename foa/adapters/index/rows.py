@@ -186,4 +186,4 @@ def fitting(capacity: int, count: int) -> int:
 
 def rounded(cosines: npt.NDArray[np.float32]) -> Cosines:
     """Return cosines within [-1, 1], rounded to `DIGITS`."""
-    return np.asarray(np.round(np.clip(cosines, -1.0, 1.0).astype(np.float64), DIGITS), dtype=np.float64)
+    return np.asarray(np.round(np.minimum(np.maximum(cosines, -1.0), 1.0).astype(np.float64), DIGITS), dtype=np.float64)
