@@ -6,6 +6,7 @@ A key keeps its row while it is there; rows of removed keys are used again.
 """
 
 from collections.abc import Mapping, Sequence
+from math import log1p
 from typing import Final
 
 import numpy as np
@@ -18,11 +19,14 @@ Rows = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint32]
 Numbers = npt.NDArray[np.float64]
 
-MOST_POSTED: Final = 8_192
+MOST_POSTED: Final = 4_096
 """Postings that one query reads in all to propose agents; its rarest words come first, one word is always read."""
 
 MOST_TERMS: Final = 64
 """Different words of one query that count: the rarest."""
+
+OVERTIE: Final = 4
+"""Of keys that tie at the end, this many times as many as are asked for go on, whichever they are."""
 
 _LEAST: Final = 64
 _FIRST: Final = 4
@@ -113,17 +117,17 @@ class LexicalIndex:
                 break
             left -= posting.count
             rows = posting.rows[: posting.count]
-            self._scores[rows] += np.float32(idf(posting.count, len(self)))
+            self._scores[rows] += log1p((len(self) - posting.count + 0.5) / (posting.count + 0.5))
             read.append(rows)
         if not read:
             return ()
+        found = np.concatenate([self._taken(rows) for rows in read])
         touched = np.concatenate(read)
-        scores = self._scores[touched]
-        self._scores[touched] = 0.0
-        best = np.argpartition(-scores, n * len(read))[: n * len(read)] if len(touched) > n * len(read) else slice(None)
-        kept, first = np.unique(touched[best], return_index=True)
-        found = zip(-scores[best][first], (self._keys[row] for row in kept.tolist()), strict=True)
-        return tuple(key for _, key in sorted(found)[:n])
+        if len(found) > n:
+            kept = np.flatnonzero(found >= np.partition(found, len(found) - n)[len(found) - n])[: OVERTIE * n]
+            found, touched = found[kept], touched[kept]
+        ranked = zip((-found).tolist(), (self._keys[row] for row in touched.tolist()), strict=True)
+        return tuple(key for score, key in sorted(ranked)[:n] if score)
 
     def scores(self, asked: Sequence[int], keys: Sequence[str]) -> Numbers:
         """Return BM25 of `keys` by the terms `asked`, in units of `relevance.scale`; (n,), 0 for unknown keys."""
@@ -148,6 +152,12 @@ class LexicalIndex:
             gain = saturated(times, lengths[owner[same]], self._total / len(self)) * rare[at[same]]
             found += np.bincount(owner[same], gain, minlength=len(there))
         return found / scale(len(self))
+
+    def _taken(self, rows: Rows) -> Floats:
+        """Return the scores of rows and clear them: a row that comes again has none."""
+        scores = self._scores[rows]
+        self._scores[rows] = 0.0
+        return scores
 
     def _place(self, key: str) -> int:
         """Return a row for a new key."""

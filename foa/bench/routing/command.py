@@ -19,6 +19,7 @@ CACHE = Path(".foa") / "bench-embeddings.sqlite"
 
 
 def routing_command(
+    *,
     agents: Annotated[Path, typer.Option(help="agents as JSON lines: id, name, description")],
     queries: Annotated[Path, typer.Option(help="queries as JSON lines: id, query, gold")],
     online: Annotated[bool, typer.Option("--online", help="also let profiles learn from their first choices")] = False,
