@@ -13,7 +13,7 @@ from foa.adapters.index.port import Numbers
 from foa.adapters.index.rows import Rows
 from foa.core.vcv.vector import Floats
 
-M: Final = 16
+M: Final = 32
 EF_CONSTRUCTION: Final = 200
 SAME: Final = 0.9995
 """A further vector as near as this to an earlier one of its key gets no place of its own."""

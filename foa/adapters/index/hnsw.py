@@ -22,7 +22,7 @@ from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
 
 CROSSOVER: Final = 10_000
-LEAST_EF: Final = 192
+LEAST_EF: Final = 256
 LEAST_FETCH: Final = 32
 OVERFETCH: Final = 4
 TIES: Final = 8
