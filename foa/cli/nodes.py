@@ -56,10 +56,10 @@ def broker(
     parent: Parent = False,
 ) -> None:
     """Run the embedded MQTT 5 broker: for one machine, nothing to install."""
-    from foa.bus.mqtt.broker.__main__ import read_users, serve
+    from foa.bus.mqtt.broker.__main__ import read_users, run
 
     follow_parent(parent)
-    asyncio.run(serve(host, port, None if users is None else read_users(users), parent=False))
+    run(host, port, None if users is None else read_users(users), parent=False)
 
 
 @app.command("coordinator", epilog=COORDINATOR_EXAMPLES)

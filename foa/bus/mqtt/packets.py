@@ -21,6 +21,8 @@ PublishPacket = mqtt5.PublishPacket
 QOS: Final = (mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE)
 MAX_TOPIC_BYTES: Final = 65_535
 PUBLISH: Final = 0x30
+PUBACK: Final = 0x40
+PLAIN: Final = 3  # the length of a PUBACK up to which it has no properties
 DUP: Final = 0x08
 PINGREQ: Final = mqtt5.PingReqPacket().write()
 PINGRESP: Final = mqtt5.PingRespPacket().write()
@@ -45,11 +47,8 @@ class Template(msgspec.Struct, frozen=True):
 
     head: bytes
     tail: bytes
-
-    @property
-    def size(self) -> int:
-        """How many bytes the packet takes on the wire."""
-        return len(self.head) + len(self.tail) + 2
+    size: int
+    """How many bytes the packet takes on the wire."""
 
 
 class Reader:
@@ -87,7 +86,8 @@ class Reader:
         plain = data.isascii()
         try:
             while at < end:
-                if not plain and not strings.readable(data, at):
+                # A PUBACK without properties has no strings, and is half of all packets.
+                if not plain and (data[at] != PUBACK or data[at + 1] > PLAIN) and not strings.readable(data, at):
                     return packets, Fault(MALFORMED, "a string is not UTF-8")
                 packet, size = mqtt5.read(view[at:])
                 if size > self.limit:
@@ -204,16 +204,16 @@ def forward(
         user_properties=packet.user_properties,
     ).write()
     if not qos:
-        return Template(data, _NO_PIECES)
+        return Template(data, _NO_PIECES, len(data))
     _, cut = topic_span(data)
-    return Template(data[:cut], data[cut + 2 :])
+    return Template(data[:cut], data[cut + 2 :], len(data))
 
 
 def puback(packet_id: int, code: int = 0) -> bytes:
     """Return a PUBACK; written by hand because it is half of all packets."""
     if code:
-        return bytes((0x40, 3, packet_id >> 8, packet_id & 0xFF, code))
-    return bytes((0x40, 2, packet_id >> 8, packet_id & 0xFF))
+        return bytes((PUBACK, 3, packet_id >> 8, packet_id & 0xFF, code))
+    return bytes((PUBACK, 2, packet_id >> 8, packet_id & 0xFF))
 
 
 def marked_duplicate(head: bytes) -> bytes:

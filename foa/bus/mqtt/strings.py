@@ -8,7 +8,6 @@ from typing import Final
 
 _CONNECT: Final = 1
 _PUBLISH: Final = 3
-_PUBACK: Final = 0x40  # its whole first byte
 _SUBSCRIBE: Final = 8
 _UNSUBSCRIBE: Final = 10
 _SKIPPED: Final = {2: 2, 4: 3, 5: 3, 6: 3, 7: 3, 8: 2, 9: 2, 10: 2, 11: 2, 14: 1, 15: 1}  # before the properties
@@ -84,8 +83,6 @@ def readable(data: bytes, at: int) -> bool:
     True as well for one that is incomplete or malformed otherwise: the codec says so without harm.
     """
     try:
-        if data[at] == _PUBACK and data[at + 1] <= 3:  # noqa: PLR2004 - identifier and reason code, no properties
-            return True
         start = at + 2  # of what follows the length
         while data[start - 1] & 0x80:
             start += 1

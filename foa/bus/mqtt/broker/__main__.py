@@ -7,13 +7,26 @@ operating system does that when the parent dies, however it dies.
 
 import argparse
 import asyncio
+import selectors
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from foa.bus.mqtt.broker.server import BrokerServer
 from foa.bus.process import READY
 from foa.errors import BusError, ConfigError
+
+
+class _Counting(selectors.DefaultSelector):
+    """A selector that knows how many sockets were ready last."""
+
+    ready = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        found = super().select(timeout)
+        self.ready = len(found)
+        return found
 
 
 class _UntilClosed(asyncio.Protocol):
@@ -43,13 +56,21 @@ def read_users(path: Path) -> dict[str, str]:
     return users
 
 
-async def serve(host: str, port: int, users: dict[str, str] | None, *, parent: bool) -> None:
-    """Run until told to end."""
+def run(host: str, port: int, users: dict[str, str] | None, *, parent: bool) -> None:
+    """Serve until told to end."""
+    selector = _Counting()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(_serve(host, port, users, lambda: selector.ready == 1, parent=parent))
+
+
+async def _serve(
+    host: str, port: int, users: dict[str, str] | None, alone: Callable[[], bool], *, parent: bool
+) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server = BrokerServer(users=users)
+    server = BrokerServer(users=users, alone=alone)
     await server.start(host, port)
     stdin = None
     if parent:
@@ -72,7 +93,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         users = None if arguments.users is None else read_users(arguments.users)
-        asyncio.run(serve(arguments.host, arguments.port, users, parent=arguments.parent))
+        run(arguments.host, arguments.port, users, parent=arguments.parent)
     except (BusError, ConfigError) as error:
         words = sys.stdout if arguments.parent else sys.stderr  # a parent reads our first line
         words.write(f"foa-broker: {error}\n")

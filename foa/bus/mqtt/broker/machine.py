@@ -45,7 +45,6 @@ class Broker:
         self._timers: list[tuple[float, int, Callable[[float], None]]] = []
         self._serial = 0
         self._handlers: dict[type, Callable[..., None]] = {
-            mqtt5.PubAckPacket: self._puback,
             mqtt5.SubscribePacket: self._subscribe,
             mqtt5.UnsubscribePacket: self._unsubscribe,
             mqtt5.PingReqPacket: self._pingreq,
@@ -67,7 +66,8 @@ class Broker:
 
     def receive(self, connection: Connection, data: bytes, now: float) -> None:
         """Take `data` from a client."""
-        if connection.closing:
+        closed = connection.closing
+        if closed:
             return
         connection.heard_at = now
         if connection.client_id is None and connection.reader.idle and data[:1] != CONNECT:
@@ -75,7 +75,13 @@ class Broker:
             return
         found, fault = connection.reader.feed(data)
         for packet in found:
-            if not self._take(connection, packet, now):
+            if type(packet) is mqtt5.PubAckPacket and connection.session is not None:
+                connection.session.acknowledged(packet.packet_id, now)
+            elif type(packet) is mqtt5.PublishPacket and connection.session is not None:
+                self._publish(connection, packet, now)
+            else:
+                self._take(connection, packet, now)
+            if connection.closing:
                 return
         if fault is not None:
             self.stats.malformed += 1
@@ -131,17 +137,14 @@ class Broker:
         if forget_retained:
             self.router.forget_retained()
 
-    def _take(self, connection: Connection, packet: packets.Packet, now: float) -> bool:
-        """Do what `packet` asks; False if nothing more is taken from this client."""
+    def _take(self, connection: Connection, packet: packets.Packet, now: float) -> None:
+        """Do what one of the rarer packets asks."""
         if connection.client_id is None:
             self._first(connection, packet, now)
-        elif type(packet) is mqtt5.PublishPacket:
-            self._publish(connection, packet, now)
         elif (handler := self._handlers.get(type(packet))) is not None:
             handler(connection, packet, now)
         else:
             self._fail(connection, packets.PROTOCOL_ERROR, now)
-        return not connection.closing
 
     # Connecting.
 
@@ -185,7 +188,7 @@ class Broker:
         self, connection: Connection, session: Session, packet: mqtt5.ConnectPacket, now: float, *, resumed: bool
     ) -> None:
         limits = self.limits
-        connection.client_id = session.client_id
+        connection.client_id, connection.session = session.client_id, session
         connection.max_packet_size = packet.max_packet_size
         keep_alive = min(packet.keep_alive, limits.max_keep_alive_s)
         expiry = min(packet.session_expiry_interval, limits.max_session_expiry_s)
@@ -231,9 +234,6 @@ class Broker:
             code = self.router.publish(Message(packet, now, connection.client_id), now)
             if packet.packet_id is not None:
                 connection.send(packets.puback(packet.packet_id, code))
-
-    def _puback(self, connection: Connection, packet: mqtt5.PubAckPacket, now: float) -> None:
-        self._session(connection).acknowledged(packet.packet_id, now)
 
     def _subscribe(self, connection: Connection, packet: mqtt5.SubscribePacket, now: float) -> None:
         if not packet.topic_filters or not packet.packet_id:
@@ -350,12 +350,12 @@ class Broker:
 
     def _session(self, connection: Connection) -> Session:
         """Return the session of an accepted connection that is not closing: there is one."""
-        assert connection.client_id is not None
-        return self.sessions[connection.client_id]
+        session: Session = connection.session
+        return session
 
     def _session_of(self, connection: Connection) -> Session | None:
         """Return the session that `connection` still holds; None if it has none, or lost it to another."""
-        session = self.sessions.get(connection.client_id or "")
+        session: Session | None = connection.session
         return session if session is not None and session.connection is connection else None
 
 

@@ -104,12 +104,14 @@ class Connection:
         "paused",
         "peer",
         "reader",
+        "session",
     )
 
     def __init__(self, limits: Limits, touched: "list[Connection]", now: float) -> None:
         """Whenever output begins to wait, the connection puts itself into `touched`."""
         self.reader = packets.Reader(limits.max_packet_size)
         self.client_id: str | None = None
+        self.session: Any = None  # the machine's own: the `sessions.Session` that it was accepted for
         self.closing = False
         self.heard_at = now
         self.keep_alive_s = 0.0

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from foa.bus.mqtt.broker.machine import Broker
@@ -13,11 +13,12 @@ from foa.errors import BusError
 
 WRITE_BUFFER: Final = 1 << 20  # bytes in a socket's buffer above which its client counts as slow
 MAX_WRITE_BUFFER: Final = 32 << 20  # above which it is dropped: even answers are not read
+READ_BUFFER: Final = 256 << 10  # bytes taken from a socket at once
 BACKLOG: Final = 1024
 CLOSE_S: Final = 1.0
 
 
-class _Peer(asyncio.Protocol):
+class _Peer(asyncio.BufferedProtocol):
     """One client's socket."""
 
     def __init__(self, server: "BrokerServer") -> None:
@@ -29,9 +30,12 @@ class _Peer(asyncio.Protocol):
         writer.set_write_buffer_limits(high=WRITE_BUFFER)
         self._connection = self._server.connected(writer)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return self._server.incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
         assert self._connection is not None
-        self._server.received(self._connection, data)
+        self._server.received(self._connection, bytes(self._server.incoming[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         assert self._connection is not None
@@ -50,9 +54,16 @@ class _Peer(asyncio.Protocol):
 class BrokerServer:
     """A `Broker` that listens on TCP."""
 
-    def __init__(self, limits: Limits | None = None, users: Mapping[str, str] | None = None) -> None:
-        """With `users` (name to password) nobody else gets in."""
+    def __init__(
+        self, limits: Limits | None = None, users: Mapping[str, str] | None = None, alone: Callable[[], bool] = bool
+    ) -> None:
+        """With `users` (name to password) nobody else gets in.
+
+        `alone` tells that one socket only was ready in this turn: then its answers wait for nothing.
+        """
         self.broker = Broker(limits, users)
+        self.incoming = memoryview(bytearray(READ_BUFFER))  # one for all: each read is taken out of it at once
+        self._alone = alone
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._transports: set[asyncio.Transport] = set()
@@ -102,7 +113,11 @@ class BrokerServer:
     def received(self, connection: Connection, data: bytes) -> None:
         """Take bytes."""
         self.broker.receive(connection, data, self._loop.time())
-        if not self._flushing:
+        if self._flushing:
+            return
+        if self._alone():
+            self._flush()
+        else:
             self._flush_soon()
 
     def lost(self, connection: Connection) -> None:
