@@ -227,7 +227,9 @@ class Inspector:
                 continue
             if state.loads:
                 self.blame("load", f"{node.seat.name} still counts {dict(state.loads)}")
-            named.update(f"{c.award}.{c.change}" for _, learned in state.ledger.ours() for c in learned.recent)
+            for node_, bucket in state.ledger.shelves():
+                held = state.ledger.shelf(node_, bucket) if node_ == node.seat.name else None
+                named.update(f"{counted.award}.{counted.change}" for counted in (held.recent if held else ()))
             for agent in state.ledger.agents():
                 weight = state.ledger.tally(agent).moments.weight * state.ledger.scale(now)
                 weights.setdefault(agent, []).append(weight)

@@ -26,7 +26,8 @@ class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``moments`` is `foa.core.learn.moments.Moments` as bytes; they and the sums are weighed as of the record's
     ``until``: ``good`` of scores, ``ms``, ``cost`` and ``price`` of the real duration, the real bill and the price
-    expected, over ``paid`` measured awards.
+    expected, over ``paid`` measured awards. All of them are of awards that ended at or after ``since`` (seconds since
+    1970): an agent that was found changed then is judged by what it did since.
     """
 
     agent: AgentId
@@ -36,6 +37,7 @@ class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
     ms: Amount = 0.0
     cost: Amount = 0.0
     price: Amount = 0.0
+    since: Amount = 0.0
 
 
 class Counted(msgspec.Struct, frozen=True, omit_defaults=True):

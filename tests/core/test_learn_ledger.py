@@ -74,6 +74,7 @@ class Coordinators(RuleBasedStateMachine):
         self.journals: dict[str, dict[tuple[str, int] | str, Learned]] = {name: {} for name in self.names}
         self.broker: dict[tuple[str, str], Learned] = {}
         self.rewards: dict[int, float] = {}
+        self.since: dict[str, int] = {}
         self.now = 6000.0
 
     def count(self, name: str, one: Counted) -> None:
@@ -95,6 +96,14 @@ class Coordinators(RuleBasedStateMachine):
         """An owner died: its heir, which has not heard that it was counted, counts it too."""
         if number in self.rewards and not self.ledgers[heir].named(f"w{number}", reward(number).agent):
             self.count(heir, reward(number))
+
+    @rule(name=st.sampled_from(["n1", "n2", "n3"]), agent=st.sampled_from(AGENTS), since=st.integers(0, 30))
+    def find_changed(self, name: str, agent: str, since: int) -> None:
+        """A coordinator that saw an agent finds it changed: what it did before is void for all."""
+        if self.ledgers[name].tally(agent) is not None:
+            self.ledgers[name].void(agent, 5000.0 + since)
+            self.publish(name)
+            self.since[agent] = max(self.since.get(agent, 0), since)
 
     @rule(name=st.sampled_from(["n1", "n2", "n3"]))
     def publish(self, name: str) -> None:
@@ -135,7 +144,8 @@ class Coordinators(RuleBasedStateMachine):
                 self.publish(name)
             for name in self.names:
                 self.hear(name)
-        expected = truth(self.rewards, 5000.0)
+        counted = {n: r for n, r in self.rewards.items() if n >= self.since.get(reward(n).agent, 0)}
+        expected = truth(counted, 5000.0)
         for name in self.names:
             agree(self.ledgers[name], expected)
 

@@ -261,3 +261,15 @@ def test_with_the_switch_off_nothing_is_kept_of_what_tasks_were_about() -> None:
     maker = Maker(evidence=False).begin()
     maker.reward("o/u/good", maker.weigh([GOOD]), 1.0, text="say it")
     assert maker.step(fx.Elapsed("evidence")) == []
+
+
+def test_an_agent_that_breaks_is_found_out_and_judged_by_what_it_does_since() -> None:
+    """A hundred successes would outweigh a dozen failures for long; the change is noticed instead, and told to peers."""
+    maker = Maker(probe=0.0).begin()
+    best, next_best = hit("best", 0.6), hit("next", 0.5)
+    maker.play([best, next_best], {"o/u/best": 1.0, "o/u/next": 0.8}, 100)
+    led = maker.play([best, next_best], {"o/u/best": 0.0, "o/u/next": 0.8}, 20)
+    assert led[-8:] == ["o/u/next"] * 8
+    said = [e.message for e in maker.step(fx.Elapsed("publish")) if isinstance(e, fx.Publish)]
+    lessons = {each.agent: each.since for one in said if isinstance(one, Learned) for each in one.lessons}
+    assert lessons["o/u/best"] > 0.0 == lessons["o/u/next"]

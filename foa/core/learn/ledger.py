@@ -6,6 +6,9 @@ two coordinators counted one (an owner died with it in its journal, and its heir
 greater takes it out again: both see both names, so exactly one does. All sums are in forward decay from one landmark of
 this node; on the wire they are weighed as of the instant they were written (`foa.core.learn.moments`).
 
+An agent that is found changed (`foa.core.learn.policies.change`) is judged by what it did since: its sums are made
+anew from the rewards that shelves still name. Whoever hears of the change does the same, and the latest change counts.
+
 Mutable, and owned by the one machine that holds it (``Key("match")`` of a coordinator).
 """
 
@@ -39,21 +42,25 @@ _SUMS: Final = ("good", "paid", "ms", "cost", "price")
 
 
 class Tally:
-    """The sums of one agent: ``moments``, and ``sums`` (5,) of score, measured awards, ms, cost and price."""
+    """The sums of one agent: ``moments``, and ``sums`` (5,) of score, measured awards, ms, cost and price.
 
-    __slots__ = ("moments", "sums")
+    All of awards that ended at or after ``since``.
+    """
 
-    def __init__(self, moments: Moments, sums: Floats | None = None) -> None:
+    __slots__ = ("moments", "since", "sums")
+
+    def __init__(self, moments: Moments, sums: Floats | None = None, since: float = 0.0) -> None:
         self.moments = moments
+        self.since = since
         self.sums: Floats = np.zeros(len(_SUMS)) if sums is None else sums
 
     def plus(self, other: "Tally") -> "Tally":
         """Return the sum of both."""
-        return Tally(self.moments.merge(other.moments), self.sums + other.sums)
+        return Tally(self.moments.merge(other.moments), self.sums + other.sums, max(self.since, other.since))
 
     def scaled(self, factor: float) -> "Tally":
         """Return every weight times `factor`."""
-        return Tally(self.moments.scaled(factor), self.sums * factor)
+        return Tally(self.moments.scaled(factor), self.sums * factor, self.since)
 
     def take(self, counted: Counted, v: Floats, weight: float, sign: int = 1) -> None:
         """Count (sign 1) or take back (-1) one reward, or the correction of one, in place."""
@@ -73,7 +80,8 @@ class Tally:
     def lesson(self, agent: str, factor: float) -> Lesson:
         """Return the sums as they travel, every weight times `factor`."""
         values = np.maximum(self.sums * factor, 0.0).tolist()
-        return Lesson(agent, self.moments.scaled(factor).to_bytes(), **dict(zip(_SUMS, values, strict=True)))
+        moments = self.moments.scaled(factor).to_bytes()
+        return Lesson(agent, moments, since=self.since, **dict(zip(_SUMS, values, strict=True)))
 
 
 @dataclass(slots=True)
@@ -107,6 +115,7 @@ class Ledger:
         self._own: dict[str, Shelf] = {}
         self._peers: dict[str, dict[str, Shelf]] = {}
         self._shelves = 0
+        self._since: dict[str, float] = {}
         self._most = max(1, _LESSONS_BYTES // (4 * size_of(m, d) + 200))
 
     # --- what is known -----------------------------------------------------------------------------------
@@ -114,7 +123,9 @@ class Ledger:
     def tally(self, agent: str) -> Tally | None:
         """Return the sums of an agent over all coordinators, None if nobody saw it."""
         bucket = bucket_of(agent)
-        found = [shelf.tallies[agent] for shelf in self._shelves_of(bucket) if agent in shelf.tallies]
+        since = self._since.get(agent, 0.0)
+        shelves = [shelf for shelf in self._shelves_of(bucket) if agent in shelf.tallies]
+        found = [shelf.tallies[agent] for shelf in shelves if shelf.tallies[agent].since >= since]
         if not found:
             return None
         total = found[0]
@@ -187,13 +198,39 @@ class Ledger:
             return "known", None
         return ("corrected", more) if self._write(more) else ("unreadable", None)
 
+    def void(self, agent: str, since: float) -> None:
+        """Judge an agent by what it did since that instant (seconds since 1970): it was found changed then.
+
+        An earlier change than the one known changes nothing. The shelf says so even if we counted nothing since.
+        """
+        if since > self._since.get(agent, 0.0):
+            self._tally(self._own.setdefault(bucket_of(agent), Shelf()), agent)
+            self._void(agent, since)
+
+    def _void(self, agent: str, since: float) -> None:
+        if since <= self._since.get(agent, 0.0):
+            return
+        self._since[agent] = since
+        self.changed.add(agent)
+        shelf = self._own.get(bucket_of(agent))
+        if shelf is None or agent not in shelf.tallies:
+            return
+        shelf.ceded = True
+        tally = shelf.tallies[agent] = Tally(Moments(self.m, self.d), since=since)
+        for counted in shelf.recent.values():
+            v = unpacked(counted.context, self.m, self.d)
+            if counted.agent == agent and counted.at >= since and v is not None:
+                tally.take(counted, v, self._weight(counted.at))
+
     def _write(self, counted: Counted) -> bool:
         v = unpacked(counted.context, self.m, self.d)
         if v is None:
             return False
         shelf = self._own.setdefault(bucket_of(counted.agent), Shelf())
         name = (counted.award, counted.change)
-        self._tally(shelf, counted.agent).take(counted, v, self._weight(counted.at))
+        tally = self._tally(shelf, counted.agent)
+        if counted.at >= tally.since:
+            tally.take(counted, v, self._weight(counted.at))
         shelf.recent[name] = shelf.pending[name] = counted
         self._trim(shelf)
         self.changed.add(counted.agent)
@@ -207,7 +244,7 @@ class Ledger:
                 least = min(shelf.tallies, key=lambda other: (shelf.tallies[other].moments.weight, other))
                 del shelf.tallies[least]
                 self.changed.add(least)
-            tally = shelf.tallies[agent] = Tally(Moments(self.m, self.d))
+            tally = shelf.tallies[agent] = Tally(Moments(self.m, self.d), since=self._since.get(agent, 0.0))
         return tally
 
     def _trim(self, shelf: Shelf) -> None:
@@ -231,18 +268,27 @@ class Ledger:
         shelf.pending, shelf.ceded = {}, False
         shelf.seq += 1
         shelf.until = now
-        return self._written(shelf), pending
+        return self._written(self.node, shelf), pending
 
-    def ours(self) -> Iterator[tuple[str, Learned]]:
-        """Yield every shelf of ours as last written."""
-        for bucket, shelf in self._own.items():
-            if shelf.seq:
-                yield bucket, self._written(shelf)
+    def shelves(self) -> Iterator[tuple[str, str]]:
+        """Yield node and bucket of every shelf that was written."""
+        yield from ((self.node, bucket) for bucket, shelf in self._own.items() if shelf.seq)
+        yield from ((node, bucket) for bucket, peers in self._peers.items() for node in peers)
 
-    def _written(self, shelf: Shelf) -> Learned:
+    def number(self, node: str, bucket: str) -> int:
+        """Return the number under which a shelf was last written; 0 if there is none."""
+        found = self._own.get(bucket) if node == self.node else self._peers.get(bucket, {}).get(node)
+        return found.seq if found is not None else 0
+
+    def shelf(self, node: str, bucket: str) -> Learned | None:
+        """Return a shelf as it is published; of ours what was counted since is in it, under the number last written."""
+        found = self._own.get(bucket) if node == self.node else self._peers.get(bucket, {}).get(node)
+        return self._written(node, found) if found is not None and found.seq else None
+
+    def _written(self, node: str, shelf: Shelf) -> Learned:
         factor = decayed(self.landmark, shelf.until, self.tau)
         lessons = tuple(tally.lesson(agent, factor) for agent, tally in shelf.tallies.items())
-        return Learned(self.node, shelf.seq, self.features, shelf.until, lessons, tuple(shelf.recent.values()))
+        return Learned(node, shelf.seq, self.features, shelf.until, lessons, tuple(shelf.recent.values()))
 
     def hear(self, bucket: str, learned: Learned) -> tuple[Counted, ...]:
         """Take a published shelf, of a peer or of our earlier life; return what we cede, since a peer counts it.
@@ -262,6 +308,8 @@ class Ledger:
         self._shelves += old is None
         shelf = peers[learned.node] = self._read(learned)
         self.changed.update(shelf.tallies, old.tallies if old is not None else ())
+        for agent, tally in shelf.tallies.items():
+            self._void(agent, tally.since)
         return self._cede(bucket, shelf) if self.node > learned.node else ()
 
     def _cede(self, bucket: str, theirs: Shelf) -> tuple[Counted, ...]:
@@ -272,9 +320,9 @@ class Ledger:
         ceded = [own.recent.pop(name) for name in twice]
         for counted in ceded:
             own.pending.pop((counted.award, counted.change), None)
-            v = unpacked(counted.context, self.m, self.d)
-            if v is not None and counted.agent in own.tallies:
-                own.tallies[counted.agent].take(counted, v, self._weight(counted.at), -1)
+            v, tally = unpacked(counted.context, self.m, self.d), own.tallies.get(counted.agent)
+            if v is not None and tally is not None and counted.at >= tally.since:
+                tally.take(counted, v, self._weight(counted.at), -1)
             self.changed.add(counted.agent)
             own.ceded = True
         return tuple(ceded)
@@ -301,6 +349,9 @@ class Ledger:
             return ()
         shelf = self._own[bucket] = self._read(written)
         self.changed.update(shelf.tallies, before.tallies)
+        for agent, tally in shelf.tallies.items():
+            known, self._since[agent] = self._since.get(agent, 0.0), tally.since
+            self._void(agent, known)
         for name, counted in before.pending.items():
             if name not in shelf.recent:
                 self._write(counted)
@@ -337,4 +388,4 @@ def _tallies(lessons: Iterable[Lesson], m: int, d: int, factor: float) -> Iterat
         except ValueError:
             continue
         sums = np.array((lesson.good, lesson.paid, lesson.ms, lesson.cost, lesson.price))
-        yield lesson.agent, Tally(moments, sums).scaled(factor)
+        yield lesson.agent, Tally(moments, sums, lesson.since).scaled(factor)

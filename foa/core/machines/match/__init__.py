@@ -14,7 +14,6 @@ from foa.core.effects import (
     Event,
     Key,
     Online,
-    Publish,
     Received,
     Restored,
     Subscribe,
@@ -92,10 +91,7 @@ def _online(state: Match, now: float, *, resumed: bool) -> list[Effect]:
     effects: list[Effect] = [Subscribe((state.setup.topics("learn/#"),))]
     if state.basis is None:
         effects.append(_ask())
-    if state.opened and not resumed and state.ledger is not None:
-        said = [Publish(count.topic(state, bucket), learned, retain=True) for bucket, learned in state.ledger.ours()]
-        effects += said
-    state.opened = True
+    effects += count.doubt(state, now)
     return [*effects, *memory.online(state, now, resumed=resumed)]
 
 
@@ -108,7 +104,7 @@ def _answered(state: Match, token: str, found: object, now: float) -> list[Effec
         return memory.answered(state, token, found, now)
     if isinstance(found, Vectors) and state.basis is None and len(found.vectors) == len(kinds.TEXTS):
         begin(state, found.model, kinds.basis(unpack_all(found.vectors)), now)
-        return count.soon(state, now) if state.ledger is not None and state.ledger.dirty() else []
+        return [*count.doubt(state, now), *count.soon(state, now)]
     return [Wake(KINDS, now + AGAIN_S)] if state.basis is None else []
 
 
@@ -129,6 +125,8 @@ def _elapsed(state: Match, timer: str, now: float) -> list[Effect]:
         return [_ask()] if state.basis is None else []
     if timer == count.PUBLISH:
         return count.publish(state, now)
+    if timer in {count.MEND, count.MEND_PEERS}:
+        return count.mend(state, ours=timer == count.MEND)
     if timer == count.DERIVE:
         state.deriving = False
         derive(state, now)

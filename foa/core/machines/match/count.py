@@ -5,9 +5,11 @@ from typing import Final
 from foa.core.effects import Effect, Log, Measure, Persist, Publish, Received, Wake
 from foa.core.learn.features import PRICE, SCALE, M, unpacked
 from foa.core.learn.kinds import D
+from foa.core.learn.moments import Floats
+from foa.core.learn.policies.change import Watch
 from foa.core.learn.reward import utility
 from foa.core.machines.match.memory import corrected, finished
-from foa.core.machines.match.state import MAX_AWARDS, Match
+from foa.core.machines.match.state import MAX_AWARDS, MAX_WATCHED, Match
 from foa.core.routing.exchange import Awarded, Concluded
 from foa.wire.ids import Epoch, idempotency_key
 from foa.wire.lessons import Counted
@@ -15,6 +17,10 @@ from foa.wire.messages import Accepted, Feedback, Learned, Rejected
 
 PUBLISH: Final = "publish"
 DERIVE: Final = "derive"
+MEND: Final = "mend"
+MEND_PEERS: Final = "mend-peers"
+MEND_S: Final = 2.0
+"""After a (re)connection, how long the broker may take to show what it keeps."""
 
 
 def awarded(state: Match, told: Awarded) -> None:
@@ -60,11 +66,29 @@ def concluded(state: Match, told: Concluded, now: float) -> list[Effect]:
     if written is None:
         return effects
     if state.model is not None and verdict == "counted":
-        state.model.observe(told.agent, v[:M], v[M:], reward, 1.0)
+        expected = state.model.observe(told.agent, v[:M], v[M:], reward, 1.0)
         state.standings.pop(told.agent, None)
         ledger.changed.discard(told.agent)
+        effects += _watched(state, told.agent, v, reward, expected, at)
     effects += finished(state, told, now)
     return [*effects, *_kept(state, written), *soon(state, now)]
+
+
+def _watched(state: Match, agent: str, v: Floats, reward: float, expected: float, at: float) -> list[Effect]:
+    """Notice an agent that is not what it was: from here on it is judged by what it did since that began."""
+    watch, began = state.watches.pop(agent, (Watch(M, D), at))
+    began = began if watch.g > 0.0 else at
+    changed = watch.saw(v, reward, expected, 1.0)
+    if changed and state.ledger is not None:
+        state.ledger.void(agent, began)
+        return [
+            Measure("foa_agents_changed_total"),
+            Log("agent_changed", {"agent": agent, "rewards": watch.since.count}),
+        ]
+    state.watches[agent] = (watch, began)
+    while len(state.watches) > MAX_WATCHED:
+        state.watches.popitem(last=False)
+    return []
 
 
 def _kept(state: Match, written: Counted) -> list[Effect]:
@@ -106,6 +130,27 @@ def publish(state: Match, now: float) -> list[Effect]:
     return effects
 
 
+def doubt(state: Match, now: float) -> list[Effect]:
+    """Suppose that the broker has forgotten every shelf; what it shows again is believed, the rest is mended."""
+    if state.ledger is None:
+        return []
+    state.unseen = set(state.ledger.shelves())
+    return [Wake(MEND, now + MEND_S), Wake(MEND_PEERS, now + 2 * MEND_S)] if state.unseen else []
+
+
+def mend(state: Match, *, ours: bool) -> list[Effect]:
+    """Say shelves again that the broker does not show: our own, and later those of peers who are not there to do it."""
+    if state.ledger is None:
+        return []
+    lost = sorted(name for name in state.unseen if (name[0] == state.setup.node) is ours)
+    state.unseen.difference_update(lost)
+    return [
+        Publish(state.setup.topics(f"learn/{node}/{bucket}"), learned, retain=True)
+        for node, bucket in lost
+        if (learned := state.ledger.shelf(node, bucket)) is not None
+    ]
+
+
 def topic(state: Match, bucket: str) -> str:
     """Return where a shelf of ours stands."""
     return state.setup.topics(f"learn/{state.setup.node}/{bucket}")
@@ -119,6 +164,11 @@ def heard(state: Match, event: Received, now: float) -> list[Effect]:
     if state.ledger is None:
         state.kept.append((event.topic.name, learned))
         return []
+    if learned.seq >= state.ledger.number(learned.node, event.topic.name):
+        state.unseen.discard((learned.node, event.topic.name))
+    elif learned.node == state.setup.node:  # somebody said an old one of ours
+        held = state.ledger.shelf(learned.node, event.topic.name)
+        return [Publish(topic(state, event.topic.name), held, retain=True)]
     ceded = state.ledger.hear(event.topic.name, learned)
     effects: list[Effect] = [Persist(None, part=_part(counted)) for counted in ceded]
     if ceded:

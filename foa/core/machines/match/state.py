@@ -13,6 +13,7 @@ from foa.core.learn.kinds import VERSION, D
 from foa.core.learn.ledger import Ledger
 from foa.core.learn.linucb import Hybrid, width_factor
 from foa.core.learn.moments import Floats
+from foa.core.learn.policies.change import Watch
 from foa.core.routing.exchange import Concluded
 from foa.wire.lessons import Exemplar
 from foa.wire.messages import Learned
@@ -20,6 +21,9 @@ from foa.wire.topics import Topics
 
 MAX_KEPT: Final = 100_000
 """Records of an earlier life that wait until it is known which features are learned with."""
+
+MAX_WATCHED: Final = 4_096
+"""Agents that are watched for change; whoever earned nothing for longest goes first."""
 
 MAX_AWARDS: Final = 100_000
 """Awards in flight that are counted as load; the oldest is forgotten first."""
@@ -34,7 +38,7 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     on: bool = True
-    explore: float = 0.1
+    explore: float = 0.04
     ridge: float = 1.0
     shared_ridge: float = 1.0
     tau_s: float = 7 * 86_400.0
@@ -83,7 +87,9 @@ class Memory:
 class Match:
     """What a coordinator learned. ``basis`` is None until the kinds of work were embedded: nothing is learned before.
 
-    ``scale`` weighs the ledger's sums as of the latest derivation. ``owned`` are our partitions: who may take feedback.
+    ``watches`` are, per agent, the sum of its disappointments and since when there are any. ``scale`` weighs the
+    ledger's sums as of the latest derivation. ``owned`` are our partitions: who may take feedback.
+    ``unseen`` are shelves, by node and bucket, that the broker has not shown since we connected.
     """
 
     setup: Setup
@@ -92,13 +98,14 @@ class Match:
     basis: Floats | None = None
     kept: list[tuple[str, Learned]] = field(default_factory=list)
     standings: dict[str, Standing] = field(default_factory=dict)
+    watches: OrderedDict[str, tuple[Watch, float]] = field(default_factory=OrderedDict)
     loads: Counter[str] = field(default_factory=Counter)
     awards: dict[str, str] = field(default_factory=dict)
     owned: set[int] = field(default_factory=set)
+    unseen: set[tuple[str, str]] = field(default_factory=set)
     scale: float = 1.0
     credit: float = 0.0
     memory: Memory = field(default_factory=Memory)
-    opened: bool = False
     publishing: bool = False
     deriving: bool = False
 
@@ -151,7 +158,7 @@ def _standing(state: Match, agent: str) -> Standing:
     if ledger is None or tally is None or tally.moments.weight <= 0.0:
         return Standing()
     weight = tally.moments.weight
-    good, paid, ms, cost, price = tally.sums.tolist()
+    good, paid, ms, cost, price = np.maximum(tally.sums, 0.0).tolist()  # taken back, a sum may be less by rounding
     seen = weight * state.scale
     mean = float(np.clip(good / weight, 0.0, 1.0))
     if paid <= 0.0:
