@@ -130,7 +130,7 @@ def _failed(
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
     closed, judged = concluded(live, work, closed, None if message.code == "retry" else 0.0, context, now)
     work = _with_seat(work, closed)
-    before = [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *judged]
+    before: list[Effect] = [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *judged]
     state: TaskState
     if not message.retryable and len(work.seats) == 1 and not _others_may_try(message):
         reason = f"subtask {work.id}: {seat.agent}: {message.reason}"

@@ -9,7 +9,7 @@ from foa.core.dag.blobs import outsource
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, reply, tell
-from foa.core.machines.task.verdict import dropped
+from foa.core.machines.task.verdict import dropped, witnessed
 from foa.core.routing.ownership import Over
 from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.messages import Result, Withdrawn
@@ -94,6 +94,7 @@ def overtaken(live: Live, context: Context, now: float, result: Result) -> Endin
     return Ended(live.partition, result, confirmed=True), [
         fx.Persist(result),
         *told,
+        *witnessed(live, result, context, now),
         *_closing(live, context, now, result),
     ]
 

@@ -10,7 +10,7 @@ from foa.core import effects as fx
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.state import PLANNING, Context, Live
 from foa.core.routing.exchange import Awarded, Concluded
-from foa.wire.messages import State
+from foa.wire.messages import Result, State
 from foa.wire.records import Seat, Work
 
 MATCH = Key("match")
@@ -23,7 +23,7 @@ def begun(seat: Seat, context: Context) -> list[Effect]:
 
 def concluded(
     live: Live, work: Work, seat: Seat, score: float | None, context: Context, now: float
-) -> tuple[Seat, list[Effect]]:
+) -> tuple[Seat, list[fx.Tell]]:
     """Return `seat` with its verdict, and what tells the matchmaker; a score of None is no verdict.
 
     Time and bill are measured where work was done: a failure says nothing about what success takes.
@@ -61,6 +61,21 @@ def dropped(live: Live, works: list[Work], score: float | None, context: Context
             if seat.phase in {"running", "done"} and not seat.ended:
                 verdict = score if seat.phase == "running" else None
                 effects += concluded(live, work, seat, verdict, context, now)[1]
+    return effects
+
+
+def witnessed(live: Live, result: Result, context: Context, now: float) -> list[Effect]:
+    """Pass on what another owner's result says of awards that run here: it may have died before it counted them.
+
+    Should it live, both count, see that of each other, and one takes it out.
+    """
+    agents = {part.subtask: part.agents for part in result.parts} if result.status == "done" else {}
+    effects: list[Effect] = []
+    for work in live.works.values():
+        for seat in work.seats:
+            if seat.phase == "running" and seat.context and seat.agent in agents.get(work.id, ()):
+                _, told = concluded(live, work, seat, 1.0, context, now)
+                effects += [one._replace(message=one.message._replace(owner=result.epoch.node)) for one in told]
     return effects
 
 
