@@ -52,18 +52,20 @@ Event = Connected | Ended | Receipted | Granted | Drained | Delivery
 class Output:
     """Bytes and events in order, waiting to be taken."""
 
-    __slots__ = ("_wake", "_woken", "bytes", "events")
+    __slots__ = ("_wake", "_woken", "bytes", "events", "urgent")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         """Call `wake` when the first byte or event after a `rearm` waits."""
         self.bytes: list[bytes] = []
+        self.urgent = False
         self.events: deque[Event] = deque()
         self._wake = wake
         self._woken = False
 
-    def send(self, data: bytes) -> None:
-        """Queue `data` for the transport."""
+    def send(self, data: bytes, *, urgent: bool = True) -> None:
+        """Queue `data` for the transport; what is not `urgent` may wait a turn for company."""
         self.bytes.append(data)
+        self.urgent = self.urgent or urgent
         if not self._woken:
             self._woken = True
             self._wake()
@@ -95,6 +97,7 @@ class Output:
             return b""
         data = self.bytes[0] if len(self.bytes) == 1 else b"".join(self.bytes)
         self.bytes.clear()
+        self.urgent = False
         return data
 
 

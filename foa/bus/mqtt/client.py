@@ -11,16 +11,18 @@ from foa.bus.awaited import FLUSH_S, AwaitedBus, words
 from foa.bus.mqtt.shell import Shell
 from foa.bus.port import Listener, Options
 
+READ_BUFFER: Final = 64 << 10  # bytes taken from the socket at once
 WRITE_BUFFER: Final = 1 << 20  # bytes in the socket's buffer above which publications wait in the outbox
 
 
-class _Link(asyncio.Protocol):
+class _Link(asyncio.BufferedProtocol):
     """One connection; once its bus has let go of it, it reports nothing more."""
 
     def __init__(self, bus: "MqttBus") -> None:
         self.bus: MqttBus | None = bus
         self.transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
+        self.buffer = memoryview(bytearray(READ_BUFFER))  # asyncio would ask for 256 KiB of memory at every read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # asyncio turns Nagle's algorithm off itself
@@ -30,9 +32,12 @@ class _Link(asyncio.Protocol):
         else:
             self.bus._opened()  # noqa: SLF001 - one unit with its bus
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.bus is not None:
-            self.bus._arrived(data)  # noqa: SLF001
+            self.bus._arrived(bytes(self.buffer[:nbytes]))  # noqa: SLF001
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()

@@ -161,7 +161,7 @@ class ClientSession:
             self.output.tell(inbound)
 
     def _puback(self, packet_id: int) -> None:
-        self.output.send(packets.puback(packet_id))
+        self.output.send(packets.puback(packet_id), urgent=False)
 
     def _control(self, packet: packets.Packet, now: float) -> None:
         kind = type(packet)

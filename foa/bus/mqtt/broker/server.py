@@ -13,7 +13,7 @@ from foa.errors import BusError
 
 WRITE_BUFFER: Final = 1 << 20  # bytes in a socket's buffer above which its client counts as slow
 MAX_WRITE_BUFFER: Final = 32 << 20  # above which it is dropped: even answers are not read
-READ_BUFFER: Final = 256 << 10  # bytes taken from a socket at once
+READ_BUFFER: Final = 64 << 10  # bytes taken from a socket at once: more, and its peers would wait for the end
 BACKLOG: Final = 1024
 CLOSE_S: Final = 1.0
 
