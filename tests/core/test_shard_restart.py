@@ -60,6 +60,17 @@ def net_presence(net: Net, name: str) -> Event:
     return event_of(net.retained[TOPICS.presence("index", name)], retained=True)
 
 
+def test_what_it_kept_is_announced_when_it_has_heard_who_else_is_there() -> None:
+    net = filled()
+    kept = net.nodes["i1"].kept
+    net.kill("i1")
+    net.retained.pop(TOPICS.presence("index", "i1"))  # nothing of its earlier life is there to be corrected
+    net.lost_replays = set(net.retained)
+    net.shard("i1", 2, kept)
+    net.run(0.3)
+    assert served(net, "i1") == tuple(sorted({each.entry.partition for each in kept.values() if each.entry}))
+
+
 def test_what_changed_meanwhile_comes_with_the_replay_and_what_went_goes() -> None:
     net = filled()
     kept = dict(net.nodes["i1"].kept)

@@ -23,6 +23,9 @@ from foa.core.vcv.vector import Floats
 
 CROSSOVER: Final = 10_000
 LEAST_EF: Final = 256
+DEPTH: Final = 15
+"""The search looks at so many times as many vectors as are wanted: those further down are missed more easily."""
+
 LEAST_FETCH: Final = 32
 OVERFETCH: Final = 4
 TIES: Final = 8
@@ -173,12 +176,12 @@ class HnswIndex:
         graph.outside.update(dict.fromkeys(self.rows.keys))
         return graph
 
-    def _near(self, query: Floats, n: int) -> tuple[Numbers, Floats] | None:
+    def _near(self, query: Floats, n: int, ef: int = LEAST_EF) -> tuple[Numbers, Floats] | None:
         """Return about the `n` nearest rows and their best cosines, from the graph and from outside it."""
         graph = self._graph
         if graph is None or not self.is_graph_used:
             return None
-        found = graph.near(query, fetch_for(n, graph), LEAST_EF)
+        found = graph.near(query, fetch_for(n, graph), ef)
         if found is None:
             return None
         rows, first = np.unique(found[0], return_index=True)
@@ -193,9 +196,9 @@ class HnswIndex:
     def _search(self, query: Floats, k: int) -> tuple[Near, ...]:
         graph = self._graph
         if graph is not None and not graph.outside and not self.rows.further:  # the graph's products are those of ``c``
-            found = graph.near(query, min(k + TIES, len(graph)), LEAST_EF)
+            found = graph.near(query, min(k + TIES, len(graph)), max(LEAST_EF, DEPTH * k))
             return self.rows.best(query, found[1], k, found[0]) if found else self.rows.nearest(query, k)
-        found = self._near(query, max(LEAST_FETCH, OVERFETCH * k))
+        found = self._near(query, max(LEAST_FETCH, OVERFETCH * k), max(LEAST_EF, DEPTH * k))
         rows = None if found is None or len(found[0]) < k else found[0]
         return self.rows.nearest(query, k, rows)
 

@@ -16,7 +16,7 @@ from foa.core.vcv.relevance import idf, saturated, scale
 from foa.core.vcv.vector import Floats
 
 Rows = npt.NDArray[np.int32]
-Hashes = npt.NDArray[np.uint32]
+Coded = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.float64]
 
 MOST_POSTED: Final = 4_096
@@ -30,6 +30,15 @@ OVERTIE: Final = 4
 
 _LEAST: Final = 64
 _FIRST: Final = 4
+_NOBODY: Final = 0
+"""The row of keys that are not there."""
+
+_BITS: Final = 8
+_MOST: Final = 255
+_SHIFT: Final = np.uint64(_BITS)
+_TIMES: Final = np.uint64(_MOST)
+_EMPTY: Final[Coded] = np.zeros(0, dtype=np.uint64)
+"""Terms of a key are coded as term · 256 + times, rising."""
 
 
 class Posting:
@@ -60,10 +69,9 @@ class LexicalIndex:
 
     def __init__(self) -> None:
         self.row_of: dict[str, int] = {}
-        self._keys: list[str] = []
+        self._keys: list[str] = [""]
         self._free: list[int] = []
-        self._terms: list[Hashes] = []
-        self._times: list[Floats] = []
+        self._coded: list[Coded] = [_EMPTY]
         self._lengths: Floats = np.zeros(_LEAST, dtype=np.float32)
         self._scores: Floats = np.zeros(_LEAST, dtype=np.float32)
         self._postings: dict[int, Posting] = {}
@@ -79,18 +87,17 @@ class LexicalIndex:
 
     def upsert(self, key: str, counts: Mapping[int, int]) -> None:
         """Keep the terms of `key` and how often each is there, in place of earlier ones."""
-        hashes = np.array(sorted(counts), dtype=np.uint32)
-        times = np.array([counts[term] for term in sorted(counts)], dtype=np.float32)
+        coded = np.array([term << _BITS | min(counts[term], _MOST) for term in sorted(counts)], dtype=np.uint64)
         row = self.row_of.get(key)
         if row is None:
             row = self._place(key)
-        elif np.array_equal(self._terms[row], hashes) and np.array_equal(self._times[row], times):
+        elif np.array_equal(self._coded[row], coded):
             return
         self._unpost(row)
-        self._terms[row], self._times[row] = hashes, times
-        self._lengths[row] = times.sum()
+        self._coded[row] = coded
+        self._lengths[row] = float((coded & _TIMES).sum())
         self._total += float(self._lengths[row])
-        for term in hashes.tolist():
+        for term in (coded >> _SHIFT).tolist():
             self._postings.setdefault(term, Posting()).add(row)
 
     def remove(self, key: str) -> None:
@@ -133,25 +140,17 @@ class LexicalIndex:
         """Return BM25 of `keys` by the terms `asked`, in units of `relevance.scale`; (n,), 0 for unknown keys."""
         if not asked or not keys or not self._total:
             return np.zeros(len(keys))
-        rows = [self.row_of.get(key, -1) for key in keys]
-        return self._bm25(asked, [row for row in rows if row >= 0], np.array(rows) >= 0)
-
-    def _bm25(self, asked: Sequence[int], rows: list[int], there: npt.NDArray[np.bool_]) -> Numbers:
-        order = np.argsort(np.array(asked, dtype=np.uint32))
-        hashes = np.array(asked, dtype=np.uint32)[order]
-        rare = idf(np.array([self.frequency(term) for term in asked], dtype=np.float64), len(self))[order]
-        found = np.zeros(len(there))
-        if rows:
-            terms = np.concatenate([self._terms[row] for row in rows])
-            owner = np.repeat(np.flatnonzero(there), [len(self._terms[row]) for row in rows])
-            at = np.minimum(np.searchsorted(hashes, terms), len(hashes) - 1)
-            same = np.flatnonzero(hashes[at] == terms)
-            times = np.concatenate([self._times[row] for row in rows])[same].astype(np.float64)
-            lengths = np.zeros(len(there))
-            lengths[there] = self._lengths[rows]
-            gain = saturated(times, lengths[owner[same]], self._total / len(self)) * rare[at[same]]
-            found += np.bincount(owner[same], gain, minlength=len(there))
-        return found / scale(len(self))
+        rows = [self.row_of.get(key, _NOBODY) for key in keys]
+        theirs = [self._coded[row] for row in rows]
+        coded = np.concatenate(theirs)
+        terms = np.sort(np.array(asked, dtype=np.uint64))
+        at = np.minimum(np.searchsorted(terms, coded >> _SHIFT), len(terms) - 1)
+        same = np.flatnonzero(terms[at] == coded >> _SHIFT)
+        owner = np.repeat(np.arange(len(keys)), [len(each) for each in theirs])[same]
+        times = (coded[same] & _TIMES).astype(np.float64)
+        rare = idf(np.array([self.frequency(term) for term in terms.tolist()], dtype=np.float64), len(self))
+        gain = saturated(times, self._lengths[rows][owner], self._total / len(self)) * rare[at[same]]
+        return np.bincount(owner, gain, minlength=len(keys)) / scale(len(self))
 
     def _taken(self, rows: Rows) -> Floats:
         """Return the scores of rows and clear them: a row that comes again has none."""
@@ -167,8 +166,7 @@ class LexicalIndex:
         else:
             row = len(self._keys)
             self._keys.append(key)
-            self._terms.append(np.zeros(0, dtype=np.uint32))
-            self._times.append(np.zeros(0, dtype=np.float32))
+            self._coded.append(_EMPTY)
             if row == len(self._lengths):
                 self._lengths = np.concatenate((self._lengths, np.zeros(row, dtype=np.float32)))
                 self._scores = np.zeros(2 * row, dtype=np.float32)
@@ -177,12 +175,11 @@ class LexicalIndex:
 
     def _unpost(self, row: int) -> None:
         """Take a row's terms out of the postings."""
-        for term in self._terms[row].tolist():
+        for term in (self._coded[row] >> _SHIFT).tolist():
             posting = self._postings[term]
             posting.drop(row)
             if not posting.count:
                 del self._postings[term]
         self._total -= float(self._lengths[row])
         self._lengths[row] = 0.0
-        self._terms[row] = np.zeros(0, dtype=np.uint32)
-        self._times[row] = np.zeros(0, dtype=np.float32)
+        self._coded[row] = _EMPTY

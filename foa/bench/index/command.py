@@ -21,6 +21,7 @@ Examples:
 
 
 def index_command(
+    *,
     agents: Annotated[int, typer.Option(help="how many agents the node holds", min=100, max=250_000)] = 10_000,
     file: Annotated[Path | None, typer.Option(help="agents as JSON lines; made-up ones fill up between them")] = None,
     rounds: Annotated[int, typer.Option(help="rounds; the medians over them are reported", min=1)] = 3,

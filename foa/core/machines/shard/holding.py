@@ -148,7 +148,7 @@ def settle(state: Shard, now: float) -> Stepped:
     """Go on with every replay that has been quiet for long enough; list what became complete."""
     if not state.settled:
         state, effects = rebalance(replace(state, settled=True), now)
-        return state, effects
+        return state, [*effects, presence(state)] if covered(state) else effects
     before = covered(state)
     effects = []
     again: list[int] = []

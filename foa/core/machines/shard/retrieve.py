@@ -27,9 +27,10 @@ LEAST_FETCH: Final = 16
 FEW: Final = 1_024
 """So many or fewer are always searched exactly."""
 
-FETCHED_US: Final = 1.5
-ROW_US: Final = 0.3
-"""What one more vector costs in a search of the graph, and what one permitted agent costs in an exact search."""
+FETCHED_US: Final = 18.0
+ROW_US: Final = 0.25
+"""What one more vector costs in a search of the graph that is to miss no more of them than of the first few, and what
+one permitted agent costs in an exact search."""
 
 MANY: Final = 64
 """Of more found agents than this the permitted are told from the columns, not one by one."""
