@@ -149,7 +149,8 @@ class LexicalIndex:
         owner = np.repeat(np.arange(len(keys)), [len(each) for each in theirs])[same]
         times = (coded[same] & _TIMES).astype(np.float64)
         rare = idf(np.array([self.frequency(term) for term in terms.tolist()], dtype=np.float64), len(self))
-        gain = saturated(times, self._lengths[rows][owner], self._total / len(self)) * rare[at[same]]
+        lengths = self._lengths[rows][owner].astype(np.float64)
+        gain = saturated(times, lengths, self._total / len(self)) * rare[at[same]]
         return np.bincount(owner, gain, minlength=len(keys)) / scale(len(self))
 
     def _taken(self, rows: Rows) -> Floats:
