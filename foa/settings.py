@@ -113,7 +113,7 @@ class Index(msgspec.Struct, frozen=True):
     ] = 250
     crossover: Annotated[
         int, _doc("vectors in a shard above which HNSW replaces exact search", ge=0, le=100_000_000)
-    ] = 10_000
+    ] = 5_000
     model: Annotated[str, _doc("embedding model; hash: no model, words alone", min_length=1, max_length=512)] = (
         "all-MiniLM-L6-v2"
     )

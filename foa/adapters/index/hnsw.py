@@ -21,7 +21,7 @@ from foa.adapters.index.rows import Rows
 from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
 
-CROSSOVER: Final = 10_000
+CROSSOVER: Final = 5_000
 LEAST_EF: Final = 256
 DEPTH: Final = 15
 """The search looks at so many times as many vectors as are wanted: those further down are missed more easily."""
