@@ -18,6 +18,7 @@ from foa.nodes import host
 from foa.settings import Settings
 from foa.wire.envelope import Frame
 from tests.bus.brokers import free_port
+from tests.bus.reading import cut
 from tests.bus.worlds import Recorder
 
 FRAME = Frame("t", b"x", expiry_s=9, properties=(("k", "v"),))
@@ -47,7 +48,7 @@ class Script:
         cutter, found = packets.Reader(1 << 20), list[packets.Packet]()
         self.heard.append(found)
         while data := await reader.read(65_536):
-            for packet in cutter.feed(data)[0]:
+            for packet in cut(cutter, data)[0]:
                 if isinstance(packet, mqtt5.ConnectPacket):
                     writer.write(self.hello)
                 found.append(packet)

@@ -8,6 +8,7 @@ import pytest
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.machine import Broker
 from foa.bus.mqtt.broker.records import Connection, Limits
+from tests.bus.reading import cut
 
 QOS = packets.QOS
 
@@ -27,7 +28,7 @@ class Peer:
         return self.hear()
 
     def hear(self) -> list[packets.Packet]:
-        found, fault = packets.Reader(1 << 28).feed(self.connection.take())
+        found, fault = cut(packets.Reader(1 << 28), self.connection.take())
         assert fault is None
         self.broker.touched[:] = [one for one in self.broker.touched if one is not self.connection]
         self.broker.written(self.connection, self.now)

@@ -11,6 +11,7 @@ from foa.bus.output import Ended, Granted, Output, Receipted
 from foa.bus.port import Options, Subscription, Will
 from foa.errors import BusError
 from foa.wire.envelope import Frame
+from tests.bus.reading import cut
 
 
 class Machine:
@@ -29,7 +30,7 @@ class Machine:
         return self.sent()
 
     def sent(self) -> list[packets.Packet]:
-        found, fault = packets.Reader(1 << 28).feed(self.output.taken())
+        found, fault = cut(packets.Reader(1 << 28), self.output.taken())
         assert fault is None
         return found
 

@@ -12,6 +12,7 @@ from foa.bus.mqtt.session import DOWN, UP, ClientSession
 from foa.bus.output import Ended, Output
 from foa.bus.port import Options
 from foa.wire.envelope import Frame
+from tests.bus.reading import cut
 
 QOS1 = mqtt5.QoS.AT_LEAST_ONCE
 SAMPLES = [
@@ -108,7 +109,7 @@ def test_a_packet_is_refused_by_its_header_before_it_is_taken() -> None:
 
 
 def test_what_came_before_a_fault_is_taken() -> None:
-    found, fault = packets.Reader(1000).feed(SAMPLES[2] + SAMPLES[4] + b"\0\0" + SAMPLES[2])
+    found, fault = cut(packets.Reader(1000), SAMPLES[2] + SAMPLES[4] + b"\0\0" + SAMPLES[2])
     assert [type(packet) for packet in found] == [mqtt5.PublishPacket, mqtt5.PubAckPacket]
     assert fault is not None
 
@@ -142,3 +143,24 @@ def test_the_hand_made_encodings_are_the_codecs(size: int, packet_id: int, dup: 
     start, end = packets.topic_span(data)
     assert data[start:end].decode() == frame.topic
     assert list(packets.split(data + packets.PINGREQ + data)) == [data, packets.PINGREQ, data]
+
+
+@given(st.integers(0, 3000), st.integers(1, 65_535), st.booleans())
+def test_a_bare_publication_is_passed_on_as_the_codec_would(size: int, packet_id: int, dup: bool) -> None:
+    frame = Frame("tópic/x", bytes(size))
+    raw = packets.encode(frame, packet_id, duplicate=dup)
+    at = packets.bare_cut(raw)
+    packet = mqtt5.read(memoryview(raw))[0]
+    assert isinstance(packet, mqtt5.PublishPacket)
+    assert packets.forward_bare(raw, at) == packets.forward(packet, 1, retain=False, expiry_s=None, ids=())
+
+
+def test_only_a_bare_publication_is_passed_on_as_it_is() -> None:
+    bare = packets.encode(Frame("t", b"x"), 7)
+    assert packets.bare_cut(bare)
+    assert not packets.bare_cut(bare[:1] + bytes((bare[1] | 0x80, 0)) + bare[2:])  # a length longer than needed
+    for other in (Frame("t", b"x", qos=0), Frame("t", properties=(("a", "b"),)), Frame("t", response_topic="r")):
+        assert not packets.bare_cut(packets.encode(other, 7))
+    for sample in SAMPLES:
+        if sample[0] >> 4 != 3:
+            assert not packets.bare_cut(sample)

@@ -22,7 +22,7 @@ QOS: Final = (mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY
 MAX_TOPIC_BYTES: Final = 65_535
 PUBLISH: Final = 0x30
 PUBACK: Final = 0x40
-PLAIN: Final = 3  # the length of a PUBACK up to which it has no properties
+YES: Final = 2  # the length of a PUBACK without reason code or properties
 DUP: Final = 0x08
 PINGREQ: Final = mqtt5.PingReqPacket().write()
 PINGRESP: Final = mqtt5.PingRespPacket().write()
@@ -31,6 +31,8 @@ MALFORMED: Final = 0x81
 PROTOCOL_ERROR: Final = 0x82
 PACKET_TOO_LARGE: Final = 0x95
 
+_BARE: Final = bytes((PUBLISH | 0x02,))
+_YES: Final = bytes((PUBACK, YES))
 _VARINT_BYTES: Final = 4
 _NO_PIECES: Final = b""
 
@@ -52,13 +54,17 @@ class Template(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Cuts a stream into packets. Holds at most one incomplete packet of at most ``limit`` bytes."""
+    """Cuts a stream into packets. Holds at most one incomplete packet of at most ``limit`` bytes.
 
-    __slots__ = ("_have", "_need", "_pieces", "limit")
+    A PUBACK that says nothing but yes is half of all packets: it comes as its packet identifier alone.
+    """
 
-    def __init__(self, limit: int) -> None:
-        """Refuse packets of more than `limit` bytes."""
+    __slots__ = ("_have", "_need", "_pieces", "limit", "raws")
+
+    def __init__(self, limit: int, raws: list[bytes] | None = None) -> None:
+        """Refuse packets of more than `limit` bytes; `raws`, if given, gets the bytes of each packet of a `feed`."""
         self.limit = limit
+        self.raws = raws
         self._pieces: list[bytes] = []
         self._have = 0
         self._need = 0
@@ -68,8 +74,10 @@ class Reader:
         """Whether the next byte begins a packet."""
         return not self._pieces
 
-    def feed(self, data: bytes) -> tuple[list[Packet], Fault | None]:
+    def feed(self, data: bytes) -> tuple[list[Packet | int], Fault | None]:
         """Return the packets that `data` completes, then what was wrong after them, if anything."""
+        if self.raws is not None:
+            self.raws.clear()
         if self._pieces:
             # Pieces are joined once the packet is whole: a peer that sends byte by byte costs no copying.
             self._pieces.append(data)
@@ -80,19 +88,24 @@ class Reader:
             self._pieces.clear()
         return self._cut(data)
 
-    def _cut(self, data: bytes) -> tuple[list[Packet], Fault | None]:
-        view, at, end = memoryview(data), 0, len(data)
-        packets: list[Packet] = []
+    def _cut(self, data: bytes) -> tuple[list[Packet | int], Fault | None]:
+        view, at, end, raws = memoryview(data), 0, len(data), self.raws
+        packets: list[Packet | int] = []
         plain = data.isascii()
         try:
             while at < end:
-                # A PUBACK without properties has no strings, and is half of all packets.
-                if not plain and (data[at] != PUBACK or data[at + 1] > PLAIN) and not strings.readable(data, at):
+                if data[at] == PUBACK and data[at + 1] == YES:
+                    packet: Packet | int = data[at + 2] << 8 | data[at + 3]
+                    size = 4
+                elif not plain and not strings.readable(data, at):
                     return packets, Fault(MALFORMED, "a string is not UTF-8")
-                packet, size = mqtt5.read(view[at:])
-                if size > self.limit:
-                    return packets, _too_large(size, self.limit)
+                else:
+                    packet, size = mqtt5.read(view[at:])
+                    if size > self.limit:
+                        return packets, _too_large(size, self.limit)
                 packets.append(packet)
+                if raws is not None:
+                    raws.append(data[at : at + size])
                 at += size
         except IndexError:
             return packets, self._keep(data[at:])
@@ -209,11 +222,32 @@ def forward(
     return Template(data[:cut], data[cut + 2 :], len(data))
 
 
+def bare_cut(raw: bytes) -> int:
+    """Return where the packet identifier stands in `raw`, a QoS 1 PUBLISH without properties; 0 for any other packet.
+
+    Also 0 if its length is written in more bytes than it takes: such a packet is not to be passed on as it is.
+    """
+    if raw[0] & 0x36 != PUBLISH | 0x02:
+        return 0
+    at = 2
+    while raw[at - 1] & 0x80:
+        at += 1
+    if at > 2 and not raw[at - 1]:  # noqa: PLR2004 - a length of several bytes
+        return 0
+    cut = at + 2 + (raw[at] << 8 | raw[at + 1])
+    return 0 if raw[cut + 2] else cut
+
+
+def forward_bare(raw: bytes, cut: int) -> Template:
+    """Return `raw`, for which `bare_cut` found `cut`, as a broker passes on what was not kept: without a codec."""
+    return Template(_BARE + raw[1:cut], raw[cut + 2 :], len(raw))
+
+
 def puback(packet_id: int, code: int = 0) -> bytes:
     """Return a PUBACK; written by hand because it is half of all packets."""
     if code:
         return bytes((PUBACK, 3, packet_id >> 8, packet_id & 0xFF, code))
-    return bytes((PUBACK, 2, packet_id >> 8, packet_id & 0xFF))
+    return _YES + packet_id.to_bytes(2, "big")
 
 
 def marked_duplicate(head: bytes) -> bytes:

@@ -95,6 +95,8 @@ class ClientSession:
                 return
             if type(packet) is mqtt5.PublishPacket and self.state is UP:
                 self._published(packet)
+            elif isinstance(packet, int):
+                self._acknowledged(packet, now)
             else:
                 self._control(packet, now)
         if fault is not None:
@@ -159,6 +161,12 @@ class ClientSession:
             self._fail(RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged deliveries than the receive maximum")
         else:
             self.output.tell(inbound)
+
+    def _acknowledged(self, packet_id: int, now: float) -> None:
+        if self.state is UP:
+            self._outbox.settled(packet_id, 0, now)
+        else:
+            self._fail(packets.PROTOCOL_ERROR, "PUBACK before CONNACK")
 
     def _puback(self, packet_id: int) -> None:
         self.output.send(packets.puback(packet_id), urgent=False)

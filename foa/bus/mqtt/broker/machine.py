@@ -45,6 +45,7 @@ class Broker:
         self._timers: list[tuple[float, int, Callable[[float], None]]] = []
         self._serial = 0
         self._handlers: dict[type, Callable[..., None]] = {
+            mqtt5.PubAckPacket: self._puback,
             mqtt5.SubscribePacket: self._subscribe,
             mqtt5.UnsubscribePacket: self._unsubscribe,
             mqtt5.PingReqPacket: self._pingreq,
@@ -74,11 +75,14 @@ class Broker:
             self._fail(connection, packets.PROTOCOL_ERROR, now)  # no MQTT at all: do not wait for the rest
             return
         found, fault = connection.reader.feed(data)
-        for packet in found:
-            if type(packet) is mqtt5.PubAckPacket and connection.session is not None:
-                connection.session.acknowledged(packet.packet_id, now)
-            elif type(packet) is mqtt5.PublishPacket and connection.session is not None:
-                self._publish(connection, packet, now)
+        for packet, raw in zip(found, connection.reader.raws or (), strict=True):
+            session = connection.session
+            if session is None:
+                self._first(connection, packet, now)
+            elif isinstance(packet, int):
+                session.acknowledged(packet, now)
+            elif type(packet) is mqtt5.PublishPacket:
+                self._publish(connection, packet, raw, now)
             else:
                 self._take(connection, packet, now)
             if connection.closing:
@@ -139,16 +143,15 @@ class Broker:
 
     def _take(self, connection: Connection, packet: packets.Packet, now: float) -> None:
         """Do what one of the rarer packets asks."""
-        if connection.client_id is None:
-            self._first(connection, packet, now)
-        elif (handler := self._handlers.get(type(packet))) is not None:
-            handler(connection, packet, now)
-        else:
+        handler = self._handlers.get(type(packet))
+        if handler is None:
             self._fail(connection, packets.PROTOCOL_ERROR, now)
+        else:
+            handler(connection, packet, now)
 
     # Connecting.
 
-    def _first(self, connection: Connection, packet: packets.Packet, now: float) -> None:
+    def _first(self, connection: Connection, packet: packets.Packet | int, now: float) -> None:
         if not isinstance(packet, mqtt5.ConnectPacket):
             self._fail(connection, packets.PROTOCOL_ERROR, now)
             return
@@ -222,18 +225,19 @@ class Broker:
 
     # Packets of connected clients.
 
-    def _publish(self, connection: Connection, packet: mqtt5.PublishPacket, now: float) -> None:
-        if packet.qos is mqtt5.QoS.EXACTLY_ONCE:
-            self._fail(connection, QOS_NOT_SUPPORTED, now)
-        elif packet.topic_alias is not None:
-            self._fail(connection, TOPIC_ALIAS_INVALID, now)
-        elif packet.packet_id == 0 or packet.subscription_ids or not admission.forwardable(packet):
-            self._fail(connection, packets.PROTOCOL_ERROR, now)
-        else:
-            assert connection.client_id is not None
-            code = self.router.publish(Message(packet, now, connection.client_id), now)
-            if packet.packet_id is not None:
-                connection.send(packets.puback(packet.packet_id, code))
+    def _publish(self, connection: Connection, packet: mqtt5.PublishPacket, raw: bytes, now: float) -> None:
+        packet_id = packet.packet_id
+        cut = packets.bare_cut(raw) if packet_id else 0
+        if not cut and (refusal := _refusal(packet)):
+            self._fail(connection, refusal, now)
+            return
+        assert connection.client_id is not None
+        code = self.router.publish(Message(packet, now, connection.client_id, raw, cut), now)
+        if packet_id is not None:
+            connection.send(packets.puback(packet_id, code))
+
+    def _puback(self, connection: Connection, packet: mqtt5.PubAckPacket, now: float) -> None:
+        self._session(connection).acknowledged(packet.packet_id, now)
 
     def _subscribe(self, connection: Connection, packet: mqtt5.SubscribePacket, now: float) -> None:
         if not packet.topic_filters or not packet.packet_id:
@@ -361,3 +365,14 @@ class Broker:
 
 def _gone(session: Session, now: float) -> bool:
     return session.expires_at is not None and now >= session.expires_at
+
+
+def _refusal(packet: mqtt5.PublishPacket) -> int:
+    """Return the DISCONNECT reason code for a PUBLISH that is none of ours to carry; 0 if it is."""
+    if packet.qos is mqtt5.QoS.EXACTLY_ONCE:
+        return QOS_NOT_SUPPORTED
+    if packet.topic_alias is not None:
+        return TOPIC_ALIAS_INVALID
+    if packet.packet_id == 0 or packet.subscription_ids or not admission.forwardable(packet):
+        return packets.PROTOCOL_ERROR
+    return 0

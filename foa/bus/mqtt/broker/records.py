@@ -58,11 +58,14 @@ class Stats(msgspec.Struct):
 class Message:
     """One publication inside the broker, and the encodings made of it so far."""
 
-    __slots__ = ("_templates", "arrived_at", "expiry_s", "origin", "packet", "size")
+    __slots__ = ("_bare", "_cut", "_raw", "_templates", "arrived_at", "expiry_s", "origin", "packet", "size")
 
-    def __init__(self, packet: mqtt5.PublishPacket, now: float, origin: str) -> None:
-        """`origin` is the client that published it."""
+    def __init__(self, packet: mqtt5.PublishPacket, now: float, origin: str, raw: bytes = b"", cut: int = 0) -> None:
+        """`origin` is the client that published it; `raw` and `cut` are what `packets.bare_cut` knows, if it does."""
         self.packet = packet
+        self._cut = 0 if packet.retain else cut  # a stored message must not hold its payload twice
+        self._raw = raw if self._cut else b""
+        self._bare: packets.Template | None = None
         self.arrived_at = now
         self.origin = origin
         self.expiry_s = packet.message_expiry_interval
@@ -75,6 +78,10 @@ class Message:
 
     def template(self, qos: int, ids: tuple[int, ...], now: float, *, retain: bool) -> packets.Template:
         """Return the PUBLISH for receivers with these options: encoded once, whoever many they are."""
+        if qos and self._cut and not ids:
+            if self._bare is None:
+                self._bare = packets.forward_bare(self._raw, self._cut)
+            return self._bare
         left = None if self.expiry_s is None else max(0, self.expiry_s - int(now - self.arrived_at))
         key = (qos, retain, ids, left)
         template = self._templates.get(key)
@@ -109,7 +116,7 @@ class Connection:
 
     def __init__(self, limits: Limits, touched: "list[Connection]", now: float) -> None:
         """Whenever output begins to wait, the connection puts itself into `touched`."""
-        self.reader = packets.Reader(limits.max_packet_size)
+        self.reader = packets.Reader(limits.max_packet_size, [])
         self.client_id: str | None = None
         self.session: Any = None  # the machine's own: the `sessions.Session` that it was accepted for
         self.closing = False
