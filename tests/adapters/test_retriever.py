@@ -88,9 +88,12 @@ def test_the_experienced_are_proposed_among_many() -> None:
     found.remember(far, [Exemplar("w", pack(queries[0]), 1.0, 1.0)], 1.0)
     assert _first(found, queries[0]) == far
     found.remove(far)
-    found.remember(far, [Exemplar("w", pack(queries[0]), 1.0, 1.0)], 1.0)
     assert far not in found
-    assert not len(found.memories)
+    assert _first(found, queries[0]) != far, "it is away"
+    vector = pack(-queries[0])
+    found.upsert(far, vector, vector)
+    assert _first(found, queries[0]) == far, "and back, with what it did"
+    found.remember(far, [], 2.0)
     assert _first(found, queries[0]) != far
 
 
