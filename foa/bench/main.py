@@ -9,6 +9,7 @@ import typer
 from foa.bench import replay, roundtrip
 from foa.bench.bus import command as bus
 from foa.bench.index import command as index
+from foa.bench.matchmaking import command as matchmaking
 from foa.bench.routing import command as routing
 
 app = typer.Typer(
@@ -51,3 +52,5 @@ app.command("index", epilog=index.EXAMPLES)(index.index_command)
 app.command("routing", epilog=routing.EXAMPLES)(routing.routing_command)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay_command)
 app.command("bus", epilog=bus.EXAMPLES)(bus.bus_command)
+app.command("matchmaking", epilog=matchmaking.EXAMPLES)(matchmaking.matchmaking_command)
+app.command("bandit", epilog=matchmaking.BANDIT_EXAMPLES)(matchmaking.bandit_command)

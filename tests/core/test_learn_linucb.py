@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foa.core.learn.linucb import Hybrid
+from foa.core.learn.linucb import Hybrid, waning_factor, width_factor
 from foa.core.learn.moments import Floats, Moments
 
 M, D = 4, 3
@@ -62,3 +62,91 @@ def test_it_is_the_papers_algorithm(ridge: float, shared: float) -> None:
         np.testing.assert_allclose(means, expected[:, 0], atol=1e-9)
         np.testing.assert_allclose(widths, expected[:, 1], atol=1e-9)
     assert derived.weight == pytest.approx(ours.weight)
+
+
+def grown(agents: int, seed: int = 1, steps: int = 200) -> Hybrid:
+    rng = np.random.default_rng(seed)
+    model = Hybrid(M, D, PRIOR)
+    for _ in range(steps):
+        model.observe(f"a{rng.integers(agents)}", rng.normal(size=M), rng.normal(size=D), rng.random())
+    return model
+
+
+def test_without_evidence_the_prior_is_the_score() -> None:
+    z, x = np.random.default_rng(0).normal(size=(5, M)), np.ones(D)
+    means, widths = Hybrid(M, D, PRIOR).score([f"a{at}" for at in range(5)], z, x)
+    np.testing.assert_allclose(means, z @ PRIOR)
+    np.testing.assert_allclose(widths, np.sqrt(D + (z * z).sum(axis=1)))
+
+
+def test_a_newcomer_starts_with_what_is_known_of_all() -> None:
+    model = Hybrid(M, D, np.zeros(M))
+    z = np.array([1.0, 0.0, 0.0, 0.0])
+    for at in range(200):
+        model.observe(f"a{at % 20}", z, np.zeros(D), 0.8)
+    means, widths = model.score(["stranger", "a1"], np.stack((z, z)), np.zeros(D))
+    assert means[0] == pytest.approx(0.8, abs=0.01)
+    assert widths[0] < 0.1
+
+
+def test_it_returns_what_it_expected() -> None:
+    model, rng = grown(6), np.random.default_rng(3)
+    z, x = rng.normal(size=M), rng.normal(size=D)
+    for agent in ("a2", "stranger"):
+        means, _ = model.score([agent], z[None], x)
+        assert model.observe(agent, z, x, 0.4) == pytest.approx(means[0])
+
+
+def test_own_weights_and_shared_weights_make_the_mean() -> None:
+    model, rng = grown(6), np.random.default_rng(3)
+    z, x = rng.normal(size=(2, M)), rng.normal(size=D)
+    means, _ = model.score(["a2", "stranger"], z, x)
+    assert means[0] == pytest.approx(z[0] @ model.beta + x @ model.own("a2"))
+    assert means[1] == pytest.approx(z[1] @ model.beta)
+    assert not model.own("stranger").any()
+
+
+def test_no_weight_and_no_number_change_nothing() -> None:
+    model = grown(3)
+    before = model.score(["a0", "a9"], np.ones((2, M)), np.ones(D))
+    model.observe("a0", np.ones(M), np.ones(D), 1.0, 0.0)
+    for z, x, r, w in (
+        (np.full(M, np.nan), np.ones(D), 0.0, 1.0),
+        (np.ones(M), np.full(D, np.inf), 0.0, 1.0),
+        (np.ones(M), np.ones(D), np.nan, 1.0),
+        (np.ones(M), np.ones(D), 0.0, -1.0),
+    ):
+        with pytest.raises(ValueError, match="finite"):
+            model.observe("a0", z, x, r, w)
+    after = model.score(["a0", "a9"], np.ones((2, M)), np.ones(D))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_agents_beyond_the_cap_are_scored_by_what_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foa.core.learn.linucb.MAX_AGENTS", 4)
+    model = grown(40)
+    assert len(model._rows) == 4
+    assert np.isfinite(model.score(["a39", "a0"], np.ones((2, M)), np.ones(D))[0]).all()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="prior"):
+        Hybrid(M, D, np.zeros(D))
+    model, other = Hybrid(M, D, PRIOR), Moments(D, M).add(np.ones(M + D), 1.0)
+    with pytest.raises(ValueError, match="features"):
+        model.load({"a": other})
+
+
+def test_loading_forgets_what_was_before() -> None:
+    model = grown(5)
+    model.load({})
+    np.testing.assert_array_equal(model.beta, PRIOR)
+    assert model.weight == 0.0
+
+
+def test_the_factors_of_the_width() -> None:
+    assert width_factor(4, 0.0, alpha=1.0, ridge=1.0, delta=1.0, norm=0.5) == 0.5
+    grows = [width_factor(4, t, alpha=0.5, ridge=2.0, delta=0.1, norm=0.0) for t in (0, 10, 100)]
+    assert grows == sorted(grows)
+    assert waning_factor(0.0, alpha=0.8, patience=100.0) == 0.8
+    assert waning_factor(300.0, alpha=0.8, patience=100.0) == pytest.approx(0.4)

@@ -1,7 +1,7 @@
 """How a task's meaning becomes few features: how near it is to each of some kinds of work, named in plain words.
 
 The vector of a text has hundreds of dimensions; with a weight for each, per agent, a learner spends its life
-exploring. Kinds of work are few, the same on every node without any training, and what was learned of an agent can be read
+exploring. Kinds of work are few, the same on every node without any training, and what was learned can be read
 ("good at: mathematics"). They are general, of no data set; a task between two kinds belongs to both in part.
 """
 

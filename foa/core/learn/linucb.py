@@ -40,6 +40,15 @@ def width_factor(d: int, t: float, *, alpha: float, ridge: float, delta: float, 
     return alpha * sqrt(d * log(1.0 + t / ridge) + 2.0 * log(1.0 / delta)) + sqrt(ridge) * norm
 
 
+def waning_factor(weight: float, *, alpha: float, patience: float) -> float:
+    """Return ``alpha / sqrt(1 + weight/patience)``: wide at first, then ever less (ours).
+
+    ``weight`` is the weight of all that was learned. The theorem's factor grows with t and with d, which buys a bound
+    for the worst case at the price of exploring to the end of any horizon that occurs; decay keeps this one above 0.
+    """
+    return alpha / sqrt(1.0 + weight / patience)
+
+
 class Hybrid:
     """Hybrid LinUCB over agents by id, with `m` shared and `d` task features.
 
@@ -115,28 +124,30 @@ class Hybrid:
         variances = products[:, :d] @ x + ((w @ self._inverse) * w).sum(axis=1)
         return means, np.sqrt(np.maximum(variances, 0.0))
 
-    def observe(self, agent: str, z: Floats, x: Floats, r: float, w: float = 1.0) -> None:
+    def observe(self, agent: str, z: Floats, x: Floats, r: float, w: float = 1.0) -> float:
         """Learn that `agent` earned `r` with the features `z` (m,) and `x` (d,); the observation weighs `w`.
 
-        A weight of 0 changes nothing. Raises ValueError, with nothing learned, for what is not finite.
+        Return what was expected of it before. A weight of 0 changes nothing. Raises ValueError, with nothing learned,
+        for what is not finite.
         """
         if not (isfinite(r) and isfinite(w) and w >= 0.0 and np.isfinite(z).all() and np.isfinite(x).all()):
             raise ValueError("an observation must be finite, its weight not negative")
-        row = self._row(agent)
-        if w == 0.0 or row == _UNKNOWN:
-            return
-        d, stack = self.d, self._stack[row]
+        d, row = self.d, self._row(agent)
+        stack = self._stack[row]
         products = stack @ x
-        u = products[:d]
-        change = np.concatenate((-u, z - products[d:-1], [r - float(z @ self.prior) - products[-1]]))
-        spread = 1.0 / w + float(x @ u)
-        stack += np.outer(change, u / spread)
-        rest, error = change[d:-1], float(change[-1])
-        v = self._inverse @ rest
-        base = spread + float(rest @ v)
-        self._beta += v * ((error - float(rest @ self._beta)) / base)
-        self._inverse -= np.outer(v, v / base)
-        self.weight += w
+        rest = z - products[d:-1]
+        shared = float(rest @ self._beta)
+        error = r - float(z @ self.prior) - float(products[-1])
+        if w > 0.0 and row != _UNKNOWN:
+            u = products[:d]
+            spread = 1.0 / w + float(x @ u)
+            stack += np.outer(np.concatenate((-u, rest, [error])), u / spread)
+            v = self._inverse @ rest
+            base = spread + float(rest @ v)
+            self._beta += v * ((error - shared) / base)
+            self._inverse -= np.outer(v, v / base)
+            self.weight += w
+        return r - error + shared
 
     def _row(self, agent: str) -> int:
         row = self._rows.get(agent)

@@ -71,6 +71,17 @@ class Moments:
         self.sums[-2] += w
         self.sums[-1] += 1.0
 
+    @classmethod
+    def of(cls, v: Floats, r: Floats, w: Floats, m: int) -> Self:
+        """Return the moments of many observations at once: `v` (n, m + d), `r` (n,), `w` (n,) >= 0, all finite."""
+        made = cls(m, v.shape[1] - m)
+        rows = np.concatenate((v, r[:, None]), axis=1)
+        if not (np.isfinite(rows).all() and np.isfinite(w).all() and (w >= 0.0).all()):
+            raise ValueError("observations must be finite, their weights not negative")
+        made.sums[:-2] = ((rows * w[:, None]).T @ rows)[_triangle(v.shape[1] + 1)]
+        made.sums[-2:] = w.sum(), len(r)
+        return made
+
     def add(self, v: Floats, r: float, w: float = 1.0) -> Self:
         """Return these moments and one more observation; see `observe`."""
         made = self.copy()
