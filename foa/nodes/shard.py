@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, Self
 
 from foa.adapters import embed
 from foa.adapters.embed import Embedder, SentenceEmbedder
 from foa.adapters.index.hnsw import HnswIndex
 from foa.adapters.index.keeper import Keeper, uncollected
-from foa.adapters.index.port import serve
+from foa.adapters.index.retriever import Retriever, serve
 from foa.adapters.telemetry import Telemetry
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
@@ -61,11 +62,15 @@ class ShardProgram:
 class Indexing:
     """The services of an index node. Embedding has threads of its own: cached texts overtake a loading model."""
 
-    def __init__(self, embedder: Embedder, index: HnswIndex, keeper: Keeper | None) -> None:
-        """Start loading the model."""
+    def __init__(self, embedder: Embedder, index: HnswIndex, keeper: Keeper | None, kept: Iterable[Keep] = ()) -> None:
+        """Start loading the model. Of those ``kept`` who can be found the index has the vectors already."""
         self._embedder = embedder
         self._index = index
+        self._retriever = Retriever(index, HnswIndex(embedder.dim), embedder.dim)
         self._keeper = keeper
+        for agent, entry, online in kept:
+            if entry is not None and online:
+                self._retriever.adopt(agent, entry.c, entry.terms)
         self._pool = ThreadPoolExecutor(2, "foa-embed")
         self._writer = ThreadPoolExecutor(1, "foa-keep")
         if isinstance(embedder, SentenceEmbedder):
@@ -77,7 +82,7 @@ class Indexing:
 
     def index(self, call: IndexCall, done: Done) -> None:
         """Change or search the index, at once."""
-        done(serve(self._index, call), "")
+        done(serve(self._retriever, call), "")
 
     def keep(self, kept: Keep, done: Done) -> None:
         """Note what is to be kept over a restart."""
@@ -171,13 +176,15 @@ def shard_node(settings: Settings) -> Host:
         dim=embedder.dim,
         replicas=chosen.replicas,
         refresh_s=settings.coordinator.refresh_s,
+        wall=born / 1000 - monotonic(),
     )
     index = HnswIndex(embedder.dim, chosen.crossover)
     keeper = _keeper(settings, index, embedder.model) if settings.node.name else None
     with uncollected():
         kept = keeper.load() if keeper is not None else []
+        indexing = Indexing(embedder, index, keeper, kept)
     place = Place(client_id(settings, node), node, presence_will(topics, "index", node, born), keeps_journal=False)
-    return ShardHost(place, ShardProgram(setup, kept), Indexing(embedder, index, keeper), settings)
+    return ShardHost(place, ShardProgram(setup, kept), indexing, settings)
 
 
 def _keeper(settings: Settings, index: HnswIndex, model: str) -> Keeper:

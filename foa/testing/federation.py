@@ -8,7 +8,7 @@ from typing import Any, Final
 from foa.adapters import embed
 from foa.adapters.embed import HashEmbedder
 from foa.adapters.index.exact import ExactIndex
-from foa.adapters.index.port import serve
+from foa.adapters.index.retriever import Retriever, serve
 from foa.core.effects import Effect, Event, Step
 from foa.core.machines import shard
 from foa.core.machines.client import Report
@@ -97,7 +97,7 @@ def index(world: World, name: str) -> Node:
     return world.add(Seat("index", f"sim/nodes/{name}", name, keeps_journal=False), make)
 
 
-def _index(vectors: ExactIndex, call: IndexCall, done: Done) -> None:
+def _index(vectors: Retriever, call: IndexCall, done: Done) -> None:
     done(serve(vectors, call), "")
 
 
@@ -108,12 +108,12 @@ def _keep(disk: dict[str, Keep], kept: Keep, done: Done) -> None:
     done(None, "")
 
 
-def _restored(disk: dict[str, Keep]) -> ExactIndex:
+def _restored(disk: dict[str, Keep]) -> Retriever:
     """Return the index as a node finds it again after its death."""
-    vectors = ExactIndex(_HASH.dim)
+    vectors = Retriever(ExactIndex(_HASH.dim), ExactIndex(_HASH.dim), _HASH.dim)
     for agent, entry, online in disk.values():
         if entry is not None and online:
-            serve(vectors, Upsert(agent, entry.c, entry.e, entry.others))
+            serve(vectors, Upsert(agent, entry.c, entry.e, entry.others, entry.terms))
     return vectors
 
 

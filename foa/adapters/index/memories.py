@@ -50,10 +50,11 @@ class Memories:
     def __contains__(self, key: object) -> bool:
         return key in self._of
 
-    def put(self, key: str, c: Floats, exemplars: Sequence[Exemplar], now: float) -> None:
+    def put(self, key: str, c: Floats | None, exemplars: Sequence[Exemplar], now: float) -> None:
         """Replace what is remembered of an agent whose profile's vector is `c`, as of `now` (seconds since 1970).
 
-        Exemplars of another dimension are left out.
+        Without ``c`` it adds nothing until `reprofiled` says what the profile foretells. Exemplars of another
+        dimension are left out.
         """
         self.remove(key)
         self._now = max(self._now, now)
@@ -64,7 +65,7 @@ class Memories:
         rewards = np.array([each.reward for each in whole])
         at = np.array([each.at for each in whole])
         self._held += len(whole)
-        self._of[key] = Memory(vectors, rewards, at, self._alpha(vectors, rewards, at, c))
+        self._of[key] = Memory(vectors, rewards, at, self._foretold(vectors, rewards, at, c))
         self.index.upsert(key, vectors[0], vectors[0], vectors[1:])
 
     def reprofiled(self, key: str, c: Floats) -> None:
@@ -95,6 +96,9 @@ class Memories:
                 added[at] = alike @ memory.alpha
                 mass[at] = alike.sum()
         return added, mass
+
+    def _foretold(self, vectors: Floats, rewards: Numbers, at: Numbers, c: Floats | None) -> Numbers:
+        return np.zeros(len(vectors)) if c is None else self._alpha(vectors, rewards, at, c)
 
     def _alpha(self, vectors: Floats, rewards: Numbers, at: Numbers, c: Floats) -> Numbers:
         priors = PRIOR * fused((vectors @ c).astype(np.float64), np.zeros(len(vectors)))

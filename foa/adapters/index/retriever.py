@@ -14,6 +14,7 @@ import numpy.typing as npt
 from foa.adapters.index.lexical import LexicalIndex
 from foa.adapters.index.memories import Memories
 from foa.adapters.index.port import VectorIndex
+from foa.core.routing.exchange import IndexCall, Near, Remember, Remove, Search, Upsert
 from foa.core.vcv.relevance import Parts, clipped, fused, relevance
 from foa.core.vcv.terms import counted, unpacked
 from foa.core.vcv.vector import Floats, unpack, unpack_all
@@ -75,16 +76,23 @@ class Retriever:
         self._c[key] = c
 
     def remember(self, key: str, exemplars: Sequence[Exemplar], now: float) -> None:
-        """Replace what is known of an agent's finished tasks, as of `now`; of an unknown agent nothing is kept."""
-        if key in self._c:
-            self.memories.put(key, unpack(self._c[key]), exemplars, now)
+        """Replace what is known of an agent's finished tasks, as of `now`; none: forget them.
+
+        They are kept while the agent is not there: it may be away, or its vector on the way.
+        """
+        body = self._c.get(key)
+        self.memories.put(key, None if body is None else unpack(body), exemplars, now)
+
+    def adopt(self, key: str, c: bytes, terms: bytes) -> None:
+        """Take in an agent whose vectors the index of profiles holds already, as after a restart."""
+        self.words.upsert(key, unpacked(terms))
+        self._c[key] = c
 
     def remove(self, key: str) -> None:
-        """Forget an agent; an unknown one is no error."""
+        """Find an agent no more; an unknown one is no error. What is remembered of it stays until it is forgotten."""
         if self._c.pop(key, None) is not None:
             self.profiles.remove(key)
             self.words.remove(key)
-            self.memories.remove(key)
 
     def search(
         self, probes: Sequence[Probe], k: int, among: Sequence[str] | None = None
@@ -94,7 +102,7 @@ class Retriever:
 
     def _search(self, probe: Probe, k: int, among: Sequence[str] | None) -> tuple[Match, ...]:
         asked = self.words.asked(counted((probe.text,))) if probe.text else ()
-        experienced = self.memories.propose(probe.vector, RECALLED)
+        experienced = tuple(key for key in self.memories.propose(probe.vector, RECALLED) if key in self._c)
         if among is None:
             keys = self._proposed(probe.vector, asked, experienced, k)
         else:
@@ -141,3 +149,24 @@ def _highest(found: Numbers, keys: Sequence[str], k: int) -> list[int]:
     else:
         chosen = list(range(len(found)))
     return sorted(chosen, key=lambda at: (-found[at], keys[at]))[:k]
+
+
+def serve(retriever: Retriever, call: IndexCall) -> tuple[tuple[Near, ...], ...] | None:
+    """Perform one call of the service "index"; synchronous, called on the thread that owns `retriever`."""
+    match call:
+        case Upsert(key, c, e, others, terms):
+            retriever.upsert(key, c, e, others, terms)
+        case Remember(key, exemplars, at):
+            retriever.remember(key, exemplars, at)
+        case Remove(keys):
+            for key in keys:
+                retriever.remove(key)
+        case Search(vectors, k, among, texts):
+            probes = map(Probe, unpack_all(vectors), texts or ("",) * len(vectors))
+            return tuple(tuple(map(_near, found)) for found in retriever.search(tuple(probes), k, among))
+    return None
+
+
+def _near(found: Match) -> Near:
+    parts = found.parts
+    return Near(found.key, parts.cosine, parts.spec, parts.relevance, parts.lexical, parts.evidence, parts.mass)

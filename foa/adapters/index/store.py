@@ -17,7 +17,7 @@ import msgspec
 from foa.core.routing.exchange import Entry, Keep
 from foa.errors import ConfigError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_ROW: Final = 256 * 1024
 ASIDE: Final = ".aside"
 

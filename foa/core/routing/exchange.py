@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from foa.core.routing.score import Weights
+from foa.wire.lessons import Exemplar
 from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.records import Candidate, Hit, Prefer, Query
 
@@ -100,37 +101,52 @@ class Concluded(NamedTuple):
 class Upsert(NamedTuple):
     """Service "index": keep these float16 vectors under `key`, in place of earlier ones. Returns nothing.
 
-    ``others`` are further vectors by which the key is found: views of its profile, evidence.
+    ``others`` are further vectors by which the key is found, views of its profile; ``terms`` its words
+    (`foa.core.vcv.terms`). What is remembered of it stays.
     """
 
     key: str
     c: bytes
     e: bytes
     others: tuple[bytes, ...] = ()
+    terms: bytes = b""
+
+
+class Remember(NamedTuple):
+    """Service "index": these are the finished tasks of `key`, in place of those known. Returns nothing.
+
+    Kept also while the key itself is not there. ``at`` is now, in seconds since 1970.
+    """
+
+    key: str
+    exemplars: tuple[Exemplar, ...]
+    at: float
 
 
 class Remove(NamedTuple):
-    """Service "index": forget `keys`; unknown ones are no error. Returns nothing."""
+    """Service "index": find `keys` no more; unknown ones are no error. Returns nothing."""
 
     keys: tuple[str, ...]
 
 
 class Search(NamedTuple):
-    """Service "index": the `k` nearest by ``c`` for each float16 vector, if given only among those keys.
+    """Service "index": the `k` most relevant for each float16 vector, if given only among those keys.
 
-    Returns one tuple of `Near` per vector, falling by cosine, ties by key.
+    ``texts`` are what the vectors are of, if words are to count. Returns one tuple of `Near` per vector, falling by
+    relevance, ties by key.
     """
 
     vectors: tuple[bytes, ...]
     k: int
     among: tuple[str, ...] | None = None
+    texts: tuple[str, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One agent as an index node knows it: the hit it would be (similarities 0), its vectors, its record's digest.
 
     ``derived`` entries were made here from a card; whatever the agent publishes itself replaces them. ``others``
-    are further float16 vectors by which it is found.
+    are further float16 vectors by which it is found, ``terms`` its words.
     """
 
     hit: Hit
@@ -141,6 +157,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     card: str = ""
     derived: bool = False
     others: tuple[bytes, ...] = ()
+    terms: bytes = b""
 
 
 class Keep(NamedTuple):
@@ -155,11 +172,18 @@ class Keep(NamedTuple):
 
 
 class Near(NamedTuple):
-    """One vector found: its exact cosine to ``c`` and to ``e``, both rounded to 6 digits."""
+    """One agent found: its exact cosine to ``c`` and to ``e``, both rounded to 6 digits, and what else speaks for it.
+
+    ``relevance``, ``words``, ``done`` and ``mass`` are as in `foa.wire.records.Hit`; None: the cosine is all.
+    """
 
     key: str
     cosine: float
     spec: float
+    relevance: float | None = None
+    words: float = 0.0
+    done: float = 0.0
+    mass: float = 0.0
 
 
-IndexCall = Upsert | Remove | Search
+IndexCall = Upsert | Remember | Remove | Search

@@ -5,7 +5,6 @@ from typing import Final
 from foa.core.effects import Effect, Log, Measure, Persist, Publish, Received, Wake
 from foa.core.learn.features import PRICE, SCALE, M, unpacked
 from foa.core.learn.kinds import D
-from foa.core.learn.moments import Floats
 from foa.core.learn.policies.change import Watch
 from foa.core.learn.reward import utility
 from foa.core.machines.match.memory import corrected, finished
@@ -69,22 +68,18 @@ def concluded(state: Match, told: Concluded, now: float) -> list[Effect]:
         expected = state.model.observe(told.agent, v[:M], v[M:], reward, 1.0)
         state.standings.pop(told.agent, None)
         ledger.changed.discard(told.agent)
-        effects += _watched(state, told.agent, v, reward, expected, at)
+        effects += _watched(state, told.agent, reward, expected, at)
     effects += finished(state, told, now)
     return [*effects, *_kept(state, written), *soon(state, now)]
 
 
-def _watched(state: Match, agent: str, v: Floats, reward: float, expected: float, at: float) -> list[Effect]:
+def _watched(state: Match, agent: str, reward: float, expected: float, at: float) -> list[Effect]:
     """Notice an agent that is not what it was: from here on it is judged by what it did since that began."""
-    watch, began = state.watches.pop(agent, (Watch(M, D), at))
+    watch, began = state.watches.pop(agent, (Watch(), at))
     began = began if watch.g > 0.0 else at
-    changed = watch.saw(v, reward, expected, 1.0)
-    if changed and state.ledger is not None:
+    if watch.saw(reward, expected) and state.ledger is not None:
         state.ledger.void(agent, began)
-        return [
-            Measure("foa_agents_changed_total"),
-            Log("agent_changed", {"agent": agent, "rewards": watch.since.count}),
-        ]
+        return [Measure("foa_agents_changed_total"), Log("agent_changed", {"agent": agent, "rewards": watch.length})]
     state.watches[agent] = (watch, began)
     while len(state.watches) > MAX_WATCHED:
         state.watches.popitem(last=False)

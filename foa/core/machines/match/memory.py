@@ -21,8 +21,8 @@ from foa.wire.messages import Embed, Evidence, Vectors
 
 TIMER: Final = "evidence"
 TOKEN: Final = "evidence:"  # noqa: S105 - a lookup's token, no secret
-PAUSE_S: Final = 5.0
-"""Between publications, and before the first: by then the retained record has come."""
+PAUSES: Final = 2.5
+"""Between publications, and before the first, so many times the pause between shelves: the retained record has come."""
 
 MAX_AGENTS: Final = 1_000
 """Agents whose evidence is held here (25 MB); the least recently rewarded goes first."""
@@ -87,7 +87,7 @@ def _keep(state: Match, agent: str, exemplar: Exemplar, now: float) -> list[Effe
     known.ahead = True
     if len(known.fresh) >= MAX_FRESH:
         _settle(known)
-    return [*effects, *_soon(memory, now)]
+    return [*effects, *_soon(state, now)]
 
 
 def _settle(known: Known) -> None:
@@ -110,11 +110,11 @@ def _topic(state: Match, agent: str) -> str:
     return topics(f"evidence/{partition_of(agent, topics.partitions)}/{agent}")
 
 
-def _soon(memory: Memory, now: float) -> list[Effect]:
-    if memory.due:
+def _soon(state: Match, now: float) -> list[Effect]:
+    if state.memory.due:
         return []
-    memory.due = True
-    return [Wake(TIMER, now + PAUSE_S)]
+    state.memory.due = True
+    return [Wake(TIMER, now + PAUSES * state.setup.rules.publish_s)]
 
 
 def heard(state: Match, event: Received, now: float) -> list[Effect]:
@@ -126,7 +126,7 @@ def heard(state: Match, event: Received, now: float) -> list[Effect]:
     _settle(known)
     known.exemplars = merge(known.exemplars, said.exemplars)
     known.ahead = set(known.exemplars) != set(said.exemplars)
-    return _soon(memory, now) if known.ahead else []
+    return _soon(state, now) if known.ahead else []
 
 
 def online(state: Match, now: float, *, resumed: bool) -> list[Effect]:
@@ -136,7 +136,7 @@ def online(state: Match, now: float, *, resumed: bool) -> list[Effect]:
         return []
     for known in memory.known.values():
         known.ahead = True
-    return _soon(memory, now)
+    return _soon(state, now)
 
 
 def elapsed(state: Match, timer: str, now: float) -> list[Effect]:
@@ -148,7 +148,7 @@ def elapsed(state: Match, timer: str, now: float) -> list[Effect]:
     ahead = [agent for agent, known in memory.known.items() if known.ahead]
     effects: list[Effect] = [_said(state, agent) for agent in ahead[:AT_ONCE]]
     if len(ahead) > AT_ONCE:
-        effects += _soon(memory, now)
+        effects += _soon(state, now)
     return effects
 
 

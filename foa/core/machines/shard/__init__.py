@@ -49,6 +49,8 @@ def _received(state: Shard, event: Received, now: float) -> Stepped:
             return serving.on_ask(state, event, now)
         case "vcv", _:
             return intake.on_vcv(state, event, now)
+        case "evidence", _:
+            return intake.on_evidence(state, event, now)
         case "discovery", _:
             return intake.on_card(state, event, now)
         case "presence", Presence(role="index", node=event.topic.node) as word:
@@ -85,6 +87,8 @@ def _cleared(state: Shard, event: Cleared, now: float) -> Stepped:
     match event.topic.kind:
         case "vcv":
             return intake.on_vcv_cleared(state, event, now)
+        case "evidence":
+            return intake.on_evidence_cleared(state, event)
         case "discovery":
             return intake.on_card_cleared(state, event)
         case "presence" if event.topic.name == "index":

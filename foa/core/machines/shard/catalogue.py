@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from foa.core.machines.shard.columns import Columns
-from foa.core.routing.exchange import Entry, IndexCall, Keep, Remove, Upsert
+from foa.core.routing.exchange import Entry, IndexCall, Keep, Remember, Remove, Upsert
 from foa.core.vcv.build import Verdict, fingerprint, rank
 from foa.core.vcv.vector import cosine
 from foa.wire.ids import stable_hash
@@ -70,7 +70,7 @@ class Catalogue:
             return None, []
         if old is not None:
             self._unlist(old)
-        entry = Entry(_hit(vcv), vcv.c, vcv.e, partition, print_, vcv.card, derived, _others(vcv))
+        entry = Entry(_hit(vcv), vcv.c, vcv.e, partition, print_, vcv.card, derived, _others(vcv), vcv.terms)
         self.entries[vcv.agent] = entry
         self._list(entry)
         self._review(vcv.agent, partition)
@@ -95,8 +95,8 @@ class Catalogue:
         entry = self.entries.get(agent)
         if entry is None:
             return []
-        kept = Keep(agent, None)
-        calls: Calls = [Remove((agent,)), kept] if self.is_findable(agent) else [kept]
+        calls: Calls = [Remove((agent,))] if self.is_findable(agent) else []
+        calls += [Remember(agent, (), 0.0), Keep(agent, None)]
         self._unlist(entry)
         del self.entries[agent]
         self._review(agent, entry.partition)
@@ -205,7 +205,7 @@ def _mark_of(entry: Entry) -> int:
 
 
 def _upsert(entry: Entry) -> Upsert:
-    return Upsert(entry.hit.agent, entry.c, entry.e, entry.others)
+    return Upsert(entry.hit.agent, entry.c, entry.e, entry.others, entry.terms)
 
 
 def _others(vcv: Vcv) -> tuple[bytes, ...]:

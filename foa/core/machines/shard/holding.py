@@ -141,7 +141,9 @@ def _is_over(state: Shard, partition: int, now: float) -> bool:
 
 
 def _patterns(state: Shard, partitions: list[int]) -> tuple[str, ...]:
-    return tuple(state.setup.topics(f"vcv/{partition}/#") for partition in partitions)
+    return tuple(
+        state.setup.topics(f"{kind}/{partition}/#") for partition in partitions for kind in ("vcv", "evidence")
+    )
 
 
 def settle(state: Shard, now: float) -> Stepped:

@@ -19,14 +19,16 @@ from foa.core.machines.shard.state import (
     index,
     refuse,
 )
+from foa.core.routing.exchange import Remember
 from foa.core.routing.rendezvous import holders
 from foa.core.vcv.bloom import may_have
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.core.vcv.profile import Profile
+from foa.core.vcv.terms import unpacked
 from foa.core.vcv.vector import is_unit
 from foa.wire.codec import encode
 from foa.wire.ids import Version, digest_of, partition_of
-from foa.wire.messages import Blob, Vcv
+from foa.wire.messages import Blob, Evidence, Vcv
 from foa.wire.topics import Topic
 
 STRANGERS: Final = "strangers"
@@ -49,6 +51,10 @@ def flaw(setup: Setup, topic: Topic, vcv: Vcv) -> tuple[str, str] | None:
         return "vector", f"vectors must be {setup.dim} float16 numbers of norm 1"
     if not may_have(vcv.s, vcv.skills):
         return "bloom", "the filter denies a skill that is listed"
+    try:
+        unpacked(vcv.terms)
+    except ValueError as error:
+        return "terms", str(error)
     return None
 
 
@@ -82,6 +88,25 @@ def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
     if stranger is not None and stranger.asked:
         effects.append(Unsubscribe((path,)))
     return state, [*index(calls), *effects, Measure("shard_vectors")]
+
+
+def on_evidence(state: Shard, event: Received, now: float) -> Stepped:
+    """Have the index remember an agent's finished tasks; vectors of another model, or none, are left out."""
+    topic, said = event.topic, event.message
+    if topic.partition not in state.holdings:
+        return state, [Unsubscribe((state.setup.topics(f"evidence/{topic.partition}/#"),))]
+    if not isinstance(said, Evidence) or said.agent != topic.agent or said.model != state.setup.model:
+        return state, [Measure("shard_evidence_refused")]
+    exemplars = tuple(each for each in said.exemplars if is_unit(each.vector, state.setup.dim))
+    return state, [
+        Request("index", "", Remember(topic.agent, exemplars, now + state.setup.wall)),
+        Measure("shard_evidence"),
+    ]
+
+
+def on_evidence_cleared(state: Shard, event: Cleared) -> Stepped:
+    """Forget what an agent was seen to do."""
+    return state, [Request("index", "", Remember(event.topic.agent, (), 0.0))]
 
 
 def on_vcv_cleared(state: Shard, event: Cleared, now: float) -> Stepped:

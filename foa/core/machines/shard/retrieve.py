@@ -75,7 +75,15 @@ def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: C
         entry = catalogue.entries.get(found.key)
         if entry is None:
             continue
-        hit = msgspec.structs.replace(entry.hit, cosine=found.cosine, spec=found.spec)
+        hit = msgspec.structs.replace(
+            entry.hit,
+            cosine=found.cosine,
+            spec=found.spec,
+            relevance=found.relevance,
+            words=found.words,
+            done=found.done,
+            mass=found.mass,
+        )
         refusal = None if is_open else gate(query, hit)
         if refusal is None:
             hits.append(hit)

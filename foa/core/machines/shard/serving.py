@@ -170,7 +170,9 @@ def _request(state: Shard, number: int, job: Job, which: range | list[int]) -> l
         state.work.searches[token] = (number, tuple(members))
         job.searching += 1
         vectors = tuple(job.vectors[at] for at in members)
-        effects.append(Request("index", token, Search(vectors, how.fetch, how.among)))
+        assert job.ask is not None
+        texts = tuple(job.ask.queries[at].text for at in members)
+        effects.append(Request("index", token, Search(vectors, how.fetch, how.among, texts)))
     return effects
 
 

@@ -35,6 +35,7 @@ class Setup:
 
     ``epoch`` is new at every start and also that of the will the shell has set. Presence is refreshed every
     `refresh_s` and expires after three of those; a stranger's vector is derived `stranger_s` after its card.
+    ``wall`` added to the node's clock gives seconds since 1970.
     """
 
     topics: Topics
@@ -48,6 +49,7 @@ class Setup:
     stranger_s: float = 5.0
     pace: Pace = field(default_factory=Pace)
     software: str = ""
+    wall: float = 0.0
 
     @property
     def ttl_s(self) -> float:
