@@ -28,6 +28,7 @@ MOST = 100.0
 
 
 def matchmaking_command(
+    *,
     agents: Annotated[Path, typer.Option(help="agents as JSON lines: id, name, description, prices")],
     outcomes: Annotated[Path, typer.Option(help="outcomes as JSON lines: id, query, score and cost per agent")],
     drift: Annotated[str, typer.Option(help="who breaks, and after which share of the queries: best@0.5")] = "",

@@ -21,9 +21,10 @@ NORMAL: Final = 1.96
 def half_width(values: Sequence[float]) -> float:
     """Return half the 95 % interval of the mean of independent `values`; 0 for a single one."""
     count = len(values)
-    if count < 2:  # noqa: PLR2004
+    if count <= 1:
         return 0.0
-    t = _T[count - 2] if count - 2 < len(_T) else NORMAL + 2.6 / (count - 1)
+    freedom = count - 1
+    t = _T[freedom - 1] if freedom <= len(_T) else NORMAL + 2.6 / freedom
     return t * float(np.std(values, ddof=1)) / sqrt(count)
 
 
