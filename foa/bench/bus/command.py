@@ -17,7 +17,7 @@ Examples:
 
 
 def bus_command(
-    rounds: Annotated[int, typer.Option(help="rounds; the medians over them are reported", min=1)] = 5,
+    rounds: Annotated[int, typer.Option(help="rounds; the medians over them are reported", min=1)] = 7,
     messages: Annotated[int, typer.Option(help="messages of one figure", min=100, max=90_000)] = 20_000,
     as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON")] = False,
 ) -> None:

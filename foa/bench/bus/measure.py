@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     """How much to measure."""
 
     messages: int = 20_000
-    rounds: int = 5
+    rounds: int = 7
 
 
 class End:
@@ -137,13 +137,18 @@ async def _round(plan: Plan, pairs: list[Pair], number: int, say: Callable[[str]
 
 
 def _figures(rounds: list[Figures]) -> Figures:
-    """Return the medians over the rounds, and ratios of them in which above 1 means that ours is better."""
+    """Return the medians over the rounds of every figure, and of the ratios within each round.
+
+    Above 1 means that ours is better. What slows the machine for a while slows both sides of one round's ratio.
+    """
     absolute = {
         name: {metric: round(statistics.median(one[name][metric] for one in rounds), 1) for metric in METRICS}
         for name in PAIRS
     }
     ratios = {
-        key: {metric: _ratio(metric, absolute[ours][metric], absolute[theirs][metric]) for metric in METRICS}
+        key: {
+            metric: _ratio(metric, [(one[ours][metric], one[theirs][metric]) for one in rounds]) for metric in METRICS
+        }
         for key, (ours, theirs) in COMPARED.items()
     }
     return {
@@ -156,8 +161,10 @@ def _figures(rounds: list[Figures]) -> Figures:
     }
 
 
-def _ratio(metric: str, ours: float, theirs: float) -> float:
-    return round(ours / theirs if METRICS[metric] == "per_s" else theirs / ours, 3)
+def _ratio(metric: str, pairs: list[tuple[float, float]]) -> float:
+    """Return the median over `pairs` of (ours, theirs)."""
+    found = statistics.median(ours / theirs for ours, theirs in pairs)
+    return round(found if METRICS[metric] == "per_s" else 1 / found, 3)
 
 
 def table(figures: Figures) -> str:
