@@ -155,6 +155,9 @@ class Link:
         self, paho: Paho, data: Any, flags: DisconnectFlags, code: ReasonCode, properties: Properties | None
     ) -> None:
         self._theirs["on_disconnect"](paho, data, flags, code, properties)
+        ended = self.client._disconnected  # noqa: SLF001 - asyncio would complain of a failure that nobody looked at
+        if ended.done() and not ended.cancelled():
+            ended.exception()
         self._hears.gone(flags, code, properties)
 
     def _on_message(self, _paho: Paho, _data: Any, message: MQTTMessage) -> None:
