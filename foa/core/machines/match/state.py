@@ -153,14 +153,13 @@ def standing(state: Match, agent: str) -> Standing:
 
 
 def _standing(state: Match, agent: str) -> Standing:
-    ledger = state.ledger
-    tally = ledger.tally(agent) if ledger is not None else None
-    if ledger is None or tally is None or tally.moments.weight <= 0.0:
+    found = state.ledger.sums(agent) if state.ledger is not None else None
+    if found is None or found[0] <= 0.0:
         return Standing()
-    weight = tally.moments.weight
-    good, paid, ms, cost, price = np.maximum(tally.sums, 0.0).tolist()  # taken back, a sum may be less by rounding
+    weight, sums = found
+    good, paid, ms, cost, price = np.maximum(sums, 0.0).tolist()  # taken back, a sum may be less by rounding
     seen = weight * state.scale
-    mean = float(np.clip(good / weight, 0.0, 1.0))
+    mean = min(1.0, good / weight)
     if paid <= 0.0:
         return Standing(seen, mean)
     return Standing(seen, mean, state.scale * paid, ms / paid, cost / paid, price / paid)
