@@ -1,1 +1,1 @@
-"""Measurements of the running system, on files of the reader's own choosing where there are any; never timed tests."""
+"""Measure this machine: the bus, the index, finding and choosing agents, whole tasks."""

@@ -7,7 +7,7 @@ handler here turns that into one line on standard error and an exit code, never 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, cast
 
 import typer
 
@@ -17,6 +17,9 @@ from foa.cli.learning import commands as learning
 from foa.cli.loading import options
 from foa.cli.searching import explaining, finding
 from foa.errors import FoaError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 EXTENSIONS: Final = "foa.commands"
 """The entry point group through which other packages (and ``foa.bench``) add commands: name = typer app."""
@@ -111,7 +114,17 @@ def _extend(rest: Sequence[str]) -> None:
 
     for point in entry_points(group=EXTENSIONS):
         if point.name not in known:
-            app.add_typer(point.load(), name=point.name)
+            app.add_typer(point.load() if word else _named(point), name=point.name)
+
+
+def _named(point: "EntryPoint") -> typer.Typer:
+    """Return what the list of commands says of an extension: the first line of its package, which loads quickly."""
+    from importlib import import_module
+
+    package = import_module(point.module.partition(".main")[0])
+    shown = typer.Typer(help=(package.__doc__ or point.name).splitlines()[0], rich_markup_mode=None)
+    shown.callback(invoke_without_command=True)(lambda: None)
+    return shown
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
