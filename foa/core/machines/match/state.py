@@ -38,7 +38,7 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     on: bool = True
-    explore: float = 0.04
+    explore: float = 0.1
     ridge: float = 1.0
     shared_ridge: float = 1.0
     tau_s: float = 7 * 86_400.0

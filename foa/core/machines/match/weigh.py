@@ -21,6 +21,11 @@ PREFERENCE: Final = 0.3
 """What the dearest (or slowest) candidate loses, in points of reward, where cost (or latency) is preferred (ours)."""
 
 
+APART: Final = 0.5
+LEAST_APART: Final = 0.1
+"""Whose alpha is below half of the best is not tried out of curiosity, unless all are so low that it says nothing."""
+
+
 def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Weighted:
     """Order the candidates for one subtask; only who passed every gate is ordered at all."""
     placed(state.memory, item.query.text, item.vector)
@@ -37,8 +42,15 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     means, widths = state.model.score(agents, z, x)
     told = _told(permitted, means, widths * factor(state), seen)
     lost = _bent(told, prefer, state.setup.rules.cost)
-    ordered = _turn(state, sorted(told, key=lambda c: (lost[c.agent] - (c.mean or 0.0) - c.width, c.agent)))
+    best = max(candidate.score for candidate in permitted)
+    bound = {c.agent: (c.mean or 0.0) + c.width * _is_plausible(c.score, best) - lost[c.agent] for c in told}
+    ordered = _turn(state, sorted(told, key=lambda c: (-bound[c.agent], c.agent)))
     return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x))
+
+
+def _is_plausible(score: float, best: float) -> bool:
+    """Tell whether a candidate may be tried for what is not known of it, and not only for what is expected."""
+    return best - score <= max(LEAST_APART, APART * best)
 
 
 def _bent(permitted: Sequence[Candidate], prefer: Prefer, cost: float) -> dict[str, float]:
