@@ -68,9 +68,7 @@ class Indexing:
         self._index = index
         self._retriever = Retriever(index, HnswIndex(embedder.dim), embedder.dim)
         self._keeper = keeper
-        for agent, entry, online in kept:
-            if entry is not None and online:
-                self._retriever.adopt(agent, entry.c, entry.terms)
+        self._retriever.adopt((agent, entry.terms) for agent, entry, online in kept if entry is not None and online)
         self._pool = ThreadPoolExecutor(2, "foa-embed")
         self._writer = ThreadPoolExecutor(1, "foa-keep")
         if isinstance(embedder, SentenceEmbedder):

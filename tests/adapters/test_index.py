@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from foa.adapters.index.exact import ExactIndex
 from foa.adapters.index.hnsw import HnswIndex
 from foa.adapters.index.port import VectorIndex, serve
-from foa.core.routing.exchange import Remove, Search, Upsert
+from foa.core.routing.exchange import Place, Remove, Search, Upsert
 from foa.core.vcv.vector import Floats, normalised, pack
 
 DIM = 32
@@ -53,7 +53,7 @@ def test_updates_removals_and_subsets(index: VectorIndex) -> None:
     index.remove("k9")
     index.remove("never there")
     assert index.search(vectors[9:10], 1)[0][0].key == "k7"
-    found = index.search(vectors[:1], 5, ["k3", "k9", "k4", "nobody"])[0]
+    found = index.search(vectors[:1], 5, index.rows.rows(["k3", "k9", "k4", "nobody"]))[0]
     assert {near.key for near in found} == {"k3", "k4"}
     assert len(index) == 199
     for number in range(200):
@@ -74,10 +74,16 @@ def test_equal_vectors_tie_by_key(index: VectorIndex) -> None:
 def test_the_service_speaks_the_machines_language(index: VectorIndex) -> None:
     vectors = clustered(3, DIM)
     for number, vector in enumerate(vectors):
-        assert serve(index, Upsert(f"k{number}", pack(vector), pack(vector))) is None
-    found = serve(index, Search((pack(vectors[2]), pack(vectors[0])), 1))
+        assert serve(index, Upsert(f"k{number}", pack(vector), pack(vector), slot=5 + number)) is None
+    call = Search((pack(vectors[2]), pack(vectors[0])), 1)
+    found = serve(index, call)
     assert found is not None
     assert [row[0].key for row in found] == ["k2", "k0"]
+    among = np.array([6, 7, 900], dtype="<i4").tobytes()
+    some = serve(index, call._replace(k=3, among=among)) or ()
+    assert [{near.key for near in row} for row in some] == [{"k1", "k2"}] * 2
+    serve(index, Place(("k2", "k0")))
+    assert [row[0].key for row in serve(index, call._replace(among=bytes(4))) or ()] == ["k2", "k2"]
     serve(index, Remove(("k2", "k0")))
     assert len(index) == 1
 

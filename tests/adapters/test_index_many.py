@@ -9,6 +9,7 @@ from foa.adapters.index.exact import ExactIndex
 from foa.adapters.index.graph import distinct
 from foa.adapters.index.hnsw import HnswIndex
 from foa.adapters.index.port import VectorIndex
+from foa.adapters.index.rows import Rows
 from foa.core.vcv.vector import Floats, normalised, pack, unpack, unpack_all
 
 DIM = 16
@@ -43,21 +44,44 @@ def test_any_history_proposes_and_compares_as_brute_force(history: list[Change],
     proposed = index.propose(query, 100)
     assert set(proposed) == set(truth)
     assert [round(best[key], 4) for key in proposed] == sorted((round(b, 4) for b in best.values()), reverse=True)
-    found = index.similarities(query, list(truth))
-    for at, (c, others) in enumerate(truth.values()):
-        assert found.c[at] == pytest.approx(POOL[c] @ query, abs=1e-5)
-        assert found.e[at] == pytest.approx(-POOL[c] @ query, abs=2e-3)
-        theirs = found.others[found.starts[at] : found.starts[at + 1]]
-        assert theirs.tolist() == pytest.approx([float(POOL[o] @ query) for o in others], abs=1e-5)
+    assert {index.rows.keys[row] for row in index.near(query, 100).tolist()} == set(truth)
+    rows = index.rows.rows(truth)
+    assert index.rows.products(query, rows).tolist() == pytest.approx(
+        [float(POOL[c] @ query) for c, _ in truth.values()], abs=1e-5
+    )
+    assert index.rows.specs(query, rows.tolist()).tolist() == pytest.approx(
+        [float(-POOL[c] @ query) for c, _ in truth.values()], abs=2e-3
+    )
 
 
-def test_a_key_that_is_not_there_is_an_error_only_for_similarities() -> None:
+SLOTS = st.lists(st.tuples(st.booleans(), KEYS, st.integers(-1, 200)), max_size=40)
+
+
+@given(SLOTS)
+def test_slots_name_the_keys_that_have_them_whatever_moved(history: list[tuple[bool, str, int]]) -> None:
+    rows, truth = Rows(DIM), dict[str, int]()
+    for stays, key, slot in history:
+        if not stays:
+            rows.remove(key)
+            truth.pop(key, None)
+        elif slot not in truth.values():
+            rows.put(key, POOL[0], POOL[0])
+            rows.place(key, slot)
+            truth[key] = slot
+    wanted = list(range(220))
+    found = rows.at(np.array(wanted, dtype="<i4").tobytes()).tolist()
+    assert [rows.keys[row] for row in found] == sorted(
+        (k for k, slot in truth.items() if slot >= 0), key=truth.__getitem__
+    )
+
+
+def test_a_key_that_is_not_there_is_no_error() -> None:
     index = ExactIndex(DIM)
     index.remove("x")
     assert "x" not in index
     assert index.propose(POOL[0], 3) == ()
-    with pytest.raises(KeyError):
-        index.similarities(POOL[0], ["x"])
+    index.rows.place("x", 3)
+    assert len(index.rows.at(bytes(4))) == 0
 
 
 def test_vectors_that_say_the_same_get_one_place() -> None:
@@ -79,7 +103,7 @@ def test_a_change_that_moves_no_vector_leaves_the_graph_alone() -> None:
     index.upsert("k3", POOL[3], POOL[9], POOL[[3, 40]])
     assert index.is_tended
     assert index.graph_changes == before
-    assert index.similarities(POOL[9], ["k3"]).e[0] == pytest.approx(1.0, abs=2e-3)
+    assert index.rows.specs(POOL[9], [index.rows.row_of["k3"]])[0] == pytest.approx(1.0, abs=2e-3)
 
 
 def test_a_graph_of_tombstones_is_built_anew_in_small_steps_while_the_old_one_serves() -> None:

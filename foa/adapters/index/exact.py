@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from foa.adapters.index.port import NONE, Similarities
-from foa.adapters.index.rows import Rows
+from foa.adapters.index.port import NONE
+from foa.adapters.index.rows import Numbers, Rows, most
 from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
 
@@ -32,13 +32,15 @@ class ExactIndex:
         """Return the `n` keys with a vector nearest to `query`."""
         return self.rows.first(self.rows.best_of_all(query), n)
 
-    def similarities(self, query: Floats, keys: Sequence[str]) -> Similarities:
-        """Return the cosines of `query` to all vectors of `keys`."""
-        return self.rows.similarities(query, keys)
+    def near(self, query: Floats, n: int) -> Numbers:
+        """Return the rows of the `n` keys with a vector nearest to `query`."""
+        return most(self.rows.best_of_all(query), n)
 
-    def search(self, queries: Floats, k: int, among: Sequence[str] | None = None) -> tuple[tuple[Near, ...], ...]:
+    def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[tuple[Near, ...], ...]:
         """Return the exact `k` nearest for each of `queries` (n, dim)."""
-        return search_all(self.rows, queries, k) if among is None else search_among(self.rows, queries, k, among)
+        if among is None:
+            return search_all(self.rows, queries, k)
+        return tuple(self.rows.nearest(query, k, among) for query in queries)
 
 
 def search_all(rows: Rows, queries: Floats, k: int) -> tuple[tuple[Near, ...], ...]:
@@ -47,9 +49,3 @@ def search_all(rows: Rows, queries: Floats, k: int) -> tuple[tuple[Near, ...], .
         return (rows.nearest(queries[0], k),)
     cosines = queries @ rows.c[: len(rows.keys)].T
     return tuple(rows.best(query, row, k) for query, row in zip(queries, cosines, strict=True))
-
-
-def search_among(rows: Rows, queries: Floats, k: int, among: Sequence[str]) -> tuple[tuple[Near, ...], ...]:
-    """Return the exact `k` nearest for each of `queries` among some keys; unknown ones are left out."""
-    at = rows.rows(among)
-    return tuple(rows.nearest(query, k, at) for query in queries)

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from foa.adapters.index.port import Numbers
-from foa.adapters.index.rows import Rows
+from foa.adapters.index.rows import Numbers, Rows
 from foa.core.vcv.vector import Floats
 
 M: Final = 32

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from foa.adapters.index import graphfile
-from foa.adapters.index.exact import search_all, search_among
+from foa.adapters.index.exact import search_all
 from foa.adapters.index.graph import Graph, empty, fetch_for
-from foa.adapters.index.port import NONE, Numbers, Similarities
-from foa.adapters.index.rows import Rows
+from foa.adapters.index.port import NONE
+from foa.adapters.index.rows import Numbers, Rows, most
 from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
 
@@ -109,14 +109,18 @@ class HnswIndex:
         rows, cosines = found
         return self.rows.first(cosines, n, rows)
 
-    def similarities(self, query: Floats, keys: Sequence[str]) -> Similarities:
-        """Return the exact cosines of `query` to all vectors of `keys`."""
-        return self.rows.similarities(query, keys)
+    def near(self, query: Floats, n: int) -> Numbers:
+        """Return the rows of about the `n` keys with a vector nearest to `query`."""
+        graph = self._graph
+        found = graph.near(query, fetch_for(n, graph), LEAST_EF) if graph is not None and self.is_graph_used else None
+        if graph is None or found is None:
+            return most(self.rows.best_of_all(query), n)
+        return np.concatenate((found[0], self.rows.rows(graph.outside))) if graph.outside else found[0]
 
-    def search(self, queries: Floats, k: int, among: Sequence[str] | None = None) -> tuple[tuple[Near, ...], ...]:
+    def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[tuple[Near, ...], ...]:
         """Return the `k` nearest for each of `queries` (n, dim), with exact cosines."""
         if among is not None:
-            return search_among(self.rows, queries, k, among)
+            return tuple(self.rows.nearest(query, k, among) for query in queries)
         if not self.is_graph_used or k >= len(self):
             return search_all(self.rows, queries, k)
         return tuple(self._search(query, k) for query in queries)

@@ -5,6 +5,7 @@ did, and the index of profiles stays as small and as quick as it is without any 
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -89,12 +90,13 @@ class Memories:
     def evidence(self, vector: Floats, keys: Sequence[str]) -> tuple[Numbers, Numbers]:
         """Return what finished tasks add to the prior of each of `keys`, and the mass near the request; (n,) each."""
         added, mass = np.zeros(len(keys)), np.zeros(len(keys))
-        for at, key in enumerate(keys):
-            memory = self._of.get(key)
-            if memory is not None:
-                alike = kernel(memory.vectors @ vector)
-                added[at] = alike @ memory.alpha
-                mass[at] = alike.sum()
+        there = [(at, memory) for at, key in enumerate(keys) if (memory := self._of.get(key)) is not None]
+        if there:
+            which = [at for at, _ in there]
+            alike = kernel(np.concatenate([memory.vectors @ vector for _, memory in there]))
+            starts = [0, *accumulate(len(memory.alpha) for _, memory in there)][:-1]
+            added[which] = np.add.reduceat(alike * np.concatenate([memory.alpha for _, memory in there]), starts)
+            mass[which] = np.add.reduceat(alike, starts)
         return added, mass
 
     def _foretold(self, vectors: Floats, rewards: Numbers, at: Numbers, c: Floats | None) -> Numbers:

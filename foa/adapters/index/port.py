@@ -5,35 +5,22 @@ profile, evidence). One owner, one thread: nothing here locks.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from foa.core.routing.exchange import IndexCall, Near, Remove, Search, Upsert
+from foa.adapters.index.rows import Numbers, Rows
+from foa.core.routing.exchange import IndexCall, Near, Place, Remove, Search, Upsert
 from foa.core.vcv.vector import Floats, unpack, unpack_all
-
-Cosines = npt.NDArray[np.float64]
-Numbers = npt.NDArray[np.intp]
 
 NONE: Sequence[Floats] = ()
 
 
-class Similarities(NamedTuple):
-    """Exact cosines of one query to n keys, in the order of the keys, clipped and rounded to 6 digits.
+class VectorIndex(Protocol):
+    """What the service "index" is made of. Queries are normalised float32 (dim,).
 
-    ``c`` and ``e`` are (n,). ``others`` is (m,), those of key i are ``others[starts[i]:starts[i + 1]]`` in the
-    order in which they were given; ``starts`` is (n + 1,).
+    ``rows`` is where the vectors lie: dense, the last one moves into a gap.
     """
 
-    c: Cosines
-    e: Cosines
-    others: Cosines
-    starts: Numbers
-
-
-class VectorIndex(Protocol):
-    """What the service "index" is made of. Queries are normalised float32 (dim,)."""
+    rows: Rows
 
     def __len__(self) -> int:
         """Return how many keys there are."""
@@ -58,23 +45,27 @@ class VectorIndex(Protocol):
         """
         ...
 
-    def similarities(self, query: Floats, keys: Sequence[str]) -> Similarities:
-        """Return the exact cosines of `query` to all vectors of `keys`; KeyError if one is not there."""
+    def near(self, query: Floats, n: int) -> Numbers:
+        """Return the rows of what `propose` would, in no order; some may come twice."""
         ...
 
-    def search(self, queries: Floats, k: int, among: Sequence[str] | None = None) -> tuple[tuple[Near, ...], ...]:
-        """Return the `k` nearest by ``c`` for each of `queries` (n, dim), if given only among those keys (exactly)."""
+    def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[tuple[Near, ...], ...]:
+        """Return the `k` nearest by ``c`` for each of `queries` (n, dim), if given only among those rows (exactly)."""
         ...
 
 
 def serve(index: VectorIndex, call: IndexCall) -> tuple[tuple[Near, ...], ...] | None:
     """Perform one call of the service "index"; synchronous, called on the thread that owns `index`."""
     match call:
-        case Upsert(key, c, e, others):
+        case Upsert(key, c, e, others, _, slot):
             index.upsert(key, unpack(c), unpack(e), unpack_all(others) if others else NONE)
+            index.rows.place(key, slot)
+        case Place(keys):
+            for at, key in enumerate(keys):
+                index.rows.place(key, at)
         case Remove(keys):
             for key in keys:
                 index.remove(key)
         case Search(vectors, k, among):
-            return index.search(unpack_all(vectors), k, among)
+            return index.search(unpack_all(vectors), k, None if among is None else index.rows.at(among))
     return None

@@ -5,7 +5,7 @@ hundred agents: those whose ``c`` or a view is near it, those that share its rar
 it; while there are few agents, for all. One owner, one thread: nothing here locks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from foa.adapters.index.lexical import LexicalIndex
 from foa.adapters.index.memories import Memories
 from foa.adapters.index.port import VectorIndex
-from foa.core.routing.exchange import IndexCall, Near, Remember, Remove, Search, Upsert
+from foa.adapters.index.rows import Numbers as Rows
+from foa.adapters.index.rows import rounded
+from foa.core.routing.exchange import IndexCall, Near, Place, Remember, Remove, Search, Upsert
 from foa.core.vcv.relevance import Parts, clipped, fused, relevance
 from foa.core.vcv.terms import counted, unpacked
 from foa.core.vcv.vector import Floats, unpack, unpack_all
@@ -47,21 +49,27 @@ class Match(NamedTuple):
     parts: Parts
 
 
+class Table(NamedTuple):
+    """What was found, best first: keys, and of each relevance (not clipped), cosine, spec, words, evidence, mass."""
+
+    keys: list[str]
+    parts: list[list[float]]
+
+
 class Retriever:
-    """What an index node finds agents with."""
+    """What an index node finds agents with. Vectors and words of an agent are in one row."""
 
     def __init__(self, profiles: VectorIndex, memories: VectorIndex, dim: int) -> None:
-        """Use two empty indices that are nobody else's."""
+        """Use two empty indices that are nobody else's; `profiles` may hold agents that `adopt` takes in next."""
         self.profiles = profiles
         self.words = LexicalIndex()
         self.memories = Memories(memories, dim)
-        self._c: dict[str, bytes] = {}
 
     def __len__(self) -> int:
-        return len(self._c)
+        return len(self.profiles)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._c
+        return key in self.profiles
 
     def upsert(self, key: str, c: bytes, e: bytes, views: Sequence[bytes] = (), terms: bytes = b"") -> None:
         """Keep an agent's float16 vectors and its terms, in place of earlier ones; what is remembered of it stays.
@@ -71,102 +79,105 @@ class Retriever:
         counts = unpacked(terms)
         vector = unpack(c)
         self.profiles.upsert(key, vector, unpack(e), unpack_all(views) if views else ())
-        self.words.upsert(key, counts)
+        self.words.put(self.profiles.rows.row_of[key], counts, terms)
         self.memories.reprofiled(key, vector)
-        self._c[key] = c
 
     def remember(self, key: str, exemplars: Sequence[Exemplar], now: float) -> None:
         """Replace what is known of an agent's finished tasks, as of `now`; none: forget them.
 
         They are kept while the agent is not there: it may be away, or its vector on the way.
         """
-        body = self._c.get(key)
-        self.memories.put(key, None if body is None else unpack(body), exemplars, now)
+        row = self.profiles.rows.row_of.get(key)
+        self.memories.put(key, None if row is None else self.profiles.rows.c[row].copy(), exemplars, now)
 
-    def adopt(self, key: str, c: bytes, terms: bytes) -> None:
-        """Take in an agent whose vectors the index of profiles holds already, as after a restart."""
-        self.words.upsert(key, unpacked(terms))
-        self._c[key] = c
+    def adopt(self, terms: Iterable[tuple[str, bytes]]) -> None:
+        """Take in the terms of all agents whose vectors the index of profiles holds already, as after a restart."""
+        bodies = [b""] * len(self.profiles)
+        row_of = self.profiles.rows.row_of
+        for key, body in terms:
+            bodies[row_of[key]] = body
+        self.words.restore(bodies)
 
     def remove(self, key: str) -> None:
         """Find an agent no more; an unknown one is no error. What is remembered of it stays until it is forgotten."""
-        if self._c.pop(key, None) is not None:
+        row = self.profiles.rows.row_of.get(key)
+        if row is not None:
             self.profiles.remove(key)
-            self.words.remove(key)
+            self.words.remove(row)
 
     def search(
         self, probes: Sequence[Probe], k: int, among: Sequence[str] | None = None
     ) -> tuple[tuple[Match, ...], ...]:
         """Return the `k` most relevant agents for each probe, if given only among those keys; ties by key."""
-        return tuple(self._search(probe, k, among) for probe in probes)
+        rows = None if among is None else self.profiles.rows.rows(dict.fromkeys(among))
+        found = (self.table(probe, k, rows) for probe in probes)
+        return tuple(
+            tuple(Match(key, Parts(clipped(row[0]), *row[1:])) for key, row in zip(*one, strict=True)) for one in found
+        )
 
-    def _search(self, probe: Probe, k: int, among: Sequence[str] | None) -> tuple[Match, ...]:
-        asked = self.words.asked(counted((probe.text,))) if probe.text else ()
-        experienced = tuple(key for key in self.memories.propose(probe.vector, RECALLED) if key in self._c)
-        if among is None:
-            keys = self._proposed(probe.vector, asked, experienced, k)
+    def table(self, probe: Probe, k: int, among: Rows | None = None) -> Table:
+        """Return the `k` most relevant for one probe, if given only among those rows, each of which is there once."""
+        vector, profiles = probe.vector, self.profiles.rows
+        asked = self.words.asked(counted((probe.text,))) if probe.text else []
+        experienced = self._experienced(vector)
+        if among is None and len(self) > ALL:
+            n = max(LEAST_PROPOSED, OVERFETCH * k)
+            near = self.profiles.near(vector, n)
+            rows, words = self.words.reach(asked, np.concatenate((near, experienced)) if len(experienced) else near, n)
         else:
-            keys = tuple(key for key in dict.fromkeys(among) if key in self._c)
-        if not keys:
-            return ()
-        near = self.profiles.similarities(probe.vector, keys)
-        lexical = self.words.scores(asked, keys)
-        prior = fused(near.c, lexical)
-        evidence, mass = self._evidence(probe.vector, keys, prior, experienced)
+            rows = np.arange(len(self)) if among is None else among
+            words = self.words.scores(asked, rows)
+        if not len(rows):
+            return Table([], [])
+        cosines = rounded(profiles.products(vector, rows))
+        prior = fused(cosines, words)
+        evidence, mass = self._evidence(vector, rows, prior, experienced)
         found = relevance(prior, evidence)
-        table = np.stack((found, near.c, near.e, lexical, evidence, mass), axis=1)
-        best = _highest(found, keys, k)
-        rows = table[best].tolist()
-        return tuple(Match(keys[at], Parts(clipped(row[0]), *row[1:])) for at, row in zip(best, rows, strict=True))
+        best = profiles.highest(found, k, rows)
+        theirs = rows[best].tolist()
+        specs = profiles.specs(vector, theirs)
+        parts = np.stack((found[best], cosines[best], specs, words[best], evidence[best], mass[best]), axis=1)
+        return Table([profiles.keys[row] for row in theirs], parts.tolist())
 
-    def _proposed(self, vector: Floats, asked: Sequence[int], experienced: tuple[str, ...], k: int) -> tuple[str, ...]:
-        """Return the agents worth scoring for `k` results: all if they are few."""
-        if len(self) <= ALL:
-            return tuple(self._c)
-        n = max(LEAST_PROPOSED, OVERFETCH * k)
-        near = self.profiles.propose(vector, n)
-        return tuple(dict.fromkeys((*near, *self.words.propose(asked, n), *experienced)))
+    def _experienced(self, vector: Floats) -> Rows:
+        """Return the rows of those who did tasks near `vector`, of all who are here."""
+        keys = self.memories.propose(vector, RECALLED) if len(self.memories) else ()
+        return self.profiles.rows.rows(keys)
 
-    def _evidence(
-        self, vector: Floats, keys: Sequence[str], prior: Numbers, experienced: tuple[str, ...]
-    ) -> tuple[Numbers, Numbers]:
-        """Return evidence and mass of each of `keys`; 0 for those that are neither near the top nor experienced."""
-        evidence, mass = np.zeros(len(keys)), np.zeros(len(keys))
-        if not len(self.memories):
-            return evidence, mass
-        at_of = {key: at for at, key in enumerate(keys)}
-        best = _highest(prior, keys, RECALLED)
-        some = list(dict.fromkeys((*best, *(at_of[key] for key in experienced if key in at_of))))
-        evidence[some], mass[some] = self.memories.evidence(vector, [keys[at] for at in some])
+    def _evidence(self, vector: Floats, rows: Rows, prior: Numbers, experienced: Rows) -> tuple[Numbers, Numbers]:
+        """Return evidence and mass of each of `rows`; 0 for those that are neither near the top nor experienced."""
+        evidence, mass = np.zeros(len(rows)), np.zeros(len(rows))
+        if len(self.memories):
+            best = np.flatnonzero(np.isin(rows, experienced)) if len(experienced) else experienced
+            some = list(dict.fromkeys((*self.profiles.rows.highest(prior, RECALLED, rows), *best.tolist())))
+            keys = self.profiles.rows.keys
+            evidence[some], mass[some] = self.memories.evidence(vector, [keys[row] for row in rows[some].tolist()])
         return evidence, mass
-
-
-def _highest(found: Numbers, keys: Sequence[str], k: int) -> list[int]:
-    """Return where the `k` highest are, falling, ties by key."""
-    if k < len(found):
-        least = np.partition(found, len(found) - k)[len(found) - k]
-        chosen = np.flatnonzero(found >= least).tolist()
-    else:
-        chosen = list(range(len(found)))
-    return sorted(chosen, key=lambda at: (-found[at], keys[at]))[:k]
 
 
 def serve(retriever: Retriever, call: IndexCall) -> tuple[tuple[Near, ...], ...] | None:
     """Perform one call of the service "index"; synchronous, called on the thread that owns `retriever`."""
     match call:
-        case Upsert(key, c, e, others, terms):
+        case Search(vectors, k, among, texts):
+            rows = None if among is None else retriever.profiles.rows.at(among)
+            probes = map(Probe, unpack_all(vectors), texts or ("",) * len(vectors))
+            return tuple(_near(retriever.table(probe, k, rows)) for probe in probes)
+        case Upsert(key, c, e, others, terms, slot):
             retriever.upsert(key, c, e, others, terms)
-        case Remember(key, exemplars, at):
-            retriever.remember(key, exemplars, at)
+            retriever.profiles.rows.place(key, slot)
+        case Place(keys):
+            for at, key in enumerate(keys):
+                retriever.profiles.rows.place(key, at)
+        case Remember(key, exemplars, at_s):
+            retriever.remember(key, exemplars, at_s)
         case Remove(keys):
             for key in keys:
                 retriever.remove(key)
-        case Search(vectors, k, among, texts):
-            probes = map(Probe, unpack_all(vectors), texts or ("",) * len(vectors))
-            return tuple(tuple(map(_near, found)) for found in retriever.search(tuple(probes), k, among))
     return None
 
 
-def _near(found: Match) -> Near:
-    parts = found.parts
-    return Near(found.key, parts.cosine, parts.spec, parts.relevance, parts.lexical, parts.evidence, parts.mass)
+def _near(found: Table) -> tuple[Near, ...]:
+    return tuple(
+        Near(key, cosine, spec, clipped(relevant), words, done, mass)
+        for key, (relevant, cosine, spec, words, done, mass) in zip(found.keys, found.parts, strict=True)
+    )

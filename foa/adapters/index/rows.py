@@ -2,26 +2,32 @@
 
 Three matrices: ``c`` and ``e`` with a row per key, ``others`` with a row per further vector and beside it the row of
 the key that owns it. Removal moves the last row into the gap, so that rows stay dense and nothing is ever compacted.
-Matrices grow in place (`realloc` moves pages, not bytes).
+Matrices grow in place (`realloc` moves pages, not bytes). A key may have a slot as well, the number by which the
+catalogue names it for as long as it is there.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Final
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from foa.adapters.index.port import Cosines, Numbers, Similarities
 from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
+
+Cosines = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.intp]
 
 DIGITS: Final = 6
 """Cosines are rounded to these, so that equal vectors tie whichever product computed them; ties go by key."""
 
 GATHERED: Final = 256
 """Rows gathered at once: they stay in the near cache, and their memory is not asked for anew (400 KB)."""
+
+NOWHERE: Final = -1
+"""The slot of a key that was given none, the row at a slot that nobody has."""
 
 _LEAST_ROWS: Final = 64
 
@@ -39,6 +45,8 @@ class Rows:
         self.owner: Numbers = np.zeros(_LEAST_ROWS, dtype=np.intp)
         self.others_of: list[list[int]] = []
         self.further = 0
+        self._slot_of: Numbers = np.full(_LEAST_ROWS, NOWHERE, dtype=np.intp)
+        self._row_at: Numbers = np.full(_LEAST_ROWS, NOWHERE, dtype=np.intp)
 
     def put(self, key: str, c: Floats, e: Floats, others: Sequence[Floats] | Floats = ()) -> int:
         """Write a key's vectors, a new key at the end; return its row."""
@@ -73,6 +81,7 @@ class Rows:
             return
         while self.others_of[row]:
             self._drop_other(self.others_of[row][-1])
+        self._leave(row)
         last, theirs = self.keys.pop(), self.others_of.pop()
         if last != key:
             end = len(self.keys)
@@ -80,7 +89,30 @@ class Rows:
             self.keys[row], self.others_of[row] = last, theirs
             self.row_of[last] = row
             self.owner[theirs] = row
+            slot = self._slot_of[end]
+            self._slot_of[end] = NOWHERE
+            if slot >= 0:
+                self._slot_of[row], self._row_at[slot] = slot, row
         self._fit(len(self.keys))
+
+    def place(self, key: str, slot: int) -> None:
+        """Note which slot a key has; nothing happens if it is not there."""
+        row = self.row_of.get(key)
+        if row is None or self._slot_of[row] == slot:
+            return
+        self._leave(row)
+        if slot >= len(self._row_at):
+            fresh = np.full(max(slot + 1, 2 * len(self._row_at)), NOWHERE, dtype=np.intp)
+            fresh[: len(self._row_at)] = self._row_at
+            self._row_at = fresh
+        if slot >= 0:
+            self._slot_of[row], self._row_at[slot] = slot, row
+
+    def at(self, slots: bytes) -> Numbers:
+        """Return the rows of the keys in `slots` (little-endian int32), of those that are there."""
+        wanted = np.frombuffer(slots, dtype="<i4")
+        rows = self._row_at.take(wanted[wanted < len(self._row_at)])
+        return rows if not len(rows) or rows.min() >= 0 else rows[rows >= 0]
 
     def checksum(self, row: int) -> int:
         """Return the checksum of the vectors by which the key in `row` is found."""
@@ -110,7 +142,8 @@ class Rows:
 
     def first(self, cosines: Floats, n: int, rows: Numbers | None = None) -> tuple[str, ...]:
         """Return the keys of the `n` highest of `cosines`, falling, ties by key."""
-        return tuple(self.keys[row] for _, row in self._highest(rounded(cosines), n, rows))
+        at = self.highest(rounded(cosines), n, rows)
+        return tuple(self.keys[row] for row in (at if rows is None else rows[at].tolist()))
 
     def nearest(self, query: Floats, k: int, rows: Numbers | None = None) -> tuple[Near, ...]:
         """Return the exact `k` nearest to `query` (dim,) by ``c``, of all rows or of `rows`, ties by key."""
@@ -130,35 +163,35 @@ class Rows:
 
     def best(self, query: Floats, cosines: Floats, k: int, rows: Numbers | None = None) -> tuple[Near, ...]:
         """Return the `k` best of rows whose exact `cosines` are known, with their cosines to ``e``."""
-        found = self._highest(rounded(cosines), k, rows)
-        if not found:
+        exact = rounded(cosines)
+        at = self.highest(exact, k, rows)
+        if not at:
             return ()
-        specs = rounded(self.e[[row for _, row in found]].astype(np.float32) @ query).tolist()
-        return tuple(Near(self.keys[row], cosine, spec) for (cosine, row), spec in zip(found, specs, strict=True))
+        found = at if rows is None else rows[at].tolist()
+        told = zip(found, exact[at].tolist(), self.specs(query, found).tolist(), strict=True)
+        return tuple(Near(self.keys[row], cosine, spec) for row, cosine, spec in told)
 
-    def similarities(self, query: Floats, keys: Sequence[str]) -> Similarities:
-        """Return the cosines of `query` to all vectors of `keys`; KeyError if one is not there."""
-        rows = [self.row_of[key] for key in keys]
-        theirs = [self.others_of[row] for row in rows] if self.further else []
-        others = list(chain.from_iterable(theirs))
-        starts = accumulate(map(len, theirs), initial=0) if theirs else [0] * (len(rows) + 1)
-        return Similarities(
-            rounded(self.c[rows] @ query),
-            rounded(self.e[rows].astype(np.float32) @ query),
-            rounded(self.others[others] @ query),
-            np.fromiter(starts, dtype=np.intp, count=len(rows) + 1),
-        )
+    def specs(self, query: Floats, rows: Sequence[int]) -> Cosines:
+        """Return the cosines to ``e`` of some rows."""
+        return rounded(self.e[rows].astype(np.float32) @ query)
 
-    def _highest(self, cosines: Cosines, k: int, rows: Numbers | None) -> list[tuple[float, int]]:
-        """Return the `k` highest with their rows; of those that tie with the last, the first by key."""
-        if k < len(cosines):
-            least = np.partition(cosines, len(cosines) - k)[len(cosines) - k]
-            chosen = np.flatnonzero(cosines >= least)
+    def highest(self, values: Cosines, k: int, rows: Numbers | None = None) -> list[int]:
+        """Return where the `k` highest of `values` are, those of `rows` or of all, falling; ties by key."""
+        if k < len(values):
+            least = np.partition(values, len(values) - k)[len(values) - k]
+            chosen = np.flatnonzero(values >= least)
         else:
-            chosen = np.arange(len(cosines))
-        at = chosen if rows is None else rows[chosen]
-        found = zip(cosines[chosen].tolist(), at.tolist(), strict=True)
-        return sorted(found, key=lambda pair: (-pair[0], self.keys[pair[1]]))[:k]
+            chosen = np.arange(len(values))
+        keys = [self.keys[row] for row in (chosen if rows is None else rows[chosen]).tolist()]
+        found = zip((-values[chosen]).tolist(), keys, chosen.tolist(), strict=True)
+        return [at for _, _, at in sorted(found)[:k]]
+
+    def _leave(self, row: int) -> None:
+        """Take a row's slot away from it."""
+        slot = self._slot_of[row]
+        if slot >= 0 and self._row_at[slot] == row:
+            self._row_at[slot] = NOWHERE
+        self._slot_of[row] = NOWHERE
 
     def _add_other(self, row: int) -> None:
         at = self.further
@@ -183,12 +216,22 @@ class Rows:
         if capacity != len(self.c):
             self.c.resize((capacity, self.dim), refcheck=False)
             self.e.resize((capacity, self.dim), refcheck=False)
+            slots = np.full(capacity, NOWHERE, dtype=np.intp)
+            slots[: min(capacity, len(self._slot_of))] = self._slot_of[:capacity]
+            self._slot_of = slots
 
     def _fit_others(self, count: int) -> None:
         capacity = fitting(len(self.others), count)
         if capacity != len(self.others):
             self.others.resize((capacity, self.dim), refcheck=False)
             self.owner.resize(capacity, refcheck=False)
+
+
+def most(values: npt.NDArray[np.floating], n: int) -> Numbers:
+    """Return where the `n` highest of `values` are, in no order; of those that tie with the last some."""
+    if n >= len(values):
+        return np.arange(len(values))
+    return np.argpartition(values, len(values) - n)[len(values) - n :]
 
 
 def fitting(capacity: int, count: int) -> int:

@@ -133,7 +133,8 @@ def _frame(
 
 
 def _query(vector: "np.typing.NDArray[np.float32]") -> Query:
-    return Query("x" * 200, travelling(vector), MODEL)
+    """Return a query for the agent of this very vector; words have no say."""
+    return Query("", travelling(vector), MODEL)
 
 
 async def _filled(client: Client, population: Population, say: Say) -> None:
@@ -152,14 +153,12 @@ async def _filled(client: Client, population: Population, say: Say) -> None:
     raise FoaError(f"not all of {count} agents were found within {FILL_S:g} s")
 
 
-async def _round(
-    client: Client, bare: Requester, asked: Iterator["np.typing.NDArray[np.float32]"], count: int, say: Say
-) -> tuple[float, float]:
+async def _round(client: Client, bare: Requester, asked: Iterator[Query], count: int, say: Say) -> tuple[float, float]:
     """Return the medians of queries and of bare round trips that took turns, in microseconds."""
     ours: list[float] = []
     theirs: list[float] = []
     for number in range(count + 20):
-        query = _query(next(asked))
+        query = next(asked)
         began = time.perf_counter()
         found = await client.search([query], K)
         middle = time.perf_counter()

@@ -5,19 +5,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from foa.adapters.index.graph import EF_CONSTRUCTION, M
 from foa.adapters.index.hnsw import CROSSOVER, LEAST_EF
-from foa.bench.index.node import EPSILON, BenchNode, K, disk_mb, memory_mb, recall, timed
+from foa.bench.index.node import EPSILON, BenchNode, K, Times, disk_mb, memory_mb, recall, score, timed
 from foa.bench.index.population import GATES, Population, Say, populate, queries, turned
 from foa.core.routing.gate import gate
-from foa.core.vcv.vector import Floats
+from foa.core.vcv.vector import Floats, unpack_all
 from foa.errors import FoaError
 from foa.wire.records import Query
 
@@ -28,6 +29,8 @@ MOVED: Final = 0.9
 """An update turns an agent's vector to this cosine."""
 
 Figures = dict[str, Any]
+Scores = Sequence[Floats]
+"""The exact scores of all agents per query."""
 
 
 class Plan(NamedTuple):
@@ -55,7 +58,7 @@ def measure(plan: Plan, say: Say) -> Figures:
         figures |= {"build_s": time.perf_counter() - began, "memory_mb": memory_mb() - before}
         figures["searched"] = "hnsw" if node.index.is_graph_used else "exact"
         say(f"built in {figures['build_s']:.1f} s")
-        truth = asked @ population.vectors.T
+        truth = [node.truth(query).astype(np.float32) for query in asked]
         figures |= _open(node, asked, truth, plan, say)
         figures["gates"] = _gated(node, asked, truth, say)
         figures |= _updated(node, population)
@@ -66,36 +69,43 @@ def measure(plan: Plan, say: Say) -> Figures:
     return figures
 
 
-def _open(node: BenchNode, asked: Floats, truth: Floats, plan: Plan, say: Say) -> Figures:
-    """Measure queries without gates, beside hnswlib alone and the same with exact search."""
-    bodies = [travelling(vector) for vector in asked]
-    query, everybody = Query("x" * 200), np.ones(truth.shape[1], dtype=np.bool_)
-    node.find(query, bodies[0])
-    hits = [[hit.cosine for hit in node.find(query, body)] for body in bodies]
-    share = recall(hits, truth, everybody)
+def _open(node: BenchNode, asked: Sequence[Query], truth: Scores, plan: Plan, say: Say) -> Figures:
+    """Measure queries without gates, with words and by vectors alone, beside hnswlib alone and the same exactly."""
+    vectors = unpack_all(query.vector for query in asked)
+    wordless = [msgspec.structs.replace(query, text="") for query in asked]
+    cosines = vectors @ node.index.rows.c[: len(node.index)].T
+    share, bare = shares(node, asked, truth), shares(node, wordless, [0.7 * np.maximum(0.0, row) for row in cosines])
     graph = _library(node)
-    ef, alone = _raw_ef(graph, asked, truth, share)
+    ef, alone = _raw_ef(graph, vectors, cosines, bare)
     rounds = []
     for number in range(plan.rounds):
-        ours = timed(partial(node.find, query), bodies)
-        theirs = _raw(graph, asked, ef)
-        search = timed(lambda one: node.index.search(one, K), asked[:, None])
-        rounds.append((ours.at(0.5), ours.at(0.99), theirs, search.at(0.5)))
-        times = f"query {ours.at(0.5):.0f} us, hnswlib alone {theirs:.0f} us (ef {ef})"
-        say(f"round {number + 1}: {times}, recall {share:.4f}")
+        ours, plain = timed(node.find, asked), timed(node.find, wordless)
+        theirs = _raw(graph, vectors, ef)
+        rounds.append((ours.at(0.5), ours.at(0.1), ours.at(0.99), plain.at(0.5), theirs.at(0.5), theirs.at(0.1)))
+        times = f"query {ours.at(0.5):.0f} us, vectors alone {plain.at(0.5):.0f} us, hnswlib {theirs.at(0.5):.0f} us"
+        say(f"round {number + 1}: {times} (ef {ef}), recall {share:.4f}")
     exact = node.exact()
-    slow = timed(partial(node.find, query, index=exact), bodies[:EXACT_QUERIES])
-    p50, p99, raw, search_us = (statistics.median(column) for column in zip(*rounds, strict=True))
+    slow = timed(partial(node.find, retriever=exact), asked[:EXACT_QUERIES])
+    p50, p10, p99, plain_us, raw, raw10 = (statistics.median(column) for column in zip(*rounds, strict=True))
     return {
         "recall_vs_exact": share,
-        "query_us": {"p50": p50, "p99": p99},
-        "search_us": search_us,
+        "query_us": {"p10": p10, "p50": p50, "p99": p99},
+        "vectors_only_us": plain_us,
+        "vectors_only_recall": bare,
         "raw_hnswlib_us": raw,
+        "raw_hnswlib_p10_us": raw10,
         "raw_recall": alone,
         "raw_ef": ef,
         "ratio": p50 / raw,
+        "ratio_p10": p10 / raw10,
         "exact_query_us": slow.at(0.5),
     }
+
+
+def shares(node: BenchNode, asked: Sequence[Query], truth: Scores) -> float:
+    """Return the recall of `asked`, all agents being permitted."""
+    everybody = np.ones(len(node.index), dtype=np.bool_)
+    return recall([[score(hit) for hit in node.find(query)] for query in asked], truth, everybody)
 
 
 def _library(node: BenchNode) -> Any:
@@ -129,26 +139,26 @@ def _raw_ef(graph: Any, asked: Floats, truth: Floats, wanted: float) -> tuple[in
     return EFS[-1], share
 
 
-def _raw(graph: Any, asked: Floats, ef: int) -> float:
+def _raw(graph: Any, asked: Floats, ef: int) -> Times:
     graph.set_ef(ef)
     k = min(K, graph.get_current_count())
-    return timed(lambda one: graph.knn_query(one, k=k, num_threads=1), asked[:, None]).at(0.5)
+    return timed(lambda one: graph.knn_query(one, k=k, num_threads=1), asked[:, None])
 
 
-def _gated(node: BenchNode, asked: Floats, truth: Floats, say: Say) -> Figures:
+def _gated(node: BenchNode, asked: Sequence[Query], truth: Scores, say: Say) -> Figures:
     """Measure queries that a label or a budget leaves some of the agents: recall against the gate's own verdicts."""
     figures: Figures = {}
     exact = node.exact()
-    bodies = [travelling(vector) for vector in asked]
     for label, share in GATES.items():
         for kind in ("label", "budget"):
             policies = (label.replace("%", "-percent"),) if kind == "label" else ()
-            query = Query("x" * 200, policies=policies, budget=share if kind == "budget" else None)
+            bound = share if kind == "budget" else None
+            gated = [msgspec.structs.replace(query, policies=policies, budget=bound) for query in asked]
             entries = (node.catalogue.entries[key] for key in node.index.rows.keys)
-            permitted = np.array([gate(query, entry.hit) is None for entry in entries])
-            hits = [[hit.cosine for hit in node.find(query, body)] for body in bodies]
-            ours = timed(partial(node.find, query), bodies)
-            slow = timed(partial(node.find, query, index=exact), bodies[:EXACT_QUERIES])
+            permitted = np.array([gate(gated[0], entry.hit) is None for entry in entries])
+            hits = [[score(hit) for hit in node.find(query)] for query in gated]
+            ours = timed(node.find, gated)
+            slow = timed(partial(node.find, retriever=exact), gated[:EXACT_QUERIES])
             one = {"permitted": int(permitted.sum()), "recall": recall(hits, truth, permitted)}
             figures[f"{kind} {label}"] = {
                 **one,
@@ -172,7 +182,7 @@ def _updated(node: BenchNode, population: Population) -> Figures:
             node.index.tend(1)
 
     times = timed(lambda pair: change(*pair), zip(changed.tolist(), fresh, strict=True))
-    first = [node.find(Query("x"), travelling(vector))[0].cosine for vector in fresh]
+    first = [node.find(Query("", travelling(vector)))[0].cosine for vector in fresh]
     return {
         "update_us": times.at(0.5),
         "update_p99_us": times.at(0.99),

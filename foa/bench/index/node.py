@@ -12,12 +12,15 @@ import numpy as np
 from foa.adapters.index.exact import ExactIndex
 from foa.adapters.index.hnsw import HnswIndex
 from foa.adapters.index.keeper import Keeper, uncollected
-from foa.adapters.index.port import VectorIndex, serve
+from foa.adapters.index.retriever import Retriever, serve
+from foa.adapters.index.rows import rounded
 from foa.bench.index.population import MODEL, Population, Say, partition
 from foa.core.machines.shard.catalogue import Catalogue
 from foa.core.machines.shard.retrieve import gather, plan
-from foa.core.routing.exchange import IndexCall, Keep, Search
-from foa.core.vcv.vector import Floats
+from foa.core.routing.exchange import IndexCall, Keep, Place, Search
+from foa.core.vcv.relevance import Numbers, fused, relevance
+from foa.core.vcv.terms import counted
+from foa.core.vcv.vector import unpack
 from foa.wire.messages import Vcv
 from foa.wire.records import Hit, Query
 
@@ -58,10 +61,14 @@ class BenchNode:
     def __init__(self, dim: int, crossover: int, folder: Path, say: Say) -> None:
         """Begin with what is in `folder`."""
         self.index = HnswIndex(dim, crossover)
+        self.retriever = Retriever(self.index, HnswIndex(dim), dim)
         self.catalogue = Catalogue()
         self.keeper = Keeper(folder, self.index, f"{MODEL} bench", say)
         with uncollected():
-            self.catalogue.restore(self.keeper.load())
+            kept = self.keeper.load()
+            self.retriever.adopt((each.agent, each.entry.terms) for each in kept if each.entry and each.online)
+            self.catalogue.restore(kept)
+            serve(self.retriever, Place(tuple(self.catalogue.columns.agents)))
 
     def fill(self, population: Population, say: Say) -> None:
         """Take in everybody, and build the graph to its end."""
@@ -80,11 +87,12 @@ class BenchNode:
         _, calls = self.catalogue.put(vcv, partition(at))
         self._take(calls)
 
-    def find(self, query: Query, vector: bytes, index: VectorIndex | None = None) -> tuple[Hit, ...]:
+    def find(self, query: Query, retriever: Retriever | None = None) -> tuple[Hit, ...]:
         """Answer one query as the node does between its inbox and its answer."""
         how = plan(query, K, self.catalogue)
         while True:
-            (near,) = serve(index or self.index, Search((vector,), how.fetch, how.among)) or ((),)
+            call = Search((query.vector,), how.fetch, how.among, (query.text,))
+            (near,) = serve(retriever or self.retriever, call) or ((),)
             found = gather(query, K, how, near, self.catalogue)
             if found.again is None:
                 return found.hits
@@ -96,33 +104,52 @@ class BenchNode:
             work()
         self.keeper.close()
 
-    def exact(self) -> ExactIndex:
-        """Return an exact index over the same vectors."""
+    def exact(self) -> Retriever:
+        """Return the same retriever over an exact index of the same vectors."""
         exact = ExactIndex(self.index.rows.dim)
         exact.rows = self.index.rows
-        return exact
+        found = Retriever(exact, ExactIndex(exact.rows.dim), exact.rows.dim)
+        found.words, found.memories = self.retriever.words, self.retriever.memories
+        return found
+
+    def truth(self, query: Query) -> Numbers:
+        """Return the relevance of every agent to `query`, by row; nobody is left out."""
+        vector = unpack(query.vector)
+        rows = np.arange(len(self.index))
+        asked = self.retriever.words.asked(counted((query.text,)))
+        prior = fused(rounded(self.index.rows.products(vector, rows)), self.retriever.words.scores(asked, rows))
+        return np.minimum(1.0, relevance(prior, np.zeros(len(rows))))
 
     def _take(self, calls: Sequence[IndexCall | Keep]) -> None:
         for call in calls:
             if isinstance(call, Keep):
                 self.keeper.note(call)
             else:
-                serve(self.index, call)
+                serve(self.retriever, call)
 
 
-def recall(scores: Sequence[Sequence[float]], truth: Floats, permitted: "np.typing.NDArray[np.bool_]") -> float:
+def score(hit: Hit) -> float:
+    """Return what a hit was ranked by."""
+    return hit.cosine if hit.relevance is None else hit.relevance
+
+
+def recall(
+    scores: Sequence[Sequence[float]],
+    truth: Iterable["np.typing.NDArray[np.floating]"],
+    permitted: "np.typing.NDArray[np.bool_]",
+) -> float:
     """Return recall@10 by score: a result counts if it is no worse than the exact tenth.
 
-    `truth` are the exact cosines of all agents per query (q, n), of whom only `permitted` (n,) count.
+    `truth` are the exact scores of all agents per query, each (n,), of whom only `permitted` (n,) count.
     """
     found = expected = 0
-    for got, cosines in zip(scores, truth, strict=True):
-        allowed = cosines[permitted]
+    for got, exact in zip(scores, truth, strict=True):
+        allowed = exact[permitted]
         want = min(K, len(allowed))
         if not want:
             continue
         least = np.partition(allowed, len(allowed) - want)[len(allowed) - want]
-        found += min(want, sum(score >= least - EPSILON for score in got))
+        found += min(want, sum(one >= least - EPSILON for one in got))
         expected += want
     return found / expected if expected else 1.0
 

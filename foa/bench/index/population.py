@@ -5,8 +5,11 @@ at random by `STRAY` of its length. With the 9,334 profiles of the given file as
 each other as real ones should be: the median cosine to the nearest is 0.85 and to the tenth 0.72; real subsets of
 584, 1,167 … 9,334 gain 0.030 and 0.026 per doubling, which comes to 0.84 and 0.71. Without a file the base is made up.
 
+Words are those of the profiles' names and descriptions; a made-up agent has half of either of the two it lies between.
+
 A query is an agent's vector turned away at random to cosine `NEAR`: real queries are that near to the agent that
-is right for them (medians over three public sets of tools: 0.38, 0.49, 0.55).
+is right for them (medians over three public sets of tools: 0.38, 0.49, 0.55). Its text has `OWN` words of that agent
+and `FOREIGN` of another one.
 """
 
 from collections.abc import Callable
@@ -18,17 +21,22 @@ import numpy as np
 from foa.adapters.embed import DIM, SentenceEmbedder
 from foa.bench import datasets
 from foa.core.vcv.bloom import bloom
+from foa.core.vcv.terms import counted, packed
 from foa.core.vcv.vector import Floats, normalised
 from foa.errors import FoaError
 from foa.wire.ids import Version, partition_of
 from foa.wire.messages import Vcv
-from foa.wire.records import Resources
+from foa.wire.records import Query, Resources
 
 SEED: Final = 7
 NEAR: Final = 0.5
 STRAY: Final = 0.55
 BASE: Final = 10_000
 NEIGHBOURS: Final = 10
+OWN: Final = 4
+FOREIGN: Final = 6
+LENGTH: Final = 30
+VOCABULARY: Final = 20_000
 MODEL: Final = "hash"
 """What the vectors are called in the bench, so that index nodes load no model; the numbers are the real one's."""
 
@@ -44,6 +52,7 @@ class Population(NamedTuple):
     vectors: Floats
     labels: np.typing.NDArray[np.bool_]
     real: int
+    texts: tuple[str, ...]
 
     def vcv(self, at: int, counter: int = 1, vector: Floats | None = None) -> Vcv:
         """Return what agent number `at` publishes; its price in thousandths is its rank among all, shuffled."""
@@ -64,6 +73,7 @@ class Population(NamedTuple):
             skills=skills,
             views={"description": body},
             name=agent,
+            terms=packed(counted((self.texts[at],))),
         )
 
 
@@ -80,20 +90,41 @@ def partition(at: int) -> int:
 def populate(count: int, file: Path | None, cache: Path, say: Say) -> Population:
     """Return `count` agents, those of `file` first."""
     rng = np.random.default_rng(SEED)
-    base = _made_up(rng) if file is None else _embedded(file, cache, say)
+    base, said = _made_up(rng) if file is None else _embedded(file, cache, say)
     real = 0 if file is None else min(count, len(base))
-    base = base[rng.permutation(len(base))]
-    vectors = base[:count] if len(base) >= count else np.concatenate((base, _between(base, count - len(base), rng)))
+    order = rng.permutation(len(base))
+    base, texts = base[order], [said[at] for at in order.tolist()]
+    vectors = base[:count]
+    if count > len(base):
+        between, parents = _between(base, count - len(base), rng)
+        vectors = np.concatenate((base, between))
+        texts += [f"{half(texts[one], rng)} {half(texts[other], rng)}" for one, other in parents.tolist()]
     labels = rng.random((count, len(GATES))) < np.array(list(GATES.values()))
     whole = normalised(vectors.astype(np.float16))  # as they travel
-    return Population(whole, labels, real)
+    return Population(whole, labels, real, tuple(texts[:count]))
 
 
-def queries(population: Population, count: int, near: float = NEAR, seed: int = SEED) -> Floats:
-    """Return `count` queries as they travel, each at cosine `near` to some agent."""
+def half(text: str, rng: np.random.Generator) -> str:
+    """Return half of the words of `text`."""
+    words = text.split()
+    return " ".join(words[at] for at in np.flatnonzero(rng.random(len(words)) < 0.5).tolist())  # noqa: PLR2004 - half
+
+
+def queries(population: Population, count: int, near: float = NEAR, seed: int = SEED) -> list[Query]:
+    """Return `count` queries as they travel, each at cosine `near` to some agent, with a few of its words."""
     rng = np.random.default_rng(seed + 1)
-    found = turned(population.vectors[rng.integers(len(population.vectors), size=count)], near, rng)
-    return normalised(found.astype(np.float16))
+    meant = rng.integers(len(population.vectors), size=count)
+    found = turned(population.vectors[meant], near, rng).astype("<f2")
+    return [
+        Query(_asking(population, at, rng), vector.tobytes(), MODEL)
+        for at, vector in zip(meant.tolist(), found, strict=True)
+    ]
+
+
+def _asking(population: Population, at: int, rng: np.random.Generator) -> str:
+    own, foreign = population.texts[at].split(), population.texts[rng.integers(len(population.texts))].split()
+    words = [*rng.permutation(own)[:OWN].tolist(), *rng.permutation(foreign)[:FOREIGN].tolist()]
+    return f"Please help me with {' '.join(rng.permutation(words).tolist())}"
 
 
 def turned(vectors: Floats, cosine: float, rng: np.random.Generator) -> Floats:
@@ -103,8 +134,8 @@ def turned(vectors: Floats, cosine: float, rng: np.random.Generator) -> Floats:
     return normalised(cosine * vectors + float(np.sqrt(1.0 - cosine * cosine)) * normalised(stray))
 
 
-def _embedded(file: Path, cache: Path, say: Say) -> Floats:
-    """Return the vectors of a file's agents, of the real model, from its cache where they are in it."""
+def _embedded(file: Path, cache: Path, say: Say) -> tuple[Floats, list[str]]:
+    """Return the vectors (of the real model, from its cache where they are in it) and the texts of a file's agents."""
     rows = datasets.agents(file)
     texts = [f"{row.name}. {row.description}" for row in rows]
     embedder = SentenceEmbedder(cache=cache)
@@ -118,22 +149,25 @@ def _embedded(file: Path, cache: Path, say: Say) -> Floats:
         embedder.close()
     if not len(vectors):
         raise FoaError(f"{file} has no agents")
-    return vectors
+    return vectors, texts
 
 
-def _made_up(rng: np.random.Generator) -> Floats:
-    """Return vectors of which few directions say most, as embeddings have it."""
+def _made_up(rng: np.random.Generator) -> tuple[Floats, list[str]]:
+    """Return vectors of which few directions say most, as embeddings have it, and texts of which few words are many."""
     spectrum = (1.0 + np.arange(DIM)) ** -0.35
-    return normalised(rng.normal(size=(BASE, DIM)) * spectrum)
+    vectors = normalised(rng.normal(size=(BASE, DIM)) * spectrum)
+    words = np.minimum(rng.zipf(1.3, size=(BASE, LENGTH)), VOCABULARY)
+    return vectors, [" ".join(f"w{word}x" for word in row) for row in words.tolist()]
 
 
-def _between(base: Floats, count: int, rng: np.random.Generator) -> Floats:
+def _between(base: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, np.typing.NDArray[np.intp]]:
+    """Return vectors between others, and between which two each is: (n, 2)."""
     near = _neighbours(base)
     one = rng.integers(len(base), size=count)
     other = near[one, rng.integers(near.shape[1], size=count)]
     way = rng.uniform(0.2, 0.8, size=(count, 1)).astype(np.float32)
     middle = normalised((1.0 - way) * base[one] + way * base[other])
-    return normalised(middle + STRAY * normalised(rng.normal(size=middle.shape)))
+    return normalised(middle + STRAY * normalised(rng.normal(size=middle.shape))), np.stack((one, other), axis=1)
 
 
 def _neighbours(base: Floats) -> np.typing.NDArray[np.intp]:

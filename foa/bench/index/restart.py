@@ -14,8 +14,14 @@ def main(folder: Path, crossover: int, agents: int) -> None:
     said: list[str] = []
     node = BenchNode(DIM, crossover, folder, said.append)
     row = node.index.rows.c[len(node.index) // 2]
-    hits = node.find(Query("x"), row.astype("<f2").tobytes())
-    if said or len(node.catalogue.columns) != agents or not node.index.is_tended or hits[0].cosine < 0.999:  # noqa: PLR2004 - itself
+    hits = node.find(Query("please", row.astype("<f2").tobytes()))
+    if (
+        said
+        or len(node.catalogue.columns) != agents
+        or not node.index.is_tended
+        or len(node.retriever.words) != agents
+        or hits[0].cosine < 0.999  # noqa: PLR2004 - itself
+    ):
         raise FoaError(f"{len(node.catalogue.columns)} of {agents} agents came back; {'; '.join(said)}")
 
 

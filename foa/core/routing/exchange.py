@@ -102,7 +102,7 @@ class Upsert(NamedTuple):
     """Service "index": keep these float16 vectors under `key`, in place of earlier ones. Returns nothing.
 
     ``others`` are further vectors by which the key is found, views of its profile; ``terms`` its words
-    (`foa.core.vcv.terms`). What is remembered of it stays.
+    (`foa.core.vcv.terms`), ``slot`` its place in the catalogue's columns. What is remembered of it stays.
     """
 
     key: str
@@ -110,6 +110,13 @@ class Upsert(NamedTuple):
     e: bytes
     others: tuple[bytes, ...] = ()
     terms: bytes = b""
+    slot: int = -1
+
+
+class Place(NamedTuple):
+    """Service "index": key i is in slot i of the catalogue's columns, as after a restart. Returns nothing."""
+
+    keys: tuple[str, ...]
 
 
 class Remember(NamedTuple):
@@ -130,15 +137,15 @@ class Remove(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Service "index": the `k` most relevant for each float16 vector, if given only among those keys.
+    """Service "index": the `k` most relevant for each float16 vector, if given only among those slots.
 
-    ``texts`` are what the vectors are of, if words are to count. Returns one tuple of `Near` per vector, falling by
+    ``among`` are slots as little-endian int32: ten thousand names would cost more than the search itself. ``texts`` are what the vectors are of, if words are to count. Returns one tuple of `Near` per vector, falling by
     relevance, ties by key.
     """
 
     vectors: tuple[bytes, ...]
     k: int
-    among: tuple[str, ...] | None = None
+    among: bytes | None = None
     texts: tuple[str, ...] = ()
 
 
@@ -186,4 +193,4 @@ class Near(NamedTuple):
     mass: float = 0.0
 
 
-IndexCall = Upsert | Remember | Remove | Search
+IndexCall = Upsert | Place | Remember | Remove | Search

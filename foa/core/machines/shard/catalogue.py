@@ -75,7 +75,7 @@ class Catalogue:
         self._list(entry)
         self._review(vcv.agent, partition)
         kept = Keep(vcv.agent, entry, self.online.get(vcv.agent))
-        return verdict, [_upsert(entry), kept] if self.is_findable(vcv.agent) else [kept]
+        return verdict, [self._upsert(entry), kept] if self.is_findable(vcv.agent) else [kept]
 
     def is_known(self, vcv: Vcv, partition: int) -> bool:
         """Tell whether this very record is here already: cheaper than to check it anew."""
@@ -127,7 +127,7 @@ class Catalogue:
             self.columns.remove(entry.hit)
             return [Remove((agent,)), kept]
         self.columns.add(entry.hit)
-        return [_upsert(entry), kept]
+        return [self._upsert(entry), kept]
 
     def doubt(self) -> None:
         """Note that every card may have gone unseen; `mark` takes the doubt away, `disbelieve` draws the conclusion."""
@@ -168,6 +168,10 @@ class Catalogue:
             digest ^= _mark_of(self.entries[agent]) if agent in self.entries else 0
         return digest
 
+    def _upsert(self, entry: Entry) -> Upsert:
+        agent = entry.hit.agent
+        return Upsert(agent, entry.c, entry.e, entry.others, entry.terms, self.columns.slot_of[agent])
+
     def _list(self, entry: Entry) -> None:
         agent = entry.hit.agent
         self._members.setdefault(entry.partition, {})[agent] = None
@@ -202,10 +206,6 @@ def _list_if(lists: dict[int, dict[str, None]], partition: int, agent: str, *, l
 def _mark_of(entry: Entry) -> int:
     version = entry.hit.version
     return 0 if entry.derived else stable_hash(f"{entry.hit.agent}\x00{version.epoch}.{version.counter}")
-
-
-def _upsert(entry: Entry) -> Upsert:
-    return Upsert(entry.hit.agent, entry.c, entry.e, entry.others, entry.terms)
 
 
 def _others(vcv: Vcv) -> tuple[bytes, ...]:

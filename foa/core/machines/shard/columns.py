@@ -166,6 +166,11 @@ class Columns:
         """Return the agents in `slots`."""
         return tuple(self.agents[slot] for slot in slots.tolist())
 
+    @staticmethod
+    def packed(slots: Slots) -> bytes:
+        """Return `slots` as the index service is told of them."""
+        return slots.astype("<i4").tobytes()
+
     def slots(self, agents: Iterable[str]) -> Slots:
         """Return the slots of those of `agents` that are there."""
         found = map(self.slot_of.get, agents)

@@ -6,9 +6,10 @@ Every function mutates the state's tables and returns the state with its small p
 from dataclasses import replace
 from typing import Final
 
-from foa.core.effects import Effect, Log, Measure, Publish, Stop, Subscribe, Unsubscribe, Wake
+from foa.core.effects import Effect, Log, Measure, Publish, Request, Stop, Subscribe, Unsubscribe, Wake
 from foa.core.machines.shard.filling import Holding, differs, finish, is_taken_over, judge, replay
 from foa.core.machines.shard.state import Shard, Stepped, index
+from foa.core.routing.exchange import Place
 from foa.core.routing.rendezvous import share
 from foa.wire.messages import Presence
 
@@ -27,6 +28,8 @@ def open_up(state: Shard, *, resumed: bool, now: float) -> Stepped:
         own = (setup.topics.index(setup.node, "ask"), setup.topics.index(setup.node, "embed"))
         paths = (setup.topics("presence/index/+"), setup.topics("discovery/#"), setup.topics("control/+"))
         effects = [Subscribe(own + paths), Wake(REFRESH, now + setup.refresh_s)]
+        if state.catalogue.columns.agents:  # kept over a restart
+            effects.append(Request("index", "", Place(tuple(state.catalogue.columns.agents))))
         state = replace(state, doubt_ends=now + setup.pace.grace_s)
     elif not resumed:
         for partition, holding in state.holdings.items():

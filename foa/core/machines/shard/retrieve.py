@@ -37,10 +37,10 @@ MANY: Final = 64
 
 
 class Plan(NamedTuple):
-    """How to search for one query: the `fetch` nearest, if given only `among` those (already gated)."""
+    """How to search for one query: the `fetch` nearest, if given only `among` those slots (already gated)."""
 
     fetch: int
-    among: tuple[str, ...] | None = None
+    among: bytes | None = None
 
 
 class Yield(NamedTuple):
@@ -60,8 +60,8 @@ def plan(query: Query, k: int, catalogue: Catalogue) -> Plan:
     fetch = ceil(OVERFETCH * k * len(columns) / max(1, permitted))
     if permitted > FEW and permitted * ROW_US > fetch * FETCHED_US:
         return Plan(max(LEAST_FETCH, fetch))
-    among = columns.names(columns.permitted(query))
-    return Plan(k, among) if len(among) >= k else Plan(LEAST_FETCH)
+    among = columns.permitted(query)
+    return Plan(k, columns.packed(among)) if len(among) >= k else Plan(LEAST_FETCH)
 
 
 def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: Catalogue) -> Yield:
@@ -91,8 +91,8 @@ def gather(query: Query, k: int, tried: Plan, near: Sequence[Near], catalogue: C
             refused.append(refuse(hit, refusal))
     again = None
     if tried.among is None and len(hits) < k and len(near) == tried.fetch:
-        permitted = catalogue.columns.names(catalogue.columns.permitted(query))
-        again = Plan(k, permitted) if len(permitted) > len(hits) else None
+        permitted = catalogue.columns.permitted(query)
+        again = Plan(k, catalogue.columns.packed(permitted)) if len(permitted) > len(hits) else None
     return Yield(tuple(hits), tuple(refused), again)
 
 
