@@ -11,6 +11,7 @@ from foa.adapters.embed import HashEmbedder
 from foa.bench.main import app
 from foa.bench.routing.figures import figures
 from foa.bench.routing.measure import Plan, measure
+from foa.bench.routing.online import Terms, Told, verdicts
 from foa.errors import ConfigError
 
 AGENTS = [
@@ -49,10 +50,11 @@ def test_figures_by_hand() -> None:
 
 def test_the_keys_are_a_contract(files: tuple[Path, Path]) -> None:
     said: list[str] = []
-    found = measure(Plan(*files, online=True, seeds=2, baselines=True), HashEmbedder(), said.append)
+    found = measure(Plan(*files, online=Terms(seeds=2), baselines=True), HashEmbedder(), said.append)
     assert found.keys() >= KEYS
     assert all(found["baselines"][name].keys() == KEYS for name in ("minilm", "bm25"))
     assert {"hit@1", "hit@1_last_third", "curve"} <= found["online"].keys()
+    assert (found["online"]["attempts"], found["online"]["told"]) == (3, "choice")
     assert len(found["online"]["seeds"]) == 2
     assert found["recall@1"] == pytest.approx(0.5)
     assert found["recall@5"] == 1.0
@@ -60,13 +62,25 @@ def test_the_keys_are_a_contract(files: tuple[Path, Path]) -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_a_learned_profile_beats_its_description(tmp_path: Path, files: tuple[Path, Path]) -> None:
+def test_who_is_told_of() -> None:
+    found, right = ["a", "b", "c"], frozenset("bd")
+    assert verdicts(found, right, Told.CHOICE) == {"a": 0.0, "b": 1.0}
+    assert verdicts(found[:1], right, Told.CHOICE) == {"a": 0.0}
+    assert verdicts(found, frozenset("d"), Told.CHOICE) == {"a": 0.0, "b": 0.0, "c": 0.0}
+    assert verdicts(found, right, Told.GOLD) == {"a": 0.0, "b": 1.0, "d": 1.0}
+    assert verdicts(found[1:], right, Told.GOLD) == {"b": 1.0, "d": 1.0}
+
+
+@pytest.mark.parametrize(("attempts", "told"), [(1, Told.CHOICE), (3, Told.CHOICE), (1, Told.GOLD)])
+def test_a_learned_profile_beats_its_description(
+    tmp_path: Path, files: tuple[Path, Path], attempts: int, told: Told
+) -> None:
     again = [
         {"id": f"q{at}", "query": "forecast of the money transfers", "gold": ["translate_text"]} for at in range(12)
     ]
     queries = tmp_path / "again.jsonl"
     queries.write_text("\n".join(map(json.dumps, again)))
-    found = measure(Plan(files[0], queries, online=True, seeds=1), HashEmbedder(), lambda _: None)
+    found = measure(Plan(files[0], queries, online=Terms(attempts, told)), HashEmbedder(), lambda _: None)
     assert found["hit@1"] == 0.0
     assert found["online"]["hit@1_last_third"] == 1.0
 
@@ -74,10 +88,12 @@ def test_a_learned_profile_beats_its_description(tmp_path: Path, files: tuple[Pa
 def test_the_command_prints_json_and_draws(files: tuple[Path, Path], tmp_path: Path) -> None:
     picture = tmp_path / "figures.png"
     options = ["--agents", str(files[0]), "--queries", str(files[1]), "--model", "hash", "--json", "--limit", "2"]
-    ran = CliRunner().invoke(app, ["routing", *options, "--online", "--plot", str(picture)])
+    online = ["--online", "--attempts", "2", "--told", "gold"]
+    ran = CliRunner().invoke(app, ["routing", *options, *online, "--plot", str(picture)])
     assert ran.exit_code == 0
     found = json.loads(ran.stdout)
     assert found["queries"] == 2
+    assert (found["online"]["attempts"], found["online"]["told"]) == (2, "gold")
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 

@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 
 from foa.adapters.embed import Embedder
 from foa.bench import datasets
-from foa.bench.routing import baselines, online
+from foa.bench.routing import baselines
 from foa.bench.routing.figures import DEPTH, figures
+from foa.bench.routing.online import Terms, learned
 from foa.bench.routing.town import Asked, Say, Town, asked, founded
 
 
 class Plan(NamedTuple):
-    """What is measured: files, whether profiles learn and with how many shuffles, how many queries (0: all)."""
+    """What is measured: files, how profiles learn (None: not at all), how many queries (0: all)."""
 
     agents: Path
     queries: Path
-    online: bool = False
-    seeds: int = 1
+    online: Terms | None = None
     limit: int = 0
     baselines: bool = False
 
@@ -37,8 +37,8 @@ def measure(plan: Plan, embedder: Embedder, say: Say) -> dict[str, Any]:
             "minilm": figures(baselines.minilm(town, queries, embedder, say), queries.gold),
             "bm25": figures(baselines.bm25(town, queries), queries.gold),
         }
-    if plan.online:
-        found["online"] = online.learned(town, queries, plan.seeds, say)
+    if plan.online is not None:
+        found["online"] = learned(town, queries, plan.online, say)
     return found
 
 
@@ -55,10 +55,11 @@ def table(found: dict[str, Any]) -> str:
     for label, row in (("foa", found), *found.get("baselines", {}).items()):
         cells = (f"{row[name]:.3f} [{row['ci95'][name][0]:.3f}, {row['ci95'][name][1]:.3f}]" for name in names)
         lines.append(f"{label:10}" + "".join(f"{cell:>24}" for cell in cells))
-    learned = found.get("online")
-    if learned is not None:
-        low, high = learned["ci95"]["hit@1_last_third"]
-        last = f"last third {learned['hit@1_last_third']:.3f} [{low:.3f}, {high:.3f}]"
-        lines += ["", f"learning: hit@1 {learned['hit@1']:.3f}, {last}"]
-        lines.append("curve " + " ".join(f"{value:.2f}" for value in learned["curve"]))
+    run = found.get("online")
+    if run is not None:
+        low, high = run["ci95"]["hit@1_last_third"]
+        last = f"last third {run['hit@1_last_third']:.3f} [{low:.3f}, {high:.3f}]"
+        how = f"up to {run['attempts']} tried, told of the {run['told']}"
+        lines += ["", f"learning ({how}): hit@1 {run['hit@1']:.3f}, {last}"]
+        lines.append("curve " + " ".join(f"{value:.2f}" for value in run["curve"]))
     return "\n".join(lines)

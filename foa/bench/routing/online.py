@@ -1,11 +1,14 @@
-"""Profiles that learn: every query once in a shuffled order, the first choice is rewarded, and the choice alone.
+"""Profiles that learn: every query once in a shuffled order, and what was tried is rewarded.
 
-After a choice it is told right (1) or wrong (0), nothing is told of any other agent, and the evidence goes the way it
-goes in the running system: merged into the agent's memory, which the index node takes over.
+The first choice is what counts. If it is wrong, the next best of the same search is tried, as a task of the running
+system whose agent fails is given to the next; each that was tried is told right (1) or wrong (0), and nothing is told
+of any other agent. With ``told = "gold"`` somebody corrects as well: after the choice, all the right agents are told 1.
+The evidence goes the way it goes in the running system: merged into the agent's memory, which the index takes over.
 """
 
+from enum import StrEnum
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -17,18 +20,37 @@ from foa.wire.lessons import Exemplar
 
 BINS: Final = 20
 TOLD_EVERY: Final = 1_000
+ATTEMPTS: Final = 3
+"""What a task of the running system has, unless it says otherwise."""
 
 
-def learned(town: Town, queries: Asked, seeds: int, say: Say) -> dict[str, Any]:
+class Told(StrEnum):
+    """Of whom something is told after a choice: of those that were tried, or of the right agents as well."""
+
+    CHOICE = "choice"
+    GOLD = "gold"
+
+
+class Terms(NamedTuple):
+    """How profiles learn: agents tried per query until one is right, of whom it is told, shuffled runs."""
+
+    attempts: int = ATTEMPTS
+    told: Told = Told.CHOICE
+    seeds: int = 1
+
+
+def learned(town: Town, queries: Asked, terms: Terms, say: Say) -> dict[str, Any]:
     """Return ``hit@1``, ``hit@1_last_third`` and the ``curve`` (hit@1 in `BINS` parts of the run), over all seeds.
 
-    ``seeds`` has both figures of each run; ``ci95`` is over all choices of all runs.
+    ``seeds`` has both figures of each run; ``ci95`` is over all choices of all runs. Only first choices count.
     """
-    runs = [_run(town, queries, seed, say) for seed in range(seeds)]
+    runs = [_run(town, queries, terms, seed, say) for seed in range(terms.seeds)]
     lasts = [run[-max(1, len(run) // 3) :] for run in runs]
     every, late = np.concatenate(runs), np.concatenate(lasts)
     parts = [np.array_split(run, min(BINS, len(run))) for run in runs]
     return {
+        "attempts": terms.attempts,
+        "told": str(terms.told),
         "hit@1": mean(every),
         "hit@1_last_third": mean(late),
         "ci95": {"hit@1": interval(every), "hit@1_last_third": interval(late)},
@@ -37,21 +59,29 @@ def learned(town: Town, queries: Asked, seeds: int, say: Say) -> dict[str, Any]:
     }
 
 
-def _run(town: Town, queries: Asked, seed: int, say: Say) -> Numbers:
-    """Return for each choice of one run whether it was right, in order; the town's memory is empty before and after."""
+def _run(town: Town, queries: Asked, terms: Terms, seed: int, say: Say) -> Numbers:
+    """Return for each first choice of one run whether it was right, in order; memory is empty before and after."""
     order = list(range(len(queries.probes)))
     Random(seed).shuffle(order)
     memories: dict[str, tuple[Exemplar, ...]] = {}
     hits: list[float] = []
     for at, query in enumerate(order):
-        probe = queries.probes[query]
-        chosen = town.retriever.search((probe,), 1)[0][0].key
-        hits.append(float(chosen in queries.gold[query]))
-        exemplar = Exemplar(f"award-{at}", pack(probe.vector), hits[-1], float(at))
-        memories[chosen] = merge(memories.get(chosen, ()), (exemplar,))
-        town.retriever.remember(chosen, memories[chosen], float(at))
+        probe, right = queries.probes[query], queries.gold[query]
+        found = [match.key for match in town.retriever.search((probe,), terms.attempts)[0]]
+        hits.append(float(found[0] in right))
+        for key, reward in verdicts(found, right, terms.told).items():
+            exemplar = Exemplar(f"award-{at}", pack(probe.vector), reward, float(at))
+            memories[key] = merge(memories.get(key, ()), (exemplar,))
+            town.retriever.remember(key, memories[key], float(at))
         if (at + 1) % TOLD_EVERY == 0:
             say(f"seed {seed}: {at + 1} of {len(order)} choices, {sum(hits[-TOLD_EVERY:]) / TOLD_EVERY:.3f} right")
     for key in memories:
         town.retriever.remember(key, (), 0.0)
     return np.array(hits)
+
+
+def verdicts(found: list[str], right: frozenset[str], told: Told) -> dict[str, float]:
+    """Return the reward of each agent that is told of, in order: of those tried until one is right, and who else is."""
+    first = next((at for at, key in enumerate(found) if key in right), len(found))
+    said = {key: float(key in right) for key in found[: first + 1]}
+    return {**said, **dict.fromkeys(sorted(right), 1.0)} if told is Told.GOLD else said

@@ -31,7 +31,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
         curve = learned["curve"]
         panels[1].plot([(at + 0.5) / len(curve) for at in range(len(curve))], curve, marker="o", label="learning")
         panels[1].axhline(found["hit@1"], linestyle="--", color="grey", label="without")
-        panels[1].set(title="hit@1 while profiles learn", xlabel="share of the queries", ylim=(0, 1))
+        title = f"hit@1 while profiles learn: up to {learned['attempts']} tried, told of the {learned['told']}"
+        panels[1].set(title=title, xlabel="share of the queries", ylim=(0, 1))
         panels[1].legend()
     try:
         figure.savefig(path, format="png", dpi=120)
