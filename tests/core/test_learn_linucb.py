@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foa.core.learn.linucb import Hybrid, waning_factor, width_factor
+from foa.core.learn.linucb import Hybrid, second_look, waning_factor, width_factor
 from foa.core.learn.moments import Floats, Moments
 
 M, D = 4, 3
@@ -150,3 +150,15 @@ def test_the_factors_of_the_width() -> None:
     assert grows == sorted(grows)
     assert waning_factor(0.0, alpha=0.8, patience=100.0) == 0.8
     assert waning_factor(300.0, alpha=0.8, patience=100.0) == pytest.approx(0.4)
+    looks = second_look(np.array([0.0, 3.0, 500.0]), 503.0, alpha=0.2)
+    assert looks[0] > looks[1] > looks[2] > 0.0
+    assert not second_look(np.zeros(3), 0.0, alpha=0.2).any()
+
+
+def test_evidence_is_the_weight_of_what_was_observed() -> None:
+    model = Hybrid(M, D, PRIOR)
+    for at in range(30):
+        model.observe(f"a{at % 20}", np.ones(M), np.ones(D), 0.5, 0.5)
+    assert model.evidence(["a0", "a19", "stranger"]).tolist() == [1.0, 0.5, 0.0]
+    model.load({"a3": Moments(M, D).add(np.ones(M + D), 0.5, 4.0)}, 0.25)
+    assert model.evidence(["a0", "a3"]).tolist() == [0.0, 1.0]

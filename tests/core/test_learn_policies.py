@@ -10,7 +10,7 @@ from numpy.random import Generator, default_rng
 from foa.core.learn.moments import Floats
 from foa.core.learn.policies import contextual, policy
 from foa.core.learn.policies.baselines import Cheapest, Disjoint, EpsilonGreedy, Static, Thompson, Ucb1, Uniform
-from foa.core.learn.policies.change import LIMIT, Watch
+from foa.core.learn.policies.change import LIMIT, SLACK, Watch
 from foa.core.learn.policies.contextual import Knobs, LinUcb
 from foa.core.learn.policies.policy import Choice, Policy, Task
 
@@ -235,4 +235,4 @@ def test_a_watch_counts_disappointments_only() -> None:
     assert not any(watch.saw(0.6, 0.6) for _ in range(1000))
     assert watch.length == 0
     needed = next(at for at in range(1, 100) if watch.saw(0.0, 0.6))
-    assert needed == int(LIMIT / 0.4) + 1 == watch.length
+    assert needed == int(LIMIT / (0.6 - SLACK)) + 1 == watch.length

@@ -38,7 +38,7 @@ def matchmaking_command(
             "--lambda", help="reward = score - LAMBDA x cost / the dearest agent's mean cost; may be repeated"
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="runs, each with orders of its own", min=2, max=1000)] = 10,
+    seeds: Annotated[int, typer.Option(help="runs, each with orders of its own", min=2, max=1000)] = 20,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="our policy with one thing changed each, instead")
     ] = False,

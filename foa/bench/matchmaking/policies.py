@@ -51,8 +51,9 @@ ABLATIONS: Final[dict[str, Make]] = {
     "no shared weights of kinds": lambda world, weight: learner(world, weight, Knobs(tau=TAU, shared=False)),
     "named kinds instead": lambda world, weight: learner(world, weight, Knobs(tau=TAU, kinds=0)),
     "no kinds": lambda world, weight: learner(world, weight, Knobs(tau=TAU, kinds=1)),
+    "no second look": lambda world, weight: learner(world, weight, Knobs(tau=TAU, second=0.0)),
     "exploration does not wane": lambda world, weight: learner(
-        world, weight, Knobs(tau=TAU, explore=0.4, patience=inf)
+        world, weight, Knobs(tau=TAU, explore=0.4, patience=inf, second=0.0)
     ),
 }
 """``linucb`` with one thing changed each."""

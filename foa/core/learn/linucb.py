@@ -49,6 +49,16 @@ def waning_factor(weight: float, *, alpha: float, patience: float) -> float:
     return alpha / sqrt(1.0 + weight / patience)
 
 
+def second_look(evidence: Floats, weight: float, *, alpha: float) -> Floats:
+    """Return the bonus (n,) ``alpha·sqrt(ln(1 + weight/(n·e)) / e)`` of agents with `evidence` (n,), e = evidence + 1.
+
+    MOSS (Audibert and Bubeck, COLT 2009) over agents as wholes: whoever had bad luck with its first few tasks is tried
+    again as all others earn more evidence, however little the model still doubts.
+    """
+    e = evidence + 1.0
+    return np.asarray(alpha * np.sqrt(np.log1p(weight / (e.size * e)) / e))
+
+
 class Hybrid:
     """Hybrid LinUCB over agents by id, with `m` shared and `d` task features.
 
@@ -70,6 +80,7 @@ class Hybrid:
         self._stack[_UNKNOWN, :d] = np.eye(d) / ridge
         self._inverse: Floats = np.eye(m) / self.shared_ridge
         self._beta: Floats = np.zeros(m)
+        self._evidence: Floats = np.zeros(1)
 
     @property
     def beta(self) -> Floats:
@@ -109,6 +120,7 @@ class Hybrid:
         self._inverse = np.linalg.inv((total + total.T) / 2.0)
         self._beta = self._inverse @ (b_z - (own @ self._stack[1:, -1, :, None])[:, :, 0]).sum(axis=0)
         self._rows = {agent: at for at, agent in enumerate(known, 1)}
+        self._evidence = np.array([0.0, *(scale * moments_by_agent[agent].weight for agent in known)])
         self.weight = scale * sum(moments_by_agent[agent].weight for agent in known)
 
     def score(self, agents: Sequence[str], z: Floats, x: Floats) -> tuple[Floats, Floats]:
@@ -123,6 +135,10 @@ class Hybrid:
         means = z @ self.prior + products[:, -1] + w @ self._beta
         variances = products[:, :d] @ x + ((w @ self._inverse) * w).sum(axis=1)
         return means, np.sqrt(np.maximum(variances, 0.0))
+
+    def evidence(self, agents: Sequence[str]) -> Floats:
+        """Return the weight (n,) of what was observed of each of `agents`."""
+        return np.asarray(self._evidence[[self._rows.get(agent, _UNKNOWN) for agent in agents]])
 
     def observe(self, agent: str, z: Floats, x: Floats, r: float, w: float = 1.0) -> float:
         """Learn that `agent` earned `r` with the features `z` (m,) and `x` (d,); the observation weighs `w`.
@@ -146,6 +162,7 @@ class Hybrid:
             base = spread + float(rest @ v)
             self._beta += v * ((error - shared) / base)
             self._inverse -= np.outer(v, v / base)
+            self._evidence[row] += w
             self.weight += w
         return r - error + shared
 
@@ -156,6 +173,7 @@ class Hybrid:
                 return _UNKNOWN
             row = self._rows[agent] = len(self._rows) + 1
             if row >= len(self._stack):
-                more = np.repeat(self._stack[:1], max(8, len(self._stack)), axis=0)
+                more = np.repeat(self._stack[:1], max(8, len(self._stack) // 4), axis=0)
                 self._stack = np.concatenate((self._stack, more))
+                self._evidence = np.concatenate((self._evidence, np.zeros(len(more))))
         return row

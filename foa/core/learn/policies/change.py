@@ -8,10 +8,11 @@ When g passes the limit, what happened since g last was 0 is the agent's present
 
 from typing import Final
 
-SLACK: Final = 0.2
+SLACK: Final = 0.25
 LIMIT: Final = 4.0
-"""For rewards that span about 1. An agent worth .6 that now earns 0 is found out after some 10 tasks; with noise of .45
-and nothing changed, a false alarm comes once in some thousand rewards, and costs no more than learning one anew."""
+"""For rewards that span about 1. An agent worth .6 that now earns 0 is found out after a dozen of its tasks. Who is chosen
+is chosen for being overrated, a little: the slack has to cover that too, or every tenth run has a false alarm.
+"""
 
 
 class Watch:

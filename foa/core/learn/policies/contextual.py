@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from foa.core.learn.codebook import fit, shares
-from foa.core.learn.linucb import Hybrid, waning_factor
+from foa.core.learn.linucb import Hybrid, second_look, waning_factor
 from foa.core.learn.moments import Floats, Moments, decayed
 from foa.core.learn.policies.change import Watch
 from foa.core.learn.policies.policy import Choice, Task, best, by_id, chosen, finite, remember
@@ -29,6 +29,7 @@ MAX_SEEN: Final = 8192
 
 EXPLORE: Final = 1.0
 PATIENCE: Final = 300.0
+SECOND: Final = 0.1
 STEP: Final = 0.05
 """Everything is derived anew after so much of tau: by then decay has taken 5 %."""
 
@@ -40,14 +41,16 @@ MAX_CHANGES: Final = 256
 
 
 class Knobs(NamedTuple):
-    """``explore`` and ``patience``: see `waning_factor`. ``tau``: time of forgetting in the unit of `Task.at`.
+    """``explore`` and ``patience``: see `waning_factor`. ``second``: see `second_look`.
 
-    ``kinds``: how many kinds of task are told apart; 0: those of `Task.x` are taken instead, and never fitted.
-    ``shared``: whether kinds also have shared weights (some are hard for everybody). ``watch``: look for changes.
+    ``tau``: time of forgetting in the unit of `Task.at`. ``kinds``: how many kinds of task are told apart; 0: those of
+    `Task.x` are taken instead, and never fitted. ``shared``: whether kinds also have shared weights (some are hard for
+    everybody). ``watch``: look for changes.
     """
 
     explore: float = EXPLORE
     patience: float = PATIENCE
+    second: float = SECOND
     tau: float = inf
     kinds: int = KINDS
     shared: bool = True
@@ -92,7 +95,8 @@ class LinUcb:
             z = np.concatenate((z, np.broadcast_to(x[1:], (len(z), x.size - 1))), axis=1)
         means, widths = self.model.score(task.agents, z, x)
         factor = waning_factor(self.model.weight, alpha=self.knobs.explore, patience=self.knobs.patience)
-        return chosen(task, best(means + factor * widths, order, rng))
+        again = second_look(self.model.evidence(task.agents), self.model.weight, alpha=self.knobs.second)
+        return chosen(task, best(means + factor * widths + again, order, rng))
 
     def learn(self, choice: Choice, reward: float) -> None:
         """Take a reward; it weighs by the time of its choice, so that the order of rewards does not matter."""
