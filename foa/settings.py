@@ -137,7 +137,8 @@ class Learning(msgspec.Struct, frozen=True):
     """How coordinators learn from outcomes who is good at what."""
 
     on: Annotated[bool, _doc("learn from outcomes; off: candidates stand in the order of their static score")] = True
-    explore: Annotated[float, _doc("α of LinUCB: how much the uncertain is favoured", ge=0, le=10)] = 0.1
+    explore: Annotated[float, _doc("α of LinUCB: how much the uncertain is favoured at first", ge=0, le=10)] = 1.0
+    patience: Annotated[float, _doc("rewards over which that curiosity wanes", gt=0, le=1e9)] = 300.0
     forget_s: Annotated[
         float, _doc("τ of forward decay: a reward so old weighs 1/e; the same for all coordinators", gt=0, le=1e9)
     ] = 604_800.0

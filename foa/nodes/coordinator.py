@@ -109,6 +109,7 @@ def _match_rules(settings: Settings) -> match.Rules:
     return match.Rules(
         on=chosen.on,
         explore=chosen.explore,
+        patience=chosen.patience,
         tau_s=chosen.forget_s,
         publish_s=chosen.publish_ms / 1000,
         probe=chosen.probe,

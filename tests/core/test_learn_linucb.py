@@ -162,3 +162,23 @@ def test_evidence_is_the_weight_of_what_was_observed() -> None:
     assert model.evidence(["a0", "a19", "stranger"]).tolist() == [1.0, 0.5, 0.0]
     model.load({"a3": Moments(M, D).add(np.ones(M + D), 0.5, 4.0)}, 0.25)
     assert model.evidence(["a0", "a3"]).tolist() == [0.0, 1.0]
+
+
+def test_agents_may_be_derived_anew_without_the_others() -> None:
+    """Whatever was observed, loaded and replaced before: the model is that of the moments as they are now."""
+    rng = np.random.default_rng(7)
+    model, moments = Hybrid(M, D, PRIOR), {f"a{at}": Moments(M, D) for at in range(6)}
+    for _ in range(60):
+        agent = f"a{rng.integers(6)}"
+        z, x, r = rng.normal(size=M), rng.normal(size=D), rng.normal()
+        moments[agent].observe(np.concatenate((z, x)), r, 1.0)
+        model.observe(agent, z, x, r)
+    moments["a2"], moments["a4"] = Moments(M, D), moments["a1"].merge(moments["a3"])
+    model.replace({agent: moments[agent] for agent in ("a2", "a4")})
+    whole = Hybrid(M, D, PRIOR)
+    whole.load(moments)
+    z, x, agents = rng.normal(size=(7, M)), rng.normal(size=D), [*moments, "new"]
+    for one, other in zip(model.score(agents, z, x), whole.score(agents, z, x), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    np.testing.assert_allclose(model.beta, whole.beta, atol=1e-9)
+    assert model.weight == pytest.approx(whole.weight)

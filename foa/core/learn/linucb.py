@@ -81,6 +81,8 @@ class Hybrid:
         self._inverse: Floats = np.eye(m) / self.shared_ridge
         self._beta: Floats = np.zeros(m)
         self._evidence: Floats = np.zeros(1)
+        self._left: Floats = np.zeros((1, m, m))
+        self._right: Floats = np.zeros((1, m))
 
     @property
     def beta(self) -> Floats:
@@ -98,8 +100,16 @@ class Hybrid:
         With forward decay ``scale`` is exp((L - now)/τ), which makes an observation of now weigh 1.
         Raises ValueError if moments are of other features.
         """
+        self._rows = {}
+        self._stack, self._evidence = self._stack[:1], self._evidence[:1]
+        self._left, self._right = self._left[:1], self._right[:1]
+        self.replace(moments_by_agent, scale)
+
+    def replace(self, moments_by_agent: Mapping[str, Moments], scale: float = 1.0) -> None:
+        """Derive these agents anew, as `load` does, and leave the others: the cost is that of these agents alone."""
         m, d = self.m, self.d
-        known = sorted(agent for agent, moments in moments_by_agent.items() if moments.weight > 0.0)[:MAX_AGENTS]
+        known = sorted(agent for agent in moments_by_agent if self._row(agent) != _UNKNOWN)
+        rows = [self._rows[agent] for agent in known]
         grams = np.zeros((len(known), m + d + 1, m + d + 1))
         for at, agent in enumerate(known):
             moments = moments_by_agent[agent]
@@ -110,18 +120,18 @@ class Hybrid:
         a_zz, a_xz, b_z, b_x = grams[:, :m, :m], grams[:, m:-1, :m], grams[:, :m, -1], grams[:, m:-1, -1]
         inverse = np.linalg.inv(grams[:, m:-1, m:-1] + self.ridge * np.eye(d))
         shared = inverse @ a_xz
-        self._stack = np.concatenate((self._stack[:1], np.zeros((len(known), d + m + 1, d))))
-        self._stack[1:, :d] = inverse
-        self._stack[1:, d:-1] = shared.transpose(0, 2, 1)
-        self._stack[1:, -1] = (inverse @ b_x[:, :, None])[:, :, 0]
+        rest = (inverse @ b_x[:, :, None])[:, :, 0]
+        self._stack[rows, :d] = inverse
+        self._stack[rows, d:-1] = shared.transpose(0, 2, 1)
+        self._stack[rows, -1] = rest
         own = a_xz.transpose(0, 2, 1)
-        left = a_zz - own @ shared
-        total = left.sum(axis=0) + self.shared_ridge * np.eye(m)
+        self._left[rows] = a_zz - own @ shared
+        self._right[rows] = b_z - (own @ rest[:, :, None])[:, :, 0]
+        self._evidence[rows] = [scale * moments_by_agent[agent].weight for agent in known]
+        total = self._left.sum(axis=0) + self.shared_ridge * np.eye(m)
         self._inverse = np.linalg.inv((total + total.T) / 2.0)
-        self._beta = self._inverse @ (b_z - (own @ self._stack[1:, -1, :, None])[:, :, 0]).sum(axis=0)
-        self._rows = {agent: at for at, agent in enumerate(known, 1)}
-        self._evidence = np.array([0.0, *(scale * moments_by_agent[agent].weight for agent in known)])
-        self.weight = scale * sum(moments_by_agent[agent].weight for agent in known)
+        self._beta = self._inverse @ self._right.sum(axis=0)
+        self.weight = float(self._evidence.sum())
 
     def score(self, agents: Sequence[str], z: Floats, x: Floats) -> tuple[Floats, Floats]:
         """Return expected rewards (n,) and their standard widths sqrt(variance) (n,) of `agents` for one task.
@@ -162,6 +172,8 @@ class Hybrid:
             base = spread + float(rest @ v)
             self._beta += v * ((error - shared) / base)
             self._inverse -= np.outer(v, v / base)
+            self._left[row] += np.outer(rest, rest / spread)
+            self._right[row] += rest * (error / spread)
             self._evidence[row] += w
             self.weight += w
         return r - error + shared
@@ -176,4 +188,6 @@ class Hybrid:
                 more = np.repeat(self._stack[:1], max(8, len(self._stack) // 4), axis=0)
                 self._stack = np.concatenate((self._stack, more))
                 self._evidence = np.concatenate((self._evidence, np.zeros(len(more))))
+                self._left = np.concatenate((self._left, np.zeros((len(more), self.m, self.m))))
+                self._right = np.concatenate((self._right, np.zeros((len(more), self.m))))
         return row

@@ -1,6 +1,7 @@
 """The state of the matchmaker: the ledger, the model derived from it, loads, and what waits. Tables are mutable."""
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,8 +12,8 @@ from foa.core.effects import Effect
 from foa.core.learn.features import M, Standing, prior
 from foa.core.learn.kinds import VERSION, D
 from foa.core.learn.ledger import Ledger
-from foa.core.learn.linucb import Hybrid, width_factor
-from foa.core.learn.moments import Floats
+from foa.core.learn.linucb import Hybrid, waning_factor
+from foa.core.learn.moments import Floats, Moments
 from foa.core.learn.policies.change import Watch
 from foa.core.routing.exchange import Concluded
 from foa.wire.lessons import Exemplar
@@ -30,7 +31,10 @@ MAX_AWARDS: Final = 100_000
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The knobs of learning. ``explore`` is the α of LinUCB's width, ``ridge`` its λ, ``tau_s`` the time of forgetting.
+    """The knobs of learning.
+
+    ``explore`` is the α of LinUCB's width, which wanes over ``patience`` rewards, ``second`` that of a second look at
+    who had bad luck (`foa.core.learn.linucb`), ``ridge`` the λ, ``tau_s`` the time of forgetting.
 
     ``probe`` is the share of decisions, at most, in which a newcomer (of less than ``tried`` rewards) goes first whose
     alpha reaches ``near`` of the best. ``doubt``: so many measured awards weigh as much as what an agent declares.
@@ -38,7 +42,9 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     on: bool = True
-    explore: float = 0.1
+    explore: float = 1.0
+    patience: float = 300.0
+    second: float = 0.2
     ridge: float = 1.0
     shared_ridge: float = 1.0
     tau_s: float = 7 * 86_400.0
@@ -51,6 +57,10 @@ class Rules(msgspec.Struct, frozen=True):
     cost: float = 0.1
     latency: float = 0.05
     evidence: bool = True
+
+
+STALE: Final = 0.05
+"""The model is derived anew for everybody once decay has taken so much: rewards of now weigh 1, whenever that is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,18 +140,26 @@ def begin(state: Match, model: str, basis: Floats, now: float) -> None:
 
 
 def derive(state: Match, now: float) -> None:
-    """Derive the model from all sums: what peers counted comes in, what decayed goes out."""
+    """Derive those anew whose sums changed beneath the model; everybody, once decay has moved far enough to matter."""
     if state.ledger is None:
         return
-    rules, ledger = state.setup.rules, state.ledger
+    ledger, model = state.ledger, state.model
     at = now + state.setup.wall
     ledger.rebase(at)
-    model = Hybrid(M, D, prior(), rules.ridge, rules.shared_ridge)
-    tallies = ((agent, ledger.tally(agent)) for agent in ledger.agents())
-    model.load({agent: tally.moments for agent, tally in tallies if tally is not None}, ledger.scale(at))
-    state.model, state.scale = model, ledger.scale(at)
+    scale = ledger.scale(at)
+    if model is None or abs(scale / state.scale - 1.0) > STALE:
+        rules = state.setup.rules
+        model = state.model = Hybrid(M, D, prior(), rules.ridge, rules.shared_ridge)
+        state.scale = scale
+        state.standings.clear()
+        changed: Iterable[str] = ledger.agents()
+    else:
+        changed = ledger.changed
+    none = Moments(M, D)
+    model.replace({agent: t.moments if (t := ledger.tally(agent)) else none for agent in changed}, state.scale)
+    for agent in ledger.changed:
+        state.standings.pop(agent, None)
     ledger.changed.clear()
-    state.standings.clear()
 
 
 def standing(state: Match, agent: str) -> Standing:
@@ -166,7 +184,6 @@ def _standing(state: Match, agent: str) -> Standing:
 
 
 def factor(state: Match) -> float:
-    """Return β_t, by which standard widths become those of the design."""
-    rules = state.setup.rules
+    """Return what standard widths are taken times: wide at first, then ever less."""
     weight = state.model.weight if state.model is not None else 0.0
-    return width_factor(D, weight, alpha=rules.explore, ridge=rules.ridge, delta=0.1, norm=0.0)
+    return waning_factor(weight, alpha=state.setup.rules.explore, patience=state.setup.rules.patience)

@@ -8,6 +8,7 @@ import numpy as np
 
 from foa.core.learn import features, kinds
 from foa.core.learn.features import Around, Standing
+from foa.core.learn.linucb import second_look
 from foa.core.learn.moments import Floats
 from foa.core.machines.match.memory import placed
 from foa.core.machines.match.state import Match, factor, standing
@@ -40,7 +41,9 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     z = _rows(state, item, permitted, {hit.agent: hit for hit in hits}, seen)
     agents = [candidate.agent for candidate in permitted]
     means, widths = state.model.score(agents, z, x)
-    told = _told(permitted, means, widths * factor(state), seen)
+    evidence = np.array([seen[agent].seen for agent in agents])
+    again = second_look(evidence, float(evidence.sum()), alpha=state.setup.rules.second)
+    told = _told(permitted, means, widths * factor(state) + again, seen)
     lost = _bent(told, prefer, state.setup.rules.cost)
     best = max(candidate.score for candidate in permitted)
     bound = {c.agent: (c.mean or 0.0) + c.width * _is_plausible(c.score, best) - lost[c.agent] for c in told}
