@@ -1,7 +1,9 @@
 """All policies over all seeds: each query once, queries and agents in an order of the seed's own."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 from typing import Any, NamedTuple, TypeVar
 
@@ -94,8 +96,16 @@ def _at(world: World, plan: Plan, weight: float, say: Say) -> dict[str, Any]:
 
 def _all(world: World, plan: Plan, do: Callable[[Job], T], jobs: Sequence[Job], say: Say) -> list[T]:
     done: list[T] = []
-    with ProcessPoolExecutor(plan.processes, get_context("spawn"), _enter, (world,)) as pool:
-        for job, result in zip(jobs, pool.map(do, jobs), strict=True):
+    with ExitStack() as stack:
+        if plan.processes == 1:
+            _enter(world)
+            stack.callback(_WORLD.clear)
+            results: Iterable[T] = map(do, jobs)
+        else:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come: small matrices, few cores
+            pool = ProcessPoolExecutor(plan.processes, get_context("spawn"), _enter, (world,))
+            results = stack.enter_context(pool).map(do, jobs)
+        for job, result in zip(jobs, results, strict=True):
             done.append(result)
             say(f"lambda {job.weight:g}: seed {job.seed + 1} of {len(jobs)}{' with drift' if job.broken else ''}")
     return done

@@ -10,8 +10,10 @@ from typing import Final
 
 SLACK: Final = 0.25
 LIMIT: Final = 4.0
-"""For rewards that span about 1. An agent worth .6 that now earns 0 is found out after a dozen of its tasks. Who is chosen
-is chosen for being overrated, a little: the slack has to cover that too, or every tenth run has a false alarm.
+"""For rewards that span about 1: an agent worth .6 that now earns 0 is found out after a dozen of its tasks.
+
+Who is chosen is chosen for being overrated, a little: the slack has to cover that beside the noise, or half of all
+long runs have a false alarm.
 """
 
 
