@@ -44,7 +44,7 @@ def test_any_history_proposes_and_compares_as_brute_force(history: list[Change],
     proposed = index.propose(query, 100)
     assert set(proposed) == set(truth)
     assert [round(best[key], 4) for key in proposed] == sorted((round(b, 4) for b in best.values()), reverse=True)
-    assert {index.rows.keys[row] for row in index.near(query, 100).tolist()} == set(truth)
+    assert {index.rows.keys[row] for row in index.near(query, 100)[0].tolist()} == set(truth)
     rows = index.rows.rows(truth)
     assert index.rows.products(query, rows).tolist() == pytest.approx(
         [float(POOL[c] @ query) for c, _ in truth.values()], abs=1e-5

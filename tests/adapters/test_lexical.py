@@ -54,7 +54,7 @@ class Words:
                 self.keys[row] = last
 
     def reached(self, terms: Iterable[int], n: int, near: Sequence[int] = ()) -> dict[str, float]:
-        rows, scores = self.index.reach(self.index.asked(terms), np.array(near, dtype=np.intp), n)
+        rows, scores, _ = self.index.reach(self.index.asked(terms), np.array(near, dtype=np.intp), n)
         assert rows.tolist() == sorted(set(rows.tolist()))
         return dict(zip((self.keys[row] for row in rows.tolist()), scores.tolist(), strict=True))
 

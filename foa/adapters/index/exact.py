@@ -32,15 +32,22 @@ class ExactIndex:
         """Return the `n` keys with a vector nearest to `query`."""
         return self.rows.first(self.rows.best_of_all(query), n)
 
-    def near(self, query: Floats, n: int) -> Numbers:
-        """Return the rows of the `n` keys with a vector nearest to `query`."""
-        return most(self.rows.best_of_all(query), n)
+    def near(self, query: Floats, n: int) -> tuple[Numbers, Floats | None]:
+        """Return the rows of the `n` keys with a vector nearest to `query`, and their cosines."""
+        return near_all(self.rows, query, n)
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[tuple[Near, ...], ...]:
         """Return the exact `k` nearest for each of `queries` (n, dim)."""
         if among is None:
             return search_all(self.rows, queries, k)
         return tuple(self.rows.nearest(query, k, among) for query in queries)
+
+
+def near_all(rows: Rows, query: Floats, n: int) -> tuple[Numbers, Floats | None]:
+    """Return the rows of the `n` keys with a vector nearest to `query`, and their cosines where ``c`` is all there is."""
+    cosines = rows.best_of_all(query)
+    found = most(cosines, n)
+    return found, None if rows.further else cosines[found]
 
 
 def search_all(rows: Rows, queries: Floats, k: int) -> tuple[tuple[Near, ...], ...]:

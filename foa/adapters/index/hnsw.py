@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from foa.adapters.index import graphfile
-from foa.adapters.index.exact import search_all
+from foa.adapters.index.exact import near_all, search_all
 from foa.adapters.index.graph import Graph, empty, fetch_for
 from foa.adapters.index.port import NONE
-from foa.adapters.index.rows import Numbers, Rows, most
+from foa.adapters.index.rows import Numbers, Rows
 from foa.core.routing.exchange import Near
 from foa.core.vcv.vector import Floats
 
@@ -109,13 +109,15 @@ class HnswIndex:
         rows, cosines = found
         return self.rows.first(cosines, n, rows)
 
-    def near(self, query: Floats, n: int) -> Numbers:
-        """Return the rows of about the `n` keys with a vector nearest to `query`."""
+    def near(self, query: Floats, n: int) -> tuple[Numbers, Floats | None]:
+        """Return the rows of about the `n` keys with a vector nearest to `query`, and their cosines where known."""
         graph = self._graph
         found = graph.near(query, fetch_for(n, graph), LEAST_EF) if graph is not None and self.is_graph_used else None
         if graph is None or found is None:
-            return most(self.rows.best_of_all(query), n)
-        return np.concatenate((found[0], self.rows.rows(graph.outside))) if graph.outside else found[0]
+            return near_all(self.rows, query, n)
+        if graph.outside:
+            return np.concatenate((found[0], self.rows.rows(graph.outside))), None
+        return found[0], None if self.rows.further else found[1]
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[tuple[Near, ...], ...]:
         """Return the `k` nearest for each of `queries` (n, dim), with exact cosines."""

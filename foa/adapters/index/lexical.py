@@ -7,7 +7,7 @@ own. Everything may change at any time, and document frequencies are exact.
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import log1p
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from foa.core.vcv.terms import unpacked
 
 Numbers = npt.NDArray[np.float64]
 
-MOST_POSTED: Final = 4_096
+MOST_POSTED: Final = 16_384
 """Postings that one query reads in all to propose agents; its rarest words come first."""
 
 MOST_TERMS: Final = 64
@@ -28,28 +28,49 @@ MOST_TERMS: Final = 64
 SPREAD: Final = 16
 """A posting longer than so many times those who are scored is searched for them, instead of read."""
 
-_LEAST: Final = 64
+_LEAST: Final = 8_192
 _FIRST: Final = 4
 _ENTRY: Final = np.dtype([("term", "<u4"), ("times", "u1")])
 _NOBODY: Final[Rows] = np.zeros(0, dtype=np.intp)
 _NOTHING: Final[Numbers] = np.zeros(0)
 
 
+DENSE: Final = 16
+"""A term that more than one in so many rows have is kept as how often each row has it: no larger than a list."""
+
+
 class Posting:
-    """The rows that have one term, rising, and how often each; ``weights`` are what it adds to each, as of a change."""
+    """The rows that have one term, rising, and how often each; ``weights`` are what it adds to each, as of a change.
 
-    __slots__ = ("as_of", "count", "rows", "times", "weights")
+    A frequent one has instead ``table``: how often by row.
+    """
 
-    def __init__(self, rows: npt.NDArray[np.int32], times: npt.NDArray[np.uint8], count: int) -> None:
+    __slots__ = ("as_of", "count", "rows", "table", "times", "weights")
+
+    def __init__(self, rows: Rows, times: npt.NDArray[np.uint8], count: int) -> None:
         self.rows = rows
         self.times = times
         self.count = count
+        self.table: npt.NDArray[np.uint8] | None = None
         self.weights = _NOTHING
         self.as_of = -1
+
+    def fit(self, capacity: int) -> None:
+        """Be a table from now on where that is time, with room for `capacity` rows."""
+        if self.table is None and self.count * DENSE > capacity:
+            self.table = np.zeros(capacity, dtype=np.uint8)
+            self.table[self.rows[: self.count]] = self.times[: self.count]
+            self.rows, self.times, self.weights = _NOBODY, self.times[:0], _NOTHING
+        elif self.table is not None and len(self.table) < capacity:
+            self.table = np.concatenate((self.table, np.zeros(capacity - len(self.table), dtype=np.uint8)))
 
     def add(self, row: int, times: int) -> None:
         """Note one row more."""
         count = self.count
+        if self.table is not None:
+            self.table[row] = times
+            self.count += 1
+            return
         if count == len(self.rows):
             self.rows, self.times = np.resize(self.rows, 2 * count), np.resize(self.times, 2 * count)
         at = self._place(row) if count and self.rows[count - 1] > row else count
@@ -60,6 +81,10 @@ class Posting:
 
     def drop(self, row: int) -> None:
         """Take a row out that is there."""
+        if self.table is not None:
+            self.table[row] = 0
+            self.count -= 1
+            return
         at = self._place(row)
         self.rows[at : self.count - 1] = self.rows[at + 1 : self.count]
         self.times[at : self.count - 1] = self.times[at + 1 : self.count]
@@ -67,13 +92,23 @@ class Posting:
 
     def among(self, rows: Rows) -> npt.NDArray[np.float64]:
         """Return how often each of `rows` has the term; (n,)."""
+        if self.table is not None:
+            return self.table[rows].astype(np.float64)
         mine = self.rows[: self.count]
-        at = mine.searchsorted(rows.astype(np.int32))
+        at = mine.searchsorted(rows)
         at[at == self.count] = 0
         return np.where(mine[at] == rows, self.times[at], 0.0)
 
     def _place(self, row: int) -> int:
-        return int(self.rows[: self.count].searchsorted(np.int32(row)))
+        return int(self.rows[: self.count].searchsorted(row))
+
+
+class Reached(NamedTuple):
+    """Rows, rising, BM25 of each, and where each was in ``near`` (beyond its end: words alone led there); (n,) each."""
+
+    rows: Rows
+    scores: Numbers
+    origin: Rows
 
 
 class LexicalIndex:
@@ -98,7 +133,7 @@ class LexicalIndex:
     def restore(self, bodies: Sequence[bytes]) -> None:
         """Take in packed terms of the rows 0, 1, … into an empty index: all at once, in a hundredth of the time."""
         table = np.frombuffer(b"".join(bodies), dtype=_ENTRY)
-        rows = np.repeat(np.arange(len(bodies), dtype=np.int32), [len(body) // _ENTRY.itemsize for body in bodies])
+        rows = np.repeat(np.arange(len(bodies)), [len(body) // _ENTRY.itemsize for body in bodies])
         order = np.argsort(table["term"], kind="stable")
         terms, rows, times = table["term"][order], rows[order], table["times"][order]
         starts = np.flatnonzero(np.append(True, terms[1:] != terms[:-1])) if len(terms) else _NOBODY
@@ -107,6 +142,8 @@ class LexicalIndex:
             self._postings[term] = Posting(rows[start:end], times[start:end], end - start)
         self._terms = list(bodies)
         self._fit(len(bodies))
+        for posting in self._postings.values():
+            posting.fit(len(self._lengths))
         self._lengths[: len(bodies)] = np.bincount(rows, times, minlength=len(bodies))
         self._total = float(times.sum())
         self._changes += 1
@@ -136,14 +173,14 @@ class LexicalIndex:
         known = [(self._postings[term].count, term) for term in terms if term in self._postings]
         return [self._postings[term] for _, term in sorted(known)[:MOST_TERMS]]
 
-    def reach(self, asked: Sequence[Posting], near: Rows, n: int) -> tuple[Rows, Numbers]:
-        """Return `near` and up to `n` rows that share rare words, each once, rising, and BM25 of each as `scores`."""
+    def reach(self, asked: Sequence[Posting], near: Rows, n: int) -> Reached:
+        """Return `near` and up to `n` rows that share rare words, each once, and BM25 of each as of `scores`."""
         if not asked:
-            rows = np.unique(near)
-            return rows, np.zeros(len(rows))
+            rows, first = np.unique(near, return_index=True)
+            return Reached(rows, np.zeros(len(rows)), first)
         read = 0
         left = MOST_POSTED
-        while read < len(asked) and asked[read].count <= left:
+        while read < len(asked) and asked[read].count <= left and asked[read].table is None:
             left -= asked[read].count
             read += 1
         rare = asked[:read]
@@ -159,16 +196,17 @@ class LexicalIndex:
             found, touched = found[best], touched[best]
             rows, scores = np.concatenate((near, touched)), np.concatenate((scores, found))
         rows, first = np.unique(rows, return_index=True)
-        return rows, scores[first] + self._looked_up(asked[read:], rows)
+        return Reached(rows, scores[first] + self._looked_up(asked[read:], rows), first)
 
     def scores(self, asked: Sequence[Posting], rows: Rows) -> Numbers:
         """Return BM25 of `rows` by the terms `asked`, in units of `relevance.scale`; (n,)."""
-        short = [posting for posting in asked if posting.count <= SPREAD * len(rows)]
+        short = [posting for posting in asked if posting.table is None and posting.count <= SPREAD * len(rows)]
         self._spread(short)
         scores = self._scores[rows]
         for posting in short:
             self._scores[posting.rows[: posting.count]] = 0.0
-        return scores + self._looked_up(asked[len(short) :], rows)
+        rest = [posting for posting in asked if posting.table is not None or posting.count > SPREAD * len(rows)]
+        return scores + self._looked_up(rest, rows)
 
     def _spread(self, postings: Sequence[Posting]) -> None:
         """Add the weights of postings to the scores of their rows; whoever calls clears them."""
@@ -180,7 +218,7 @@ class LexicalIndex:
                 posting.as_of = self._changes
             self._scores[rows] += posting.weights
 
-    def _taken(self, rows: npt.NDArray[np.int32]) -> Numbers:
+    def _taken(self, rows: Rows) -> Numbers:
         """Return the scores of rows and clear them: a row that comes again has none."""
         scores = self._scores[rows]
         self._scores[rows] = 0.0
@@ -211,9 +249,11 @@ class LexicalIndex:
         for term, times in counts.items():
             posting = self._postings.get(term)
             if posting is None:
-                posting = Posting(np.zeros(_FIRST, dtype=np.int32), np.zeros(_FIRST, dtype=np.uint8), 0)
+                posting = Posting(np.zeros(_FIRST, dtype=np.intp), np.zeros(_FIRST, dtype=np.uint8), 0)
                 self._postings[term] = posting
             posting.add(row, times)
+            if posting.count * DENSE > len(self._lengths):
+                posting.fit(len(self._lengths))
 
     def _unpost(self, row: int) -> None:
         """Take a row's terms out of the postings."""
@@ -233,3 +273,5 @@ class LexicalIndex:
             room = max(2 * len(self._lengths), count)
             self._lengths = np.concatenate((self._lengths, np.zeros(room - len(self._lengths))))
             self._scores = np.zeros(room)
+            for posting in self._postings.values():
+                posting.fit(room)

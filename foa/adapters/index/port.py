@@ -45,8 +45,8 @@ class VectorIndex(Protocol):
         """
         ...
 
-    def near(self, query: Floats, n: int) -> Numbers:
-        """Return the rows of what `propose` would, in no order; some may come twice."""
+    def near(self, query: Floats, n: int) -> tuple[Numbers, Floats | None]:
+        """Return the rows of what `propose` would, in no order, some perhaps twice, and where known their cosines."""
         ...
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[tuple[Near, ...], ...]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from foa.adapters.index.lexical import LexicalIndex
+from foa.adapters.index.lexical import LexicalIndex, Posting
 from foa.adapters.index.memories import Memories
 from foa.adapters.index.port import VectorIndex
 from foa.adapters.index.rows import Numbers as Rows
@@ -27,9 +27,14 @@ Numbers = npt.NDArray[np.float64]
 ALL: Final = 256
 """With so many agents or fewer every one is scored."""
 
-LEAST_PROPOSED: Final = 64
+PROPOSED: Final = 160
+"""Agents proposed by vectors: the graph looks at more anyway."""
+
+WORDED: Final = 224
+"""Agents proposed by words."""
+
 OVERFETCH: Final = 4
-"""Agents proposed by vectors, and again by words: this many times as many as are asked for."""
+"""At least so many times as many are proposed as are asked for."""
 
 RECALLED: Final = 24
 """Agents whose finished tasks are looked at: so many that are best without, and so many that did tasks like it."""
@@ -121,15 +126,13 @@ class Retriever:
         asked = self.words.asked(counted((probe.text,))) if probe.text else []
         experienced = self._experienced(vector)
         if among is None and len(self) > ALL:
-            n = max(LEAST_PROPOSED, OVERFETCH * k)
-            near = self.profiles.near(vector, n)
-            rows, words = self.words.reach(asked, np.concatenate((near, experienced)) if len(experienced) else near, n)
+            rows, words, cosines = self._reached(vector, asked, experienced, k)
         else:
             rows = np.arange(len(self)) if among is None else among
             words = self.words.scores(asked, rows)
+            cosines = rounded(profiles.products(vector, rows))
         if not len(rows):
             return Table([], [])
-        cosines = rounded(profiles.products(vector, rows))
         prior = fused(cosines, words)
         evidence, mass = self._evidence(vector, rows, prior, experienced)
         found = relevance(prior, evidence)
@@ -138,6 +141,20 @@ class Retriever:
         specs = profiles.specs(vector, theirs)
         parts = np.stack((found[best], cosines[best], specs, words[best], evidence[best], mass[best]), axis=1)
         return Table([profiles.keys[row] for row in theirs], parts.tolist())
+
+    def _reached(
+        self, vector: Floats, asked: Sequence[Posting], experienced: Rows, k: int
+    ) -> tuple[Rows, Numbers, Numbers]:
+        """Return the rows worth scoring for `k` results, their BM25 and their cosines."""
+        near, known = self.profiles.near(vector, max(PROPOSED, OVERFETCH * k))
+        began = np.concatenate((near, experienced)) if len(experienced) else near
+        rows, words, origin = self.words.reach(asked, began, max(WORDED, OVERFETCH * k))
+        if known is None:
+            return rows, words, rounded(self.profiles.rows.products(vector, rows))
+        cosines = known.take(origin, mode="clip")
+        fresh = np.flatnonzero(origin >= len(near))
+        cosines[fresh] = self.profiles.rows.products(vector, rows[fresh])
+        return rows, words, rounded(cosines)
 
     def _experienced(self, vector: Floats) -> Rows:
         """Return the rows of those who did tasks near `vector`, of all who are here."""
