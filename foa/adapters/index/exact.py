@@ -44,7 +44,7 @@ class ExactIndex:
 
 
 def near_all(rows: Rows, query: Floats, n: int) -> tuple[Numbers, Floats | None]:
-    """Return the rows of the `n` keys with a vector nearest to `query`, and their cosines where ``c`` is all there is."""
+    """Return the rows of the `n` keys that are nearest to `query`, and their cosines where ``c`` is all they have."""
     cosines = rows.best_of_all(query)
     found = most(cosines, n)
     return found, None if rows.further else cosines[found]

@@ -183,11 +183,14 @@ class HnswIndex:
         return graph
 
     def _near(self, query: Floats, n: int, ef: int = LEAST_EF) -> tuple[Numbers, Floats] | None:
-        """Return about the `n` nearest rows and their best cosines, from the graph and from outside it."""
+        """Return about the `n` nearest rows and their best cosines, from the graph and from outside it.
+
+        No more than `ef` vectors are fetched for them: of keys with many vectors, as in a memory, few are near.
+        """
         graph = self._graph
         if graph is None or not self.is_graph_used:
             return None
-        found = graph.near(query, fetch_for(n, graph), ef)
+        found = graph.near(query, min(fetch_for(n, graph), max(n, ef)), ef)
         if found is None:
             return None
         rows, first = np.unique(found[0], return_index=True)
