@@ -22,6 +22,7 @@ _GIVEN: Final = r.Given("table", _TABLE)
 _LARGE: Final = r.Value("text/html", "text/html", ref=r.Ref(digest_of(b"report"), 41_231))
 _REPORT: Final = r.Given("report", _LARGE, source="report", agent=AGENT)
 _UNIT_VECTOR: Final = b"\x00\x3c" + b"\x00\x00" * 3  # float16 (1, 0, 0, 0), little-endian
+_SHORT_VECTOR: Final = b"\xff\xff"  # the same in 4 bits per dimension, mixed
 _PROFILE: Final = r.Subtask("profile", "describe every column", ("csv.profile",), ("eu-data",), ("column-profile",))
 _WRITE: Final = r.Subtask("report", "write a report of the findings", produces=("text/html",), team=2)
 _PLAN: Final = r.Plan((_PROFILE, _WRITE), (("profile", "report"),), ("clauses",))
@@ -116,7 +117,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
         (lessons.Lesson(AGENT, b"\x00" * 8, good=37.5, paid=38.0, ms=41_800, cost=0.4, price=0.38),),
         (lessons.Counted(AWARD, TASK, AGENT, b"\x00\x00\x80?", 1.0, 0.95, 1_764_000_299.25),),
     ),
-    m.Evidence(AGENT, "all-MiniLM-L6-v2", (lessons.Exemplar(AWARD, _UNIT_VECTOR, 0.95, 1_764_000_299.25),)),
+    m.Evidence(AGENT, "all-MiniLM-L6-v2", (lessons.Exemplar(AWARD, _SHORT_VECTOR, 0.95, 1_764_000_299.25, 0.4),)),
     m.Feedback(TASK, 0.8, comment="one column was missing"),
     m.Dead("shape", "own.1: Object missing required field `partition`", "foa/v1/own/7", "c1", b"\x81"),
     m.Control("rebirth", "c1"),

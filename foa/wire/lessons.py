@@ -12,13 +12,16 @@ from foa.wire.records import MAX_CONTEXT, Amount, Count, Name
 class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
     """One finished task as evidence of what an agent does well: its vector, and the reward in [0, 1].
 
-    ``at`` is when it was rewarded, in seconds since 1970; of two with one ``award`` the later one counts.
+    ``vector`` has 4 bits per dimension (`foa.core.learn.evidence_vector`). ``at`` is when it was rewarded, in seconds
+    since 1970; of two with one ``award`` the later one counts. ``words`` is how much the rare words of the task were
+    the agent's when it was awarded, at most 1.
     """
 
     award: Name
     vector: Annotated[bytes, Meta(max_length=8192)]
     reward: Annotated[float, Meta(ge=0.0, le=1.0)]
     at: Amount = 0.0
+    words: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
 
 
 class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -359,7 +359,7 @@ class Evidence(Message, frozen=True, tag="evidence.1"):
 
     agent: AgentId
     model: Short
-    exemplars: Annotated[tuple[Exemplar, ...], Meta(max_length=64)] = ()
+    exemplars: Annotated[tuple[Exemplar, ...], Meta(max_length=256)] = ()
 
 
 class Feedback(Message, frozen=True, tag="feedback.1"):

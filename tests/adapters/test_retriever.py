@@ -7,6 +7,8 @@ from foa.adapters.index import retriever as module
 from foa.adapters.index.exact import ExactIndex
 from foa.adapters.index.memories import Memories
 from foa.adapters.index.retriever import Probe, Retriever
+from foa.core.learn.evidence_estimate import NOISE
+from foa.core.learn.evidence_vector import shortened
 from foa.core.vcv.relevance import LEXICAL, PRIOR
 from foa.core.vcv.terms import counted, packed
 from foa.core.vcv.vector import Floats, normalised, pack
@@ -14,6 +16,11 @@ from foa.wire.lessons import Exemplar
 
 DIM = 16
 WORDS = [f"{a}{b}{c}k" for a in "bdfgm" for b in "aeiou" for c in "lnrtz"]
+
+
+def short(vector: Floats) -> bytes:
+    """Return a vector as evidence has it."""
+    return shortened(pack(vector))
 
 
 def _retriever() -> Retriever:
@@ -67,8 +74,8 @@ def test_an_agent_is_found_by_what_it_did_well_and_not_by_what_it_did_badly() ->
     found.upsert("near", pack(normalised(task + 0.8 * other)), pack(task))
     found.upsert("far", pack(np.eye(DIM)[1]), pack(task))
     assert _first(found, task) == "near"
-    found.remember("near", [Exemplar("w1", pack(task), 0.0, 1.0), Exemplar("w2", pack(task), 0.0, 2.0)], 2.0)
-    found.remember("far", [Exemplar("w3", pack(task), 1.0, 3.0)], 3.0)
+    found.remember("near", [Exemplar("w1", short(task), 0.0, 1.0), Exemplar("w2", short(task), 0.0, 2.0)], 2.0)
+    found.remember("far", [Exemplar("w3", short(task), 1.0, 3.0)], 3.0)
     match = found.search([Probe(normalised(task))], 2)[0][0]
     assert match.key == "far"
     assert match.parts.cosine == pytest.approx(0.0)
@@ -85,7 +92,7 @@ def test_an_agent_is_found_by_what_it_did_well_and_not_by_what_it_did_badly() ->
 def test_the_experienced_are_proposed_among_many() -> None:
     found, queries, _ = _crowd(1_000)
     far = found.search([Probe(-queries[0])], 1)[0][0].key
-    found.remember(far, [Exemplar("w", pack(queries[0]), 1.0, 1.0)], 1.0)
+    found.remember(far, [Exemplar("w", short(queries[0]), 1.0, 1.0)], 1.0)
     assert _first(found, queries[0]) == far
     found.remove(far)
     assert far not in found
@@ -100,13 +107,33 @@ def test_the_experienced_are_proposed_among_many() -> None:
 def test_memories_are_bounded_and_leave_foreign_vectors_out() -> None:
     memories = Memories(ExactIndex(DIM), DIM, most=3)
     x = normalised(np.eye(DIM)[0])
-    memories.put("a", x, [Exemplar(f"w{n}", pack(x), 1.0, float(n)) for n in range(2)], 1.0)
-    memories.put("b", x, [Exemplar(f"w{n}", pack(x), 1.0, float(n)) for n in range(2)], 1.0)
-    memories.put("c", x, [Exemplar("w", pack(x), 1.0, 1.0)], 1.0)
+    memories.put("a", x, [Exemplar(f"w{n}", short(x), 1.0, float(n)) for n in range(2)], 1.0)
+    memories.put("b", x, [Exemplar(f"w{n}", short(x), 1.0, float(n)) for n in range(2)], 1.0)
+    memories.put("c", x, [Exemplar("w", short(x), 1.0, 1.0)], 1.0)
     assert [memories.evidence(x, [key])[1][0] for key in "abc"] == pytest.approx([2.0, 1.0, 0.0], abs=1e-3)
     memories.remove("a")
-    memories.put("c", x, [Exemplar("w", pack(x), 1.0, 1.0), Exemplar("v", bytes(4), 1.0, 2.0)], 1.0)
+    memories.put("c", x, [Exemplar("w", short(x), 1.0, 1.0), Exemplar("v", bytes(4), 1.0, 2.0)], 1.0)
     assert memories.evidence(x, ["c"])[1] == pytest.approx([1.0], abs=1e-3)
+
+
+def test_nobody_is_proposed_for_what_it_did_badly() -> None:
+    memories = Memories(ExactIndex(DIM), DIM)
+    x = normalised(np.eye(DIM)[0])
+    memories.put("bad", x, [Exemplar("w", short(x), 0.0, 1.0)], 1.0)
+    memories.put("good", x, [Exemplar("w", short(x), 1.0, 1.0)], 1.0)
+    assert memories.propose(x, 5) == ("good",)
+    assert memories.evidence(x, ["bad"])[0][0] < 0.0
+    memories.put("good", x, [Exemplar("w", short(x), 0.0, 2.0)], 2.0)
+    assert memories.propose(x, 5) == ()
+
+
+def test_a_success_that_words_foretold_adds_less() -> None:
+    x, y = normalised(np.eye(DIM)[0]), normalised(np.eye(DIM)[1])
+    memories = Memories(ExactIndex(DIM), DIM)
+    memories.put("plain", y, [Exemplar("w", short(x), 1.0, 1.0)], 1.0)
+    memories.put("worded", y, [Exemplar("w", short(x), 1.0, 1.0, 0.5)], 1.0)
+    plain, worded = memories.evidence(x, ["plain", "worded"])[0]
+    assert plain - worded == pytest.approx(PRIOR * LEXICAL * 0.5 / (1 + NOISE), abs=1e-3)
 
 
 def test_terms_that_nobody_packed_are_refused_before_anything_changes() -> None:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pytest
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Key
 from foa.core.learn import features, kinds
+from foa.core.learn.evidence_vector import shortened
 from foa.core.machines import match
 from foa.core.machines.match import Rules
 from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Weigh, Weighed, Weighing, Weighted
@@ -17,6 +19,7 @@ from foa.core.routing.ownership import Holds
 from foa.core.routing.score import Weights
 from foa.core.vcv.vector import pack
 from foa.wire.ids import NO_EPOCH, Version, partition_of
+from foa.wire.lessons import Exemplar
 from foa.wire.messages import Accepted, Embed, Evidence, Feedback, Learned, Rejected, Vectors
 from foa.wire.records import Hit, Prefer, Query, Resources
 from foa.wire.topics import Topic, Topics
@@ -111,7 +114,7 @@ def test_who_fails_loses_its_traffic_and_one_that_mends_may_win_it_back() -> Non
     swapped = {"o/u/good": 0.0, "o/u/bad": 1.0}
     maker.now += 3.0
     maker.step(fx.Elapsed("derive"))
-    assert maker.play([GOOD, BAD], swapped, 40)[-5:] == ["o/u/bad"] * 5
+    assert maker.play([GOOD, BAD], swapped, 60)[-10:].count("o/u/bad") >= 8
 
 
 def test_nobody_refused_is_ever_put_in_order() -> None:
@@ -254,7 +257,35 @@ def test_without_the_vector_the_index_is_asked_for_it() -> None:
     assert asked.ask == Embed(("inherited words",))
     maker.tell(Answer(asked.token, Vectors("test", (VECTOR,))), Key("lookup"))
     (said,) = evidence(maker.step(fx.Elapsed("evidence")))
-    assert said.exemplars[0].vector == VECTOR
+    assert said.exemplars[0].vector == shortened(VECTOR)
+
+
+@pytest.mark.parametrize("vector", [b"", b"\0", bytes(32), b"\x00\x7c" * 16])
+def test_a_vector_without_a_direction_leaves_no_evidence(vector: bytes) -> None:
+    maker = Maker().begin()
+    effects = maker.reward("o/u/good", maker.weigh([GOOD]), 1.0, text="inherited words")
+    (asked,) = [e.message for e in effects if isinstance(e, fx.Tell) and isinstance(e.message, Asked)]
+    maker.tell(Answer(asked.token, Vectors("test", (vector,))), Key("lookup"))
+    assert not evidence(maker.step(fx.Elapsed("evidence")))
+
+
+def test_evidence_says_how_much_the_words_were_the_agents() -> None:
+    maker = Maker().begin()
+    order = maker.weigh([msgspec.structs.replace(GOOD, words=0.25)])
+    maker.reward("o/u/good", order, 1.0, text="say it")
+    (said,) = evidence(maker.step(fx.Elapsed("evidence")))
+    assert said.exemplars[0].words == pytest.approx(0.25)
+
+
+def test_a_stray_vector_in_the_record_does_not_outlive_ours() -> None:
+    """Of two lengths the longer one is kept by a merge; what the broker keeps must not use that against us."""
+    maker = Maker().begin()
+    maker.reward("o/u/good", maker.weigh([GOOD]), 1.0, text="say it")
+    stray = Evidence("o/u/good", "test", (Exemplar("stray", bytes(64), 1.0, 9e9),))
+    topic = Topic("evidence", partition_of("o/u/good"), "o/u/good")
+    maker.step(fx.Received(topic, stray, retained=True))
+    (said,) = evidence(maker.step(fx.Elapsed("evidence")))
+    assert [each.vector for each in said.exemplars] == [shortened(VECTOR)]
 
 
 def test_with_the_switch_off_nothing_is_kept_of_what_tasks_were_about() -> None:

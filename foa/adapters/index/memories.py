@@ -12,22 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from foa.adapters.index.port import VectorIndex
-from foa.core.learn.evidence import current
+from foa.core.learn.evidence import SUCCESS, current
 from foa.core.learn.evidence_estimate import kernel, weights
+from foa.core.learn.evidence_vector import length, restored
 from foa.core.vcv.relevance import PRIOR, fused
-from foa.core.vcv.vector import Floats, unpack_all
+from foa.core.vcv.vector import Floats
 from foa.wire.lessons import Exemplar
 
 Numbers = npt.NDArray[np.float64]
 
 MAX_EXEMPLARS: Final = 200_000
-"""Of all agents together, 300 MB at 384 dimensions; what comes when they are used up is not remembered."""
+"""Of all agents together, 600 MB at 384 dimensions with the index; what comes when they are used up is not kept."""
 
 
 class Memory(NamedTuple):
-    """One agent's exemplars: vectors (n, dim), rewards (n,), seconds since 1970 (n,), and their weights (n,)."""
+    """One agent's exemplars: vectors (n, dim), words, rewards, seconds since 1970, and their weights, (n,) each."""
 
     vectors: Floats
+    words: Numbers
     rewards: Numbers
     at: Numbers
     alpha: Numbers
@@ -39,7 +41,7 @@ class Memories:
     def __init__(self, index: VectorIndex, dim: int, most: int = MAX_EXEMPLARS) -> None:
         """Keep vectors in `index`, which is empty and nobody else's."""
         self.index = index
-        self._bytes = 2 * dim
+        self._dim = dim
         self._most = most
         self._held = 0
         self._of: dict[str, Memory] = {}
@@ -55,26 +57,31 @@ class Memories:
         """Replace what is remembered of an agent whose profile's vector is `c`, as of `now` (seconds since 1970).
 
         Without ``c`` it adds nothing until `reprofiled` says what the profile foretells. Exemplars of another
-        dimension are left out.
+        dimension are left out. An agent is found by the tasks it did well, and not by others.
         """
         self.remove(key)
         self._now = max(self._now, now)
-        whole = [each for each in current(exemplars) if len(each.vector) == self._bytes][: self._most - self._held]
+        whole = [each for each in current(exemplars) if len(each.vector) == length(self._dim)][
+            : self._most - self._held
+        ]
         if not whole:
             return
-        vectors = unpack_all(each.vector for each in whole)
+        vectors = restored((each.vector for each in whole), self._dim)
+        words = np.array([each.words for each in whole])
         rewards = np.array([each.reward for each in whole])
         at = np.array([each.at for each in whole])
         self._held += len(whole)
-        self._of[key] = Memory(vectors, rewards, at, self._foretold(vectors, rewards, at, c))
-        self.index.upsert(key, vectors[0], vectors[0], vectors[1:])
+        memory = Memory(vectors, words, rewards, at, np.zeros(len(whole)))
+        self._of[key] = memory if c is None else self._judged(memory, c)
+        good = vectors[rewards >= SUCCESS]
+        if len(good):
+            self.index.upsert(key, good[0], good[0], good[1:])
 
     def reprofiled(self, key: str, c: Floats) -> None:
         """Judge an agent's exemplars anew by its new vector; an unknown agent is no error."""
         memory = self._of.get(key)
         if memory is not None:
-            alpha = self._alpha(memory.vectors, memory.rewards, memory.at, c)
-            self._of[key] = memory._replace(alpha=alpha)
+            self._of[key] = self._judged(memory, c)
 
     def remove(self, key: str) -> None:
         """Forget an agent; an unknown one is no error."""
@@ -99,9 +106,8 @@ class Memories:
             mass[which] = np.add.reduceat(alike, starts)
         return added, mass
 
-    def _foretold(self, vectors: Floats, rewards: Numbers, at: Numbers, c: Floats | None) -> Numbers:
-        return np.zeros(len(vectors)) if c is None else self._alpha(vectors, rewards, at, c)
-
-    def _alpha(self, vectors: Floats, rewards: Numbers, at: Numbers, c: Floats) -> Numbers:
-        priors = PRIOR * fused((vectors @ c).astype(np.float64), np.zeros(len(vectors)))
-        return weights(vectors, rewards, priors, np.maximum(0.0, self._now - at))
+    def _judged(self, memory: Memory, c: Floats) -> Memory:
+        """Return `memory` weighed against what the profile foretold of each task."""
+        priors = PRIOR * fused((memory.vectors @ c).astype(np.float64), memory.words)
+        ages = np.maximum(0.0, self._now - memory.at)
+        return memory._replace(alpha=weights(memory.vectors, memory.rewards, priors, ages))

@@ -15,6 +15,7 @@ import numpy as np
 from foa.bench.routing.figures import Numbers, interval, mean
 from foa.bench.routing.town import Asked, Say, Town
 from foa.core.learn.evidence import merge
+from foa.core.learn.evidence_vector import shortened
 from foa.core.vcv.vector import pack
 from foa.wire.lessons import Exemplar
 
@@ -67,10 +68,15 @@ def _run(town: Town, queries: Asked, terms: Terms, seed: int, say: Say) -> Numbe
     hits: list[float] = []
     for at, query in enumerate(order):
         probe, right = queries.probes[query], queries.gold[query]
-        found = [match.key for match in town.retriever.search((probe,), terms.attempts)[0]]
+        matches = town.retriever.search((probe,), terms.attempts)[0]
+        found = [match.key for match in matches]
         hits.append(float(found[0] in right))
-        for key, reward in verdicts(found, right, terms.told).items():
-            exemplar = Exemplar(f"award-{at}", pack(probe.vector), reward, float(at))
+        said = verdicts(found, right, terms.told)
+        untried = town.retriever.search((probe,), len(said), tuple(said))[0] if terms.told is Told.GOLD else ()
+        words = {match.key: match.parts.lexical for match in (*matches, *untried)}
+        vector = shortened(pack(probe.vector))
+        for key, reward in said.items():
+            exemplar = Exemplar(f"award-{at}", vector, reward, float(at), min(1.0, words[key]))
             memories[key] = merge(memories.get(key, ()), (exemplar,))
             town.retriever.remember(key, memories[key], float(at))
         if (at + 1) % TOLD_EVERY == 0:

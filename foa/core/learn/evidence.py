@@ -14,9 +14,9 @@ from typing import Final
 
 from foa.wire.lessons import Exemplar
 
-SUCCESSES: Final = 40
-FAILURES: Final = 24
-"""Failures are kept as well, fewer: what went wrong once near a request speaks against the agent there."""
+SUCCESSES: Final = 96
+FAILURES: Final = 96
+"""Failures are kept as well, as many: what went wrong once near a request speaks against the agent there."""
 
 SUCCESS: Final = 0.5
 """The reward from which an exemplar is a success."""
@@ -24,8 +24,8 @@ SUCCESS: Final = 0.5
 MAX_BYTES: Final = 60_000
 """Of all exemplars of one agent: a record is at most 64 KiB."""
 
-_FRAME: Final = 96
-"""Bytes that an exemplar takes beside its vector: award id of up to 64, numbers, names of fields."""
+_FRAME: Final = 115
+"""Bytes that an exemplar takes beside its vector: numbers, names of fields, award id (of up to 64; few are of 50)."""
 
 
 def merge(one: Iterable[Exemplar], other: Iterable[Exemplar]) -> tuple[Exemplar, ...]:
@@ -71,5 +71,5 @@ def _quota(most: int, size: int) -> int:
     return min(most, fitting * most // (SUCCESSES + FAILURES))
 
 
-def _rank(exemplar: Exemplar) -> tuple[float, str, float, bytes]:
-    return (exemplar.at, exemplar.award, exemplar.reward, exemplar.vector)
+def _rank(exemplar: Exemplar) -> tuple[float, str, float, bytes, float]:
+    return (exemplar.at, exemplar.award, exemplar.reward, exemplar.vector, exemplar.words)

@@ -13,8 +13,12 @@ import msgspec
 
 from foa.core.effects import Effect, Key, Measure, Publish, Received, Subscribe, Tell, Unsubscribe, Wake
 from foa.core.learn.evidence import merge
+from foa.core.learn.evidence_vector import shortened
+from foa.core.learn.features import NAMES, SCALE, M, unpacked
+from foa.core.learn.kinds import D
 from foa.core.machines.match.state import Known, Match, Memory
 from foa.core.routing.exchange import Asked, Concluded
+from foa.core.vcv.vector import BYTES_PER_DIM, is_unit
 from foa.wire.ids import partition_of
 from foa.wire.lessons import Counted, Exemplar
 from foa.wire.messages import Embed, Evidence, Vectors
@@ -25,7 +29,9 @@ PAUSES: Final = 2.5
 """Between publications, and before the first, so many times the pause between shelves: the retained record has come."""
 
 MAX_AGENTS: Final = 1_000
-"""Agents whose evidence is held here (25 MB); the least recently rewarded goes first."""
+"""Agents whose evidence is held here (60 MB at most); the least recently rewarded goes first."""
+
+_WORDS: Final = NAMES.index("words")
 
 MAX_VECTORS: Final = 2_048
 MAX_WAITING: Final = 256
@@ -49,7 +55,7 @@ def finished(state: Match, told: Concluded, now: float) -> list[Effect]:
         return []
     vector = memory.vectors.get(told.text)
     if vector is not None:
-        return _keep(state, told.agent, Exemplar(told.award, vector, told.score, told.ended), now)
+        return _learned(state, told, told.score, vector, now)
     memory.waiting[told.award] = told
     while len(memory.waiting) > MAX_WAITING:
         memory.waiting.popitem(last=False)
@@ -61,7 +67,16 @@ def answered(state: Match, token: str, found: object, now: float) -> list[Effect
     told = state.memory.waiting.pop(token.removeprefix(TOKEN), None)
     if told is None or told.score is None or not isinstance(found, Vectors) or found.model != state.memory.model:
         return []
-    return _keep(state, told.agent, Exemplar(told.award, found.vectors[0], told.score, told.ended), now)
+    return _learned(state, told, told.score, found.vectors[0], now)
+
+
+def _learned(state: Match, told: Concluded, score: float, vector: bytes, now: float) -> list[Effect]:
+    """Keep a float16 vector with its reward, and what was known of the words when the award was made."""
+    if not is_unit(vector, len(vector) // BYTES_PER_DIM):
+        return []
+    row = unpacked(told.context, M, D)
+    words = 0.0 if row is None else min(1.0, max(0.0, float(row[_WORDS]) / SCALE))
+    return _keep(state, told.agent, Exemplar(told.award, shortened(vector), score, told.ended, words), now)
 
 
 def corrected(state: Match, counted: Counted, score: float, now: float) -> list[Effect]:
@@ -124,9 +139,15 @@ def heard(state: Match, event: Received, now: float) -> list[Effect]:
     if known is None or not isinstance(said, Evidence) or said.agent != event.topic.agent or said.model != memory.model:
         return []
     _settle(known)
-    known.exemplars = merge(known.exemplars, said.exemplars)
+    known.exemplars = merge(known.exemplars, _alike(known, said))
     known.ahead = set(known.exemplars) != set(said.exemplars)
     return _soon(state, now) if known.ahead else []
+
+
+def _alike(known: Known, said: Evidence) -> list[Exemplar]:
+    """Return what was said in vectors as long as ours: a merge keeps the longer of two lengths, even a stray's."""
+    ours = {len(each.vector) for each in known.exemplars}
+    return [each for each in said.exemplars if not ours or len(each.vector) in ours]
 
 
 def online(state: Match, now: float, *, resumed: bool) -> list[Effect]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from foa.core.effects import Cleared, Effect, Log, Measure, Received, Request, Returned, Subscribe, Unsubscribe, Wake
+from foa.core.learn.evidence_vector import is_sound
 from foa.core.machines.shard.holding import announce_soon
 from foa.core.machines.shard.serving import enqueue
 from foa.core.machines.shard.state import (
@@ -97,7 +98,7 @@ def on_evidence(state: Shard, event: Received, now: float) -> Stepped:
         return state, [Unsubscribe((state.setup.topics(f"evidence/{topic.partition}/#"),))]
     if not isinstance(said, Evidence) or said.agent != topic.agent or said.model != state.setup.model:
         return state, [Measure("shard_evidence_refused")]
-    exemplars = tuple(each for each in said.exemplars if is_unit(each.vector, state.setup.dim))
+    exemplars = tuple(each for each in said.exemplars if is_sound(each.vector, state.setup.dim))
     return state, [
         Request("index", "", Remember(topic.agent, exemplars, now + state.setup.wall)),
         Measure("shard_evidence"),
