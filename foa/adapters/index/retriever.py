@@ -28,13 +28,12 @@ ALL: Final = 256
 """With so many agents or fewer every one is scored."""
 
 PROPOSED: Final = 160
-"""Agents proposed by vectors: the graph looks at more anyway."""
+PROPOSED_EACH: Final = 10
+"""Agents proposed by vectors, at least and for each that is asked for: the graph looks at more anyway."""
 
 WORDED: Final = 224
-"""Agents proposed by words."""
-
-OVERFETCH: Final = 4
-"""At least so many times as many are proposed as are asked for."""
+WORDED_EACH: Final = 14
+"""Agents proposed by words, at least and for each that is asked for."""
 
 RECALLED: Final = 24
 """Agents whose finished tasks are looked at: so many that are best without, and so many that did tasks like it."""
@@ -146,9 +145,9 @@ class Retriever:
         self, vector: Floats, asked: Sequence[Posting], experienced: Rows, k: int
     ) -> tuple[Rows, Numbers, Numbers]:
         """Return the rows worth scoring for `k` results, their BM25 and their cosines."""
-        near, known = self.profiles.near(vector, max(PROPOSED, OVERFETCH * k))
+        near, known = self.profiles.near(vector, max(PROPOSED, PROPOSED_EACH * k))
         began = np.concatenate((near, experienced)) if len(experienced) else near
-        rows, words, origin = self.words.reach(asked, began, max(WORDED, OVERFETCH * k))
+        rows, words, origin = self.words.reach(asked, began, max(WORDED, WORDED_EACH * k))
         if known is None:
             return rows, words, rounded(self.profiles.rows.products(vector, rows))
         cosines = known.take(origin, mode="clip")

@@ -32,6 +32,10 @@ ROW_US: Final = 0.25
 """What one more vector costs in a search of the graph that is to miss no more of them than of the first few, and what
 one permitted agent costs in an exact search."""
 
+DEEPEST: Final = 6
+"""Where more than so many times `k` would have to be fetched, the permitted are searched exactly, whatever that costs:
+what stands that far down is found by neither vectors nor words (recall .95 at a tenth permitted)."""
+
 MANY: Final = 64
 """Of more found agents than this the permitted are told from the columns, not one by one."""
 
@@ -58,7 +62,7 @@ def plan(query: Query, k: int, catalogue: Catalogue) -> Plan:
         return Plan(max(LEAST_FETCH, k + len(query.exclude)))
     permitted = columns.estimate(query)
     fetch = ceil(OVERFETCH * k * len(columns) / max(1, permitted))
-    if permitted > FEW and permitted * ROW_US > fetch * FETCHED_US:
+    if permitted > FEW and fetch <= DEEPEST * k and permitted * ROW_US > fetch * FETCHED_US:
         return Plan(max(LEAST_FETCH, fetch))
     among = columns.permitted(query)
     return Plan(k, columns.packed(among)) if len(among) >= k else Plan(LEAST_FETCH)
