@@ -53,9 +53,15 @@ def finished(state: Match, told: Concluded, now: float) -> list[Effect]:
     memory = state.memory
     if not state.setup.rules.evidence or not told.text or told.score is None or not memory.model:
         return []
+    known = memory.known.get(told.agent)
+    if known is not None and known.texts.get(told.text) == told.score:
+        return [Measure("foa_evidence_repeated_total")]  # the same again, which teaches nothing
+    short = memory.short.get(told.text)
+    if short is not None:
+        return _learned(state, told, told.score, short, now)
     vector = memory.vectors.get(told.text)
     if vector is not None:
-        return _learned(state, told, told.score, vector, now)
+        return _learned(state, told, told.score, _short(memory, told.text, vector), now)
     memory.waiting[told.award] = told
     while len(memory.waiting) > MAX_WAITING:
         memory.waiting.popitem(last=False)
@@ -67,16 +73,25 @@ def answered(state: Match, token: str, found: object, now: float) -> list[Effect
     told = state.memory.waiting.pop(token.removeprefix(TOKEN), None)
     if told is None or told.score is None or not isinstance(found, Vectors) or found.model != state.memory.model:
         return []
-    return _learned(state, told, told.score, found.vectors[0], now)
+    return _learned(state, told, told.score, _short(state.memory, told.text, found.vectors[0]), now)
 
 
-def _learned(state: Match, told: Concluded, score: float, vector: bytes, now: float) -> list[Effect]:
-    """Keep a float16 vector with its reward, and what was known of the words when the award was made."""
-    if not is_unit(vector, len(vector) // BYTES_PER_DIM):
+def _short(memory: Memory, text: str, vector: bytes) -> bytes:
+    """Return a text's vector as evidence has it, made once; empty where it is none."""
+    made = shortened(vector) if is_unit(vector, len(vector) // BYTES_PER_DIM) else b""
+    memory.short[text] = made
+    while len(memory.short) > MAX_VECTORS:
+        memory.short.popitem(last=False)
+    return made
+
+
+def _learned(state: Match, told: Concluded, score: float, short: bytes, now: float) -> list[Effect]:
+    """Keep a shortened vector with its reward, and what was known of the words when the award was made."""
+    if not short:
         return []
     row = unpacked(told.context, M, D)
     words = 0.0 if row is None else min(1.0, max(0.0, float(row[_WORDS]) / SCALE))
-    return _keep(state, told.agent, Exemplar(told.award, shortened(vector), score, told.ended, words), now)
+    return _keep(state, told.agent, Exemplar(told.award, short, score, told.ended, words), now, told.text)
 
 
 def corrected(state: Match, counted: Counted, score: float, now: float) -> list[Effect]:
@@ -89,7 +104,7 @@ def corrected(state: Match, counted: Counted, score: float, now: float) -> list[
     return []
 
 
-def _keep(state: Match, agent: str, exemplar: Exemplar, now: float) -> list[Effect]:
+def _keep(state: Match, agent: str, exemplar: Exemplar, now: float, text: str = "") -> list[Effect]:
     memory = state.memory
     effects: list[Effect] = []
     known = memory.known.get(agent)
@@ -98,6 +113,11 @@ def _keep(state: Match, agent: str, exemplar: Exemplar, now: float) -> list[Effe
         effects.append(Subscribe((_topic(state, agent),)))
         effects += _evicted(state)
     memory.known.move_to_end(agent)
+    if text:
+        known.texts.pop(text, None)
+        known.texts[text] = exemplar.reward
+        while len(known.texts) > MAX_FRESH:
+            del known.texts[next(iter(known.texts))]
     known.fresh.append(exemplar)
     known.ahead = True
     if len(known.fresh) >= MAX_FRESH:
