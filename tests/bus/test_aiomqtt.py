@@ -184,7 +184,7 @@ def test_a_broker_that_never_answers_is_given_up_again_and_again() -> None:
         async with Script(session_present=False) as broker:
             broker.hello = b""
             bus = AiomqttBus(Options("a", port=broker.port, connect_timeout_s=0.03, backoff_max_s=0.01), Recorder())
-            with pytest.raises(BusError, match=r"no answer within 0.03 s"):
+            with pytest.raises(BusError, match=r"no answer (within 0.03 s|yet)"):
                 await bus.open(0.2)
             assert len(broker.heard) > 1
 

@@ -18,6 +18,7 @@ from foa.adapters.index.hnsw import CROSSOVER, LEAST_EF
 from foa.bench.index.node import EPSILON, BenchNode, K, Times, disk_mb, memory_mb, recall, score, timed
 from foa.bench.index.population import GATES, Population, Say, populate, queries, turned
 from foa.core.routing.gate import gate
+from foa.core.vcv.relevance import Numbers
 from foa.core.vcv.vector import Floats, unpack_all
 from foa.errors import FoaError
 from foa.wire.records import Query
@@ -29,7 +30,7 @@ MOVED: Final = 0.9
 """An update turns an agent's vector to this cosine."""
 
 Figures = dict[str, Any]
-Scores = Sequence[Floats]
+Scores = Sequence[Numbers]
 """The exact scores of all agents per query."""
 
 

@@ -139,8 +139,9 @@ class Remove(NamedTuple):
 class Search(NamedTuple):
     """Service "index": the `k` most relevant for each float16 vector, if given only among those slots.
 
-    ``among`` are slots as little-endian int32: ten thousand names would cost more than the search itself. ``texts`` are what the vectors are of, if words are to count. Returns one tuple of `Near` per vector, falling by
-    relevance, ties by key.
+    ``among`` are slots as little-endian int32: ten thousand names would cost more than the search itself. ``texts`` are
+    what the vectors are of, if words are to count. Returns one tuple of `Near` per vector, falling by relevance, ties
+    by key.
     """
 
     vectors: tuple[bytes, ...]
