@@ -30,7 +30,7 @@ MOVED: Final = 0.9
 """An update turns an agent's vector to this cosine."""
 
 Figures = dict[str, Any]
-Scores = Sequence[Numbers]
+Scores = Sequence[Numbers] | Sequence[Floats]
 """The exact scores of all agents per query."""
 
 
