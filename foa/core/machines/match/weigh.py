@@ -22,9 +22,10 @@ PREFERENCE: Final = 0.3
 """What the dearest (or slowest) candidate loses, in points of reward, where cost (or latency) is preferred (ours)."""
 
 
-APART: Final = 0.5
-LEAST_APART: Final = 0.1
-"""Whose alpha is below half of the best is not tried out of curiosity, unless all are so low that it says nothing."""
+CLOSE: Final = 0.7
+TELLING: Final = 0.25
+"""Whose alpha is below this share of the best is not tried out of curiosity, where profiles say anything at all: where
+the best relevance is at least so much. Where no profile speaks of the task only trying tells who is good at it."""
 
 
 def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Weighted:
@@ -45,15 +46,17 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     again = second_look(evidence, float(evidence.sum()), alpha=state.setup.rules.second)
     told = _told(permitted, means, widths * factor(state) + again, seen)
     lost = _bent(told, prefer, state.setup.rules.cost)
-    best = max(candidate.score for candidate in permitted)
-    bound = {c.agent: (c.mean or 0.0) + c.width * _is_plausible(c.score, best) - lost[c.agent] for c in told}
+    curious = _plausible(permitted)
+    bound = {c.agent: (c.mean or 0.0) + c.width * (c.agent in curious) - lost[c.agent] for c in told}
     ordered = _turn(state, sorted(told, key=lambda c: (-bound[c.agent], c.agent)))
     return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x))
 
 
-def _is_plausible(score: float, best: float) -> bool:
-    """Tell whether a candidate may be tried for what is not known of it, and not only for what is expected."""
-    return best - score <= max(LEAST_APART, APART * best)
+def _plausible(permitted: Sequence[Candidate]) -> set[str]:
+    """Return who may be tried for what is not known of them, and not only for what is expected."""
+    relevances = [c.cosine if c.relevance is None else c.relevance for c in permitted]
+    least = CLOSE * max(c.score for c in permitted) if max(relevances) >= TELLING else 0.0
+    return {c.agent for c in permitted if c.score >= least}
 
 
 def _bent(permitted: Sequence[Candidate], prefer: Prefer, cost: float) -> dict[str, float]:
