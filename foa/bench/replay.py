@@ -98,6 +98,9 @@ async def measure(
             "log.level": "warning",
             "learning.forget_s": str(TAU_S),
             "learning.publish_ms": "200",
+            "learning.cost": "0",  # what counts here is the score alone
+            "learning.latency": "0",
+            "matching.cost": "0",
             "node.state_dir": str(folder / "state"),
         }
         ours = {f"FOA_{key.replace('.', '_').upper()}": value for key, value in changes.items()}
