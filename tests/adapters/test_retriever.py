@@ -5,7 +5,7 @@ import pytest
 
 from foa.adapters.index import retriever as module
 from foa.adapters.index.exact import ExactIndex
-from foa.adapters.index.memories import Memories
+from foa.adapters.index.memories import FOUND_BY, Memories
 from foa.adapters.index.retriever import Probe, Retriever
 from foa.core.learn.evidence_estimate import NOISE
 from foa.core.learn.evidence_vector import shortened
@@ -123,7 +123,20 @@ def test_nobody_is_proposed_for_what_it_did_badly() -> None:
     memories.put("good", x, [Exemplar("w", short(x), 1.0, 1.0)], 1.0)
     assert memories.propose(x, 5) == ("good",)
     assert memories.evidence(x, ["bad"])[0][0] < 0.0
-    memories.put("good", x, [Exemplar("w", short(x), 0.0, 2.0)], 2.0)
+    memories.put("good", x, [Exemplar("w", short(x), 1.0, 1.0), Exemplar("v", short(x), 0.0, 2.0)], 2.0)
+    assert memories.propose(x, 5) == ("good",), "a failure does not change by what it is found"
+    memories.put("good", x, [Exemplar("w", short(x), 0.0, 3.0)], 3.0)
+    assert memories.propose(x, 5) == ()
+
+
+def test_an_agent_is_found_by_its_latest_successes_only() -> None:
+    memories = Memories(ExactIndex(DIM), DIM)
+    x, y = normalised(np.eye(DIM)[0]), normalised(np.eye(DIM)[1])
+    done = [Exemplar(f"w{at:03}", short(x), 1.0, 1.0 + at) for at in range(FOUND_BY)]
+    memories.put("a", x, [Exemplar("first", short(y), 1.0, 0.0), *done], 40.0)
+    assert len(memories.index.near(y, 100)) <= FOUND_BY
+    assert memories.evidence(y, ["a"])[1][0] == pytest.approx(1.0, abs=0.3), "and judged by all"
+    memories.remove("a")
     assert memories.propose(x, 5) == ()
 
 

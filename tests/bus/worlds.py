@@ -23,7 +23,7 @@ from foa.bus.port import Delivery, Facts, Options, Subscription
 from foa.wire.envelope import Frame
 from tests.bus.brokers import Mosquitto, free_port
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 BusKind = MqttBus | AiomqttBus | MemoryBus
 
 

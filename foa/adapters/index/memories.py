@@ -22,7 +22,10 @@ from foa.wire.lessons import Exemplar
 Numbers = npt.NDArray[np.float64]
 
 MAX_EXEMPLARS: Final = 200_000
-"""Of all agents together, 600 MB at 384 dimensions with the index; what comes when they are used up is not kept."""
+"""Of all agents together, 400 MB at 384 dimensions with the index; what comes when they are used up is not kept."""
+
+FOUND_BY: Final = 32
+"""An agent is proposed by so many of its latest successes, and judged by all that is remembered."""
 
 
 class Memory(NamedTuple):
@@ -57,14 +60,15 @@ class Memories:
         """Replace what is remembered of an agent whose profile's vector is `c`, as of `now` (seconds since 1970).
 
         Without ``c`` it adds nothing until `reprofiled` says what the profile foretells. Exemplars of another
-        dimension are left out. An agent is found by the tasks it did well, and not by others.
+        dimension are left out. An agent is found by what it did well lately, and not by failures.
         """
-        self.remove(key)
+        old = self._forgotten(key)
         self._now = max(self._now, now)
         whole = [each for each in current(exemplars) if len(each.vector) == length(self._dim)][
             : self._most - self._held
         ]
         if not whole:
+            self.index.remove(key)
             return
         vectors = restored((each.vector for each in whole), self._dim)
         words = np.array([each.words for each in whole])
@@ -73,9 +77,7 @@ class Memories:
         self._held += len(whole)
         memory = Memory(vectors, words, rewards, at, np.zeros(len(whole)))
         self._of[key] = memory if c is None else self._judged(memory, c)
-        good = vectors[rewards >= SUCCESS]
-        if len(good):
-            self.index.upsert(key, good[0], good[0], good[1:])
+        self._propose_by(key, vectors[rewards >= SUCCESS][:FOUND_BY], old)
 
     def reprofiled(self, key: str, c: Floats) -> None:
         """Judge an agent's exemplars anew by its new vector; an unknown agent is no error."""
@@ -85,9 +87,7 @@ class Memories:
 
     def remove(self, key: str) -> None:
         """Forget an agent; an unknown one is no error."""
-        memory = self._of.pop(key, None)
-        if memory is not None:
-            self._held -= len(memory.rewards)
+        if self._forgotten(key) is not None:
             self.index.remove(key)
 
     def propose(self, vector: Floats, n: int) -> tuple[str, ...]:
@@ -105,6 +105,21 @@ class Memories:
             added[which] = np.add.reduceat(alike * np.concatenate([memory.alpha for _, memory in there]), starts)
             mass[which] = np.add.reduceat(alike, starts)
         return added, mass
+
+    def _forgotten(self, key: str) -> Memory | None:
+        """Take an agent's memory away, not yet what it is found by; return it."""
+        memory = self._of.pop(key, None)
+        self._held -= 0 if memory is None else len(memory.rewards)
+        return memory
+
+    def _propose_by(self, key: str, good: Floats, old: Memory | None) -> None:
+        """Have an agent found by the tasks `good`, unless it is: a failure changes nothing there, and that is dear."""
+        if old is not None and np.array_equal(good, old.vectors[old.rewards >= SUCCESS][:FOUND_BY]):
+            return
+        if len(good):
+            self.index.upsert(key, good[0], good[0], good[1:])
+        else:
+            self.index.remove(key)
 
     def _judged(self, memory: Memory, c: Floats) -> Memory:
         """Return `memory` weighed against what the profile foretold of each task."""
