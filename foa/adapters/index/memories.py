@@ -22,7 +22,7 @@ from foa.wire.lessons import Exemplar
 Numbers = npt.NDArray[np.float64]
 
 MAX_EXEMPLARS: Final = 200_000
-"""Of all agents together, 400 MB at 384 dimensions with the index; what comes when they are used up is not kept."""
+"""Of all agents together, 300 MB at 384 dimensions, 600 MB with the index; what comes beyond is not remembered."""
 
 FOUND_BY: Final = 32
 """An agent is proposed by so many of its latest successes, and judged by all that is remembered."""
