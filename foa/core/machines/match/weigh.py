@@ -15,6 +15,7 @@ from foa.core.machines.match.state import Match, factor, standing
 from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Weighing, Weighted
 from foa.core.routing.score import Weights
+from foa.core.vcv.relevance import LEXICAL
 from foa.core.vcv.vector import BYTES_PER_DIM
 from foa.wire.records import Candidate, Hit, Prefer, Resources
 
@@ -23,9 +24,9 @@ PREFERENCE: Final = 0.3
 
 
 CLOSE: Final = 0.7
-TELLING: Final = 0.25
-"""Whose alpha is below this share of the best is not tried out of curiosity, where profiles say anything at all: where
-the best relevance is at least so much. Where no profile speaks of the task only trying tells who is good at it."""
+TELLING: Final = 0.3
+"""Whose profile says less than this share of what the best one says is not tried out of curiosity, where profiles say
+anything at all: where the best says at least so much. Where none speaks of the task only trying tells who is good."""
 
 
 def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Weighted:
@@ -53,10 +54,13 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
 
 
 def _plausible(permitted: Sequence[Candidate]) -> set[str]:
-    """Return who may be tried for what is not known of them, and not only for what is expected."""
-    relevances = [c.cosine if c.relevance is None else c.relevance for c in permitted]
-    least = CLOSE * max(c.score for c in permitted) if max(relevances) >= TELLING else 0.0
-    return {c.agent for c in permitted if c.score >= least}
+    """Return who may be tried for what is not known of them, and not only for what is expected.
+
+    Only profiles count here: who did such tasks is known, and must not keep others from being tried.
+    """
+    told = {c.agent: max(0.0, c.cosine) + LEXICAL * c.words for c in permitted}
+    best = max(told.values())
+    return {agent for agent, said in told.items() if best < TELLING or said >= CLOSE * best}
 
 
 def _bent(permitted: Sequence[Candidate], prefer: Prefer, cost: float) -> dict[str, float]:
