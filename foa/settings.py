@@ -98,6 +98,9 @@ class Coordinator(msgspec.Struct, frozen=True):
     attempts: Annotated[int, _doc("awards of one subtask before it is dead-lettered", ge=1, le=20)] = 3
     planners: Annotated[int, _doc("planners asked for a proposal; 0: never split a task", ge=0, le=16)] = 4
     plan_timeout_ms: Annotated[int, _doc("how long proposals are waited for", ge=1, le=600_000)] = 2000
+    depth: Annotated[
+        int, _doc("how often a subtask may be planned again that nobody can do whole; 0: never", ge=0, le=4)
+    ] = 2
     event_ms: Annotated[int, _doc("events for watchers are gathered for this long", ge=0, le=60_000)] = 100
 
 
@@ -156,6 +159,14 @@ class Cluster(msgspec.Struct, frozen=True):
 
     rounds: Annotated[int, _doc("rounds of critique after the drafts, at most", ge=0, le=8)] = 3
     round_ms: Annotated[int, _doc("how long one round may take", ge=1, le=600_000)] = 5000
+    strategy: Annotated[
+        Literal["", "majority", "weighted", "medoid", "quadratic", "anchor"],
+        _doc("how members come to one answer; empty: chosen by what the answers are"),
+    ] = ""
+    team: Annotated[int, _doc("members of a team that forms by itself, at most", ge=1, le=16)] = 4
+    escalate: Annotated[
+        bool, _doc("begin with few members and add more only while they disagree; off: the whole team at once")
+    ] = True
 
 
 class Agent(msgspec.Struct, frozen=True):

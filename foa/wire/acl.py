@@ -49,6 +49,7 @@ _READERS: Final[dict[TopicKind, Grant]] = {
     "evidence": ("coordinator", "index", "operator"),
     "learn": ("coordinator", "operator"),
     "feedback": ("coordinator",),
+    "input": ("coordinator",),
     "dead": ("operator",),
     "control": "all",
     "door": ("coordinator",),

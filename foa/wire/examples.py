@@ -119,6 +119,9 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     ),
     m.Evidence(AGENT, "all-MiniLM-L6-v2", (lessons.Exemplar(AWARD, _SHORT_VECTOR, 0.95, 1_764_000_299.25, 0.4),)),
     m.Feedback(TASK, 0.8, comment="one column was missing"),
+    m.Asking(AWARD, TASK, AGENT, "Which of the two date columns counts?", ("ordered", "shipped")),
+    m.Required(TASK, "profile", "Which of the two date columns counts?", EPOCH, ("ordered", "shipped"), AGENT),
+    m.Input(TASK, "profile", "shipped", submitter="ada"),
     m.Dead("shape", "own.1: Object missing required field `partition`", "foa/v1/own/7", "c1", b"\x81"),
     m.Control("rebirth", "c1"),
 )

@@ -27,7 +27,17 @@ Amount = Annotated[float, Meta(ge=0.0, le=1e15)]
 Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_SKILLS)]
 
+Question = Annotated[str, Meta(min_length=1, max_length=4096)]
+Confidence = Annotated[float, Meta(ge=0.0, le=1.0)]
+Votes = Annotated[dict[AgentId, Annotated[float, Meta(ge=0.0, le=1e6)]], Meta(max_length=MAX_TEAM)]
+
 Effects = Literal["none", "idempotent", "once"]
+Strategy = Literal["", "majority", "weighted", "medoid", "quadratic", "anchor"]
+"""How a cluster comes to one answer; "" lets the owner choose by what the answers are."""
+
+Joining = Literal["", "concatenate", "rebase", "merge"]
+"""How finished subtasks become the task's answer; "" lets the owner choose by the plan's shape."""
+
 Prefer = Literal["balanced", "cost", "quality", "latency"]
 Phase = Literal["waiting", "ready", "running", "done", "failed", "cancelled"]
 Status = Literal["done", "failed", "cancelled", "expired"]
@@ -135,7 +145,11 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Subtask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A vertex of a plan. ``team`` 0 lets the matcher decide; ``consent`` allows re-award of ``effects = once``."""
+    """A vertex of a plan. ``team`` 0 lets the matcher decide; ``consent`` allows re-award of ``effects = once``.
+
+    ``needs`` are types it must be given, as ``produces`` are types it must yield. With ``approve`` a person is asked
+    before it starts. ``depth`` is how often it comes of planning a subtask of a plan.
+    """
 
     id: Name
     text: Text
@@ -145,6 +159,10 @@ class Subtask(msgspec.Struct, frozen=True, omit_defaults=True):
     team: Annotated[int, Meta(ge=0, le=MAX_TEAM)] = 0
     weight: Amount = 1.0
     consent: bool = False
+    needs: Names = ()
+    approve: bool = False
+    strategy: Strategy = ""
+    depth: Count = 0
 
 
 Edge = tuple[Name, Name]
@@ -162,7 +180,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is asked. ``deadline_ms`` is what remained when it was sent; ``hops`` the agents it came through.
 
     ``format`` is how the submitter reads replies: a stranger at the door reads JSON. A ``private`` task leaves no
-    trace of its text: how well it was done is counted, what it was about is not kept as evidence.
+    trace of its text: how well it was done is counted, what it was about is not kept as evidence. ``attended``:
+    somebody can be asked, so where nothing helps a person is, before the task fails.
     """
 
     id: TaskId
@@ -181,6 +200,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     hops: Annotated[tuple[AgentId, ...], Meta(max_length=16)] = ()
     format: Literal["msgpack", "json"] = "msgpack"
     private: bool = False
+    strategy: Strategy = ""
+    joining: Joining = ""
+    attended: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -242,11 +264,18 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     expected: Amount = 0.0
     context: Annotated[bytes, Meta(max_length=MAX_CONTEXT)] = b""
     ended: Amount = 0.0
-    score: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    score: Confidence | None = None
+    confidence: Confidence | None = None
+    votes: Votes = {}
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A subtask while it runs: its team, what it yielded, who failed it, and who is ``barred`` from it for good."""
+    """A subtask while it runs: its team, what it yielded, who failed it, and who is ``barred`` from it for good.
+
+    ``question`` is what a person is asked (it waits until that is answered) by ``asker`` ("": the federation itself);
+    ``heard`` are the answers, inputs from then on. ``approved`` is a person's consent. ``rung`` is how far up the
+    ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 a person was asked.
+    """
 
     id: Name
     phase: Phase = "waiting"
@@ -256,6 +285,11 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     barred: Annotated[tuple[AgentId, ...], Meta(max_length=64)] = ()
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     reason: Short = ""
+    question: Annotated[str, Meta(max_length=4096)] = ""
+    asker: Annotated[str, Meta(max_length=200)] = ""
+    heard: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
+    approved: bool = False
+    rung: Count = 0
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -270,7 +304,10 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Provenance of one subtask's contribution to an answer."""
+    """Provenance of one subtask's contribution to an answer: who, from what, in which round and by which strategy.
+
+    ``credit`` in [0, 1] is each member's part in it, by agreement with what was accepted.
+    """
 
     subtask: Name
     agents: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)]
@@ -280,19 +317,30 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     agreed: bool = True
     cost: Amount = 0.0
     ms: Count = 0
+    strategy: Strategy = ""
+    credit: Annotated[dict[AgentId, Confidence], Meta(max_length=MAX_TEAM)] = {}
 
 
 class Team(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The cluster an award belongs to: its members and how long they may refine."""
+    """The cluster an award belongs to: its members, how they come to one answer, and how long they may refine.
+
+    ``guests`` work on other subtasks close in meaning: their drafts are seen, they are neither waited for nor counted.
+    ``trust`` in [0, 1] is each member's reputation, where it is known.
+    """
 
     id: Segment
     members: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)]
     rounds: Annotated[int, Meta(ge=0, le=8)] = 3
     round_ms: Annotated[int, Meta(ge=1)] = 5_000
+    strategy: Strategy = ""
+    guests: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)] = ()
+    trust: Annotated[dict[AgentId, Confidence], Meta(max_length=MAX_TEAM)] = {}
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one piece of work took."""
+    """What one piece of work took; tokens where a language model did it."""
 
     ms: Count = 0
     cost: Amount = 0.0
+    tokens_in: Count = 0
+    tokens_out: Count = 0

@@ -11,7 +11,7 @@ from foa.wire.ids import is_segment
 
 TopicKind = Literal[
     "discovery", "vcv", "presence", "own", "submit", "cancel", "state", "event", "result", "request", "answer",
-    "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "feedback", "dead", "control", "door",
+    "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "feedback", "input", "dead", "control", "door",
     "outcome",
 ]  # fmt: skip
 
@@ -45,6 +45,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     Rule("submit", "task/{partition}/{task}/submit", False, 1, "submitter"),
     Rule("cancel", "task/{partition}/{task}/cancel", True, 1, "submitter"),
     Rule("feedback", "task/{partition}/{task}/feedback", False, 1, "submitter"),
+    Rule("input", "task/{partition}/{task}/input", False, 1, "submitter"),
     Rule("state", "task/{partition}/{task}/state/{name}", True, 1, "coordinator"),
     Rule("event", "task/{partition}/{task}/event", False, 0, "coordinator"),
     Rule("result", "task/{partition}/{task}/result", True, 1, "coordinator"),
@@ -53,7 +54,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     Rule("reply", "reply/{node}/{name}", False, 1, "anyone asked"),
     Rule("ask", "index/{node}/ask", False, 0, "anyone"),
     Rule("embed", "index/{node}/embed", False, 0, "anyone"),
-    Rule("channel", "channel/{task}/{name}/{agent}", False, 1, "cluster member"),
+    Rule("channel", "channel/{task}/{name}/{agent}", True, 1, "cluster member"),
     Rule("blob", "blob/{name}", True, 1, "anyone"),
     Rule("evidence", "evidence/{partition}/{agent}", True, 1, "coordinator"),
     Rule("learn", "learn/{node}/{name}", True, 1, "coordinator"),

@@ -7,14 +7,21 @@ added if its default means what its absence meant: readers that do not know it l
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
+from foa.wire.deliberation import Deliberation, Edit
 from foa.wire.ids import AgentId, Digest, Epoch, NodeId, Segment, TaskId, Version
-from foa.wire.lessons import Counted, Exemplar, Lesson
+from foa.wire.messages.base import Message as Message
+from foa.wire.messages.dialogue import Asking as Asking
+from foa.wire.messages.dialogue import Feedback as Feedback
+from foa.wire.messages.dialogue import Input as Input
+from foa.wire.messages.dialogue import Required as Required
+from foa.wire.messages.learned import Evidence as Evidence
+from foa.wire.messages.learned import Learned as Learned
 from foa.wire.records import (
     Amount,
     Candidate,
+    Confidence,
     Count,
     Decision,
     Effects,
@@ -37,14 +44,11 @@ from foa.wire.records import (
     Team,
     Text,
     Usage,
+    Votes,
     Work,
 )
 
 NodeKind = Literal["coordinator", "index", "gateway", "agent"]
-
-
-class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
-    """Base of all that travels."""
 
 
 class Presence(Message, frozen=True, tag="presence.1"):
@@ -148,6 +152,8 @@ class State(Message, frozen=True, tag="state.1"):
     correlation: Annotated[bytes, Meta(max_length=64)] = b""
     trace: Short = ""
     ms: Count = 0
+    deliberations: Annotated[tuple[Deliberation, ...], Meta(max_length=64)] = ()
+    edits: Annotated[tuple[Edit, ...], Meta(max_length=256)] = ()
 
 
 class Events(Message, frozen=True, tag="events.1"):
@@ -157,6 +163,8 @@ class Events(Message, frozen=True, tag="events.1"):
     notes: Annotated[tuple[Note, ...], Meta(max_length=256)]
     plan: Plan | None = None
     work: Annotated[tuple[Work, ...], Meta(max_length=1024)] = ()
+    deliberations: Annotated[tuple[Deliberation, ...], Meta(max_length=64)] = ()
+    edits: Annotated[tuple[Edit, ...], Meta(max_length=256)] = ()
 
 
 class Result(Message, frozen=True, tag="result.1"):
@@ -174,6 +182,8 @@ class Result(Message, frozen=True, tag="result.1"):
     decisions: Annotated[tuple[Decision, ...], Meta(max_length=4096)] = ()
     plan: Plan | None = None
     text: Short = ""
+    deliberations: Annotated[tuple[Deliberation, ...], Meta(max_length=64)] = ()
+    edits: Annotated[tuple[Edit, ...], Meta(max_length=256)] = ()
 
 
 class Award(Message, frozen=True, tag="award.1"):
@@ -219,7 +229,7 @@ class Declined(Message, frozen=True, tag="declined.1"):
 
 
 class Progress(Message, frozen=True, tag="progress.1"):
-    """Renews the lease; ``fraction`` in [0, 1] if the handler knows."""
+    """Renews the lease; ``fraction`` in [0, 1] if the handler knows. ``partial`` is what came of the answer so far."""
 
     award: Name
     task: TaskId
@@ -227,10 +237,15 @@ class Progress(Message, frozen=True, tag="progress.1"):
     fraction: Finite = 0.0
     text: Short = ""
     round: Count = 0
+    partial: Annotated[str, Meta(max_length=4096)] = ""
 
 
 class Done(Message, frozen=True, tag="done.1"):
-    """The outputs of an award; repeated until the owner says `Settled`."""
+    """The outputs of an award; repeated until the owner says `Settled`.
+
+    ``confidence`` in [0, 1] is the agent's own (None: it does not say); ``votes`` are the credits it spent on the
+    answers of its cluster's members, its own among them, where the strategy is *quadratic*.
+    """
 
     award: Name
     task: TaskId
@@ -240,10 +255,15 @@ class Done(Message, frozen=True, tag="done.1"):
     usage: Usage = Usage()
     rounds: Count = 0
     agreed: bool = True
+    confidence: Confidence | None = None
+    votes: Votes = {}
 
 
 class Failed(Message, frozen=True, tag="failed.1"):
-    """The handler failed; repeated until the owner says `Settled`."""
+    """The handler failed; repeated until the owner says `Settled`.
+
+    ``refutes`` names a subtask whose output it was given and found wrong: that is to be done again first.
+    """
 
     award: Name
     task: TaskId
@@ -253,6 +273,7 @@ class Failed(Message, frozen=True, tag="failed.1"):
     retryable: bool = True
     after_ms: Count = 0
     usage: Usage = Usage()
+    refutes: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Settled(Message, frozen=True, tag="settled.1"):
@@ -274,7 +295,11 @@ class Withdrawn(Message, frozen=True, tag="withdrawn.1"):
 
 
 class Draft(Message, frozen=True, tag="draft.1"):
-    """A member's answer in one round of its cluster; ``complete`` says TASK_COMPLETE."""
+    """A member's answer in one round of its cluster; ``complete`` says TASK_COMPLETE.
+
+    One frame a member and round: with it travel what it says of the others' last answers (``critiques``, by agent),
+    the credits it spends on them (``votes``) and how sure it is of its own (``confidence`` in [0, 1]).
+    """
 
     award: Name
     task: TaskId
@@ -283,6 +308,10 @@ class Draft(Message, frozen=True, tag="draft.1"):
     round: Count
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)]
     complete: bool = False
+    subtask: Annotated[str, Meta(max_length=64)] = ""
+    critiques: Annotated[dict[AgentId, Short], Meta(max_length=16)] = {}
+    votes: Votes = {}
+    confidence: Confidence | None = None
 
 
 class Ask(Message, frozen=True, tag="ask.1"):
@@ -335,43 +364,6 @@ class Dead(Message, frozen=True, tag="dead.1"):
     body: Annotated[bytes, Meta(max_length=1024)] = b""
 
 
-class Learned(Message, frozen=True, tag="learned.1"):
-    """What one coordinator counted of the agents in one bucket; the model is the sum over coordinators.
-
-    ``features`` names what contexts are made of: records of others do not add. ``until`` is when it was written, in
-    seconds since 1970 by that coordinator's clock: every award it ended before then is counted here. ``recent`` names
-    the latest of them. Of two of one node and bucket the higher ``seq`` stands.
-    """
-
-    node: NodeId
-    seq: Count
-    features: Short
-    until: Amount
-    lessons: Annotated[tuple[Lesson, ...], Meta(max_length=256)] = ()
-    recent: Annotated[tuple[Counted, ...], Meta(max_length=256)] = ()
-
-
-class Evidence(Message, frozen=True, tag="evidence.1"):
-    """What an agent was seen to do: vectors of finished tasks with their rewards, beside its own capability vector.
-
-    Any coordinator may write it; two are merged by `foa.core.learn.evidence`, whose order does not matter.
-    """
-
-    agent: AgentId
-    model: Short
-    exemplars: Annotated[tuple[Exemplar, ...], Meta(max_length=256)] = ()
-
-
-class Feedback(Message, frozen=True, tag="feedback.1"):
-    """A person's own score in [0, 1] for a finished task, or for one of its subtasks; the last word counts."""
-
-    task: TaskId
-    score: Annotated[float, Meta(ge=0.0, le=1.0)]
-    subtask: Annotated[str, Meta(max_length=64)] = ""
-    comment: Short = ""
-    submitter: Annotated[str, Meta(max_length=200)] = ""
-
-
 class Control(Message, frozen=True, tag="control.1"):
     """An operator's word to nodes: rebirth (say again what you hold) or drain (leave in good order)."""
 
@@ -382,5 +374,5 @@ class Control(Message, frozen=True, tag="control.1"):
 AnyMessage = (
     Presence | Own | Vcv | Submit | Accepted | Rejected | Cancel | State | Events | Result | Award | Taken
     | Declined | Progress | Done | Failed | Settled | Withdrawn | Draft | Ask | Found | Embed | Vectors | Blob
-    | Learned | Evidence | Feedback | Dead | Control
+    | Learned | Evidence | Feedback | Asking | Required | Input | Dead | Control
 )  # fmt: skip
