@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from foa.cli.scripts import run, submit
     from foa.core.dag.planfile import clauses
     from foa.core.vcv.profile import Skill, Spec
-    from foa.errors import BusError, ConfigError, Decline, FoaError, Retry, TaskError
+    from foa.errors import Ask, BusError, ConfigError, Decline, FoaError, Refute, Retry, TaskError
     from foa.nodes.client import Client, Outcome
     from foa.settings import Settings
     from foa.wire.records import Plan, Resources, Subtask, Value
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Ask": "foa.errors",
     "Assignment": "foa.adapters.handlers",
     "BusError": "foa.errors",
     "Client": "foa.nodes.client",
@@ -26,6 +27,7 @@ _WHERE = {
     "Outcome": "foa.nodes.client",
     "Outputs": "foa.adapters.values",
     "Plan": "foa.wire.records",
+    "Refute": "foa.errors",
     "Resources": "foa.wire.records",
     "Retry": "foa.errors",
     "Settings": "foa.settings",
@@ -42,6 +44,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "Ask",
     "Assignment",
     "BusError",
     "Client",
@@ -52,6 +55,7 @@ __all__ = [
     "Outcome",
     "Outputs",
     "Plan",
+    "Refute",
     "Resources",
     "Retry",
     "Settings",

@@ -17,7 +17,9 @@
     ├─ ProposalError   a peer's plan is invalid -> that proposal is dropped
     ├─ ConfigError     the user's mistake      -> one line, exit 2
     ├─ Retry           raised by an agent's author: try again, maybe later
-    └─ Decline         raised by an agent's author: not for me, and why
+    ├─ Decline         raised by an agent's author: not for me, and why
+    ├─ Ask             raised by an agent's author: a person must say something first
+    └─ Refute          raised by an agent's author: an input is wrong, its subtask is to be done again
 
 A peer's fault is a value inside ``foa.core``; our own fault is an exception. No third-party exception
 leaves ``foa.bus`` or ``foa.adapters``: it is wrapped here and chained.
@@ -116,6 +118,26 @@ class Retry(FoaError):
 
 class Decline(FoaError):
     """Raised by an agent's author: this subtask is not for this agent, and why."""
+
+
+class Ask(FoaError):
+    """Raised by an agent's author: a person must answer first; the work is awarded again with the answer."""
+
+    def __init__(self, question: str, *, options: tuple[str, ...] = ()) -> None:
+        """Ask `question`; ``options`` are answers to choose from, none where any words will do."""
+        super().__init__(question)
+        self.question = question
+        self.options = options
+
+
+class Refute(FoaError):
+    """Raised by an agent's author: what subtask ``source`` yielded is wrong; it is done again, and this after it."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        """Name the subtask (an input's ``source``) and say what is wrong with its output."""
+        super().__init__(f"{source}: {reason}")
+        self.source = source
+        self.reason = reason
 
 
 _BY_CODE = {kind.code: kind for kind in (NoRoute, DeadlineExceeded, PolicyDenied, BudgetExceeded, Cancelled)}

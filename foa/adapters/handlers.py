@@ -38,13 +38,22 @@ def _silent(fraction: float, text: str = "") -> None:
     """Report progress to nobody."""
 
 
+def _unheard(text: str) -> None:
+    """Stream to nobody."""
+
+
+def _unbilled(usd: float, tokens_in: int = 0, tokens_out: int = 0) -> None:
+    """Charge nobody."""
+
+
 @dataclass(frozen=True)
 class Assignment:
     """One piece of work: the subtask's words, its inputs (bodies here, not by reference) and its bounds.
 
     ``key`` is the idempotency key, the same over retries; ``left_ms`` is what remained when the work was
     handed over; ``budget`` is in USD; ``round`` is 0 for a draft. `progress` says how far the work is
-    (0 to 1); call it as often as you like.
+    (0 to 1); call it as often as you like. `stream` shows watchers a piece of the answer while it is made;
+    `charge` adds to the bill of this piece of work, which is otherwise the declared price of one call.
     """
 
     text: str
@@ -58,6 +67,8 @@ class Assignment:
     inputs: dict[str, Given] = field(default_factory=dict)
     progress: Callable[..., None] = _silent
     round: int = 0
+    stream: Callable[[str], None] = _unheard
+    charge: Callable[..., None] = _unbilled
 
 
 def inputs_of(given: Iterable[Given]) -> dict[str, Given]:

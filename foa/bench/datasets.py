@@ -1,4 +1,4 @@
-"""Files of agents, queries and outcomes: gzip or plain JSON lines, read whole, refused with the line that is wrong.
+"""Files of JSON lines that benches read: gzip or plain, read whole, refused with the line that is wrong.
 
 The benches take any file in these formats. Unknown columns are left alone.
 """
@@ -51,7 +51,7 @@ class OutcomeRow(msgspec.Struct, frozen=True):
 
 def agents(path: Path) -> tuple[AgentRow, ...]:
     """Return the agents of a file; ConfigError if it cannot be read, has none, or names one twice."""
-    found = _rows(path, AgentRow, lambda _: "")
+    found = rows(path, AgentRow, lambda _: "")
     seen: set[str] = set()
     for row in found:
         if row.id in seen:
@@ -68,7 +68,7 @@ def queries(path: Path, known: Sequence[AgentRow]) -> tuple[QueryRow, ...]:
         strange = [agent for agent in row.gold if agent not in ids]
         return f"gold names {strange[0]!r}, which is not in the agents file" if strange else ""
 
-    return _rows(path, QueryRow, flaw)
+    return rows(path, QueryRow, flaw)
 
 
 def outcomes(path: Path, known: Sequence[AgentRow]) -> tuple[OutcomeRow, ...]:
@@ -81,10 +81,11 @@ def outcomes(path: Path, known: Sequence[AgentRow]) -> tuple[OutcomeRow, ...]:
                 return f"{column} has {len(values)} values, the agents file has {count} agents"
         return ""
 
-    return _rows(path, OutcomeRow, flaw)
+    return rows(path, OutcomeRow, flaw)
 
 
-def _rows(path: Path, kind: type[T], flaw: Callable[[T], str]) -> tuple[T, ...]:
+def rows(path: Path, kind: type[T], flaw: Callable[[T], str]) -> tuple[T, ...]:
+    """Return the rows of a file; ConfigError names the line that is no `kind`, or for which `flaw` returns why not."""
     decoder = msgspec.json.Decoder(kind)
     found: list[T] = []
     for number, line in enumerate(_lines(path), 1):
