@@ -35,6 +35,8 @@ def finish(live: Live, context: Context, now: float) -> Ending:
         decisions=live.decisions,
         plan=live.plan,
         text=live.task.text[:500],
+        deliberations=live.deliberations,
+        edits=live.edits,
     )
     return end(live, context, now, result)
 
@@ -52,6 +54,8 @@ def fail(live: Live, context: Context, now: float, code: str, reason: str, statu
         decisions=live.decisions,
         plan=live.plan,
         text=live.task.text[:500],
+        deliberations=live.deliberations,
+        edits=live.edits,
     )
     return end(live, context, now, result)
 
@@ -72,12 +76,17 @@ def fitting(live: Live, context: Context, now: float, result: Result) -> tuple[R
     outputs, blobs = outsource(result.outputs, context.topics, expiry_s(live, now), SMALL)
     replace = msgspec.structs.replace
     result = replace(result, outputs=outputs)
-    thinner: tuple[dict[str, Any], ...] = ({}, {"decisions": ()}, {"decisions": (), "plan": None})
+    thinner: tuple[dict[str, Any], ...] = (
+        {},
+        {"deliberations": ()},
+        {"deliberations": (), "decisions": ()},
+        {"deliberations": (), "decisions": (), "edits": (), "plan": None},
+    )
     for without in thinner:
         shorter = replace(result, **without)
         if _fits(shorter):
             return shorter, blobs
-    return replace(result, decisions=(), plan=None, parts=()), blobs
+    return replace(result, deliberations=(), decisions=(), edits=(), plan=None, parts=()), blobs
 
 
 def _fits(result: Result) -> bool:

@@ -1,6 +1,7 @@
 """The states of a task machine, and the snapshot that lets an heir go on from each."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -8,6 +9,7 @@ from foa.core import effects as fx
 from foa.core.effects import Effect
 from foa.core.routing.score import Weights
 from foa.wire import door
+from foa.wire.deliberation import Deliberation, Edit
 from foa.wire.envelope import Envelope
 from foa.wire.ids import Epoch
 from foa.wire.messages import (
@@ -23,7 +25,7 @@ from foa.wire.messages import (
     State,
     Taken,
 )
-from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Subtask, Task, Work
+from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Seat, Subtask, Task, Work
 from foa.wire.topics import Topics
 
 AnswerMessage = Taken | Declined | Progress | Done | Failed
@@ -94,6 +96,32 @@ class Part(NamedTuple):
     vector: bytes = b""
 
 
+class Session(msgspec.Struct, frozen=True):
+    """One planning under way: of the task (``target`` ""), or of a subtask of its plan.
+
+    ``why`` is the edit that a finished session makes ("expand" or "replan"; "" for the task itself), ``hits`` what was
+    found for its text and clauses, ``cases`` what is remembered of similar requests.
+    """
+
+    target: str
+    text: str
+    stage: Literal["comparing", "inviting", "recalling", "proposing", "embedding"] = "comparing"
+    why: Literal["", "expand", "replan"] = ""
+    hits: tuple[Hit, ...] = ()
+    vector: bytes = b""
+    cases: tuple[Any, ...] = ()
+
+
+class Pool(NamedTuple):
+    """Whom a subtask may still ask where those it asked disagree, and their answers before its cluster refined them."""
+
+    hits: tuple[Hit, ...]
+    trust: Mapping[str, float]
+    contexts: Mapping[str, bytes] = {}
+    drafts: tuple[Seat, ...] = ()
+    refined: bool = False
+
+
 class Live(msgspec.Struct, frozen=True):
     """A task that this node owns. Instants are of the node's own clock, in seconds.
 
@@ -123,7 +151,11 @@ class Live(msgspec.Struct, frozen=True):
     took: dict[str, float] = {}
     disagreed: tuple[str, ...] = ()
     lookups: int = 0
-    proposals: tuple[tuple[str, Plan], ...] = ()
+    sessions: dict[str, Session] = {}
+    atomic: frozenset[str] = frozenset()
+    pools: dict[str, Pool] = {}
+    deliberations: tuple[Deliberation, ...] = ()
+    edits: tuple[Edit, ...] = ()
     accepted: bool = False
     reply_to: str = ""
     correlation: bytes = b""
@@ -199,6 +231,8 @@ def snapshot(live: Live, now: float) -> State:
         correlation=live.correlation,
         trace=live.trace,
         ms=int((now - live.began) * 1000),
+        deliberations=live.deliberations,
+        edits=live.edits,
     )
 
 
@@ -223,6 +257,8 @@ def resumed(partition: int, seen: State, epoch: Epoch, since: float) -> Live:
         reply_to=seen.reply_to,
         correlation=seen.correlation,
         trace=seen.trace,
+        deliberations=seen.deliberations,
+        edits=seen.edits,
     )
 
 
