@@ -16,7 +16,7 @@ from foa.settings import Settings
 from foa.wire.ids import partition_of
 from foa.wire.topics import Topics
 
-_TASK_KINDS: Final = frozenset({"submit", "cancel", "state", "result", "answer"})
+_TASK_KINDS: Final = frozenset({"submit", "cancel", "input", "state", "result", "answer"})
 _MATCH_KINDS: Final = frozenset({"learn", "evidence", "feedback"})
 
 
@@ -99,6 +99,10 @@ def _task_rules(settings: Settings) -> Rules:
         inline_bytes=settings.wire.inline_limit,
         event_s=chosen.event_ms / 1000,
         learning=settings.learning.on,
+        depth=chosen.depth,
+        strategy=settings.cluster.strategy,
+        team=settings.cluster.team,
+        escalate=settings.cluster.escalate,
         remember_s=min(300.0, settings.wire.retention_s),
         weights=weights_of(settings),
     )

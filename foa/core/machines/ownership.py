@@ -213,6 +213,7 @@ def filters(topics: Topics, partition: int) -> tuple[tuple[str, ...], tuple[str,
         topics(task + "submit"),
         topics(task + "cancel"),
         topics(task + "feedback"),
+        topics(task + "input"),
         topics(task + "result"),
         topics(f"answer/{partition}/#"),
     )

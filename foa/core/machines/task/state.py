@@ -25,7 +25,7 @@ from foa.wire.messages import (
     State,
     Taken,
 )
-from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Seat, Subtask, Task, Work
+from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Seat, Strategy, Subtask, Task, Work
 from foa.wire.topics import Topics
 
 AnswerMessage = Taken | Declined | Progress | Done | Failed
@@ -42,7 +42,9 @@ class Rules(msgspec.Struct, frozen=True):
     ``accept_s``: how long an agent may stay silent after an award; ``grace_s``: how much longer than the
     agent an owner counts; ``patience_s``: how long it looks for somebody to come; ``remember_s``: how long
     an ended task is known here; ``event_s``: what happens within it is told to watchers in one frame;
-    ``learning``: candidates are put in order by ``Key("match")``, which hears how awards end.
+    ``learning``: candidates are put in order by ``Key("match")``, which hears how awards end. ``depth``: how often a
+    subtask may be planned again; ``strategy``, ``team``, ``escalate``: how clusters come to an answer, how large they
+    form by themselves, and whether they begin small.
     """
 
     accept_s: float = 1.5
@@ -59,6 +61,10 @@ class Rules(msgspec.Struct, frozen=True):
     inline_bytes: int = 4096
     event_s: float = 0.1
     learning: bool = False
+    depth: int = 2
+    strategy: Strategy = ""
+    team: int = 4
+    escalate: bool = True
     weights: Weights = Weights()
 
 
