@@ -10,6 +10,7 @@ from foa.bench import replay, roundtrip
 from foa.bench.bus import command as bus
 from foa.bench.index import command as index
 from foa.bench.matchmaking import command as matchmaking
+from foa.bench.plans import command as plans
 from foa.bench.routing import command as routing
 
 app = typer.Typer(
@@ -54,3 +55,4 @@ app.command("replay", epilog=replay.EXAMPLES)(replay.replay_command)
 app.command("bus", epilog=bus.EXAMPLES)(bus.bus_command)
 app.command("matchmaking", epilog=matchmaking.EXAMPLES)(matchmaking.matchmaking_command)
 app.command("bandit", epilog=matchmaking.BANDIT_EXAMPLES)(matchmaking.bandit_command)
+app.command("plans", epilog=plans.EXAMPLES)(plans.plans_command)

@@ -27,10 +27,11 @@ _MAX_ORIGIN: Final = 16
 
 
 class Proposal(NamedTuple):
-    """One planner's plan, as it came: not checked yet."""
+    """One planner's plan, as it came: not checked yet. ``weight`` is what its voice is worth beside the others'."""
 
     planner: str
     plan: Plan
+    weight: float = 1.0
 
 
 class MergeRules(msgspec.Struct, frozen=True):

@@ -1,0 +1,143 @@
+"""One measurement: a file of plans in, figures out, under the keys that scripts read.
+
+Every row is met once, in a seeded order. What a planner learns from is what came before: a row's own plan is looked at
+only to score what was proposed for it, and afterwards.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from statistics import fmean, median
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+
+from foa.adapters.embed import Embedder
+from foa.bench.plans import noise, planners
+from foa.bench.plans.data import Graph, PlanRow, graph_of, plan_of, read
+from foa.bench.plans.metric import Scores, Vectors, scores
+from foa.core.dag.merge import Proposal, merge
+
+Say = Callable[[str], None]
+UNION: Final = "union"
+CONSENSUS: Final = "consensus"
+CHUNK: Final = 1_024
+VOICES: Final = 4
+ROUND: Final = 4
+
+
+class Terms(NamedTuple):
+    """What is measured: which rows, what planners are told, and how much the given plans are spoilt."""
+
+    plans: Path
+    given: tuple[str, ...] = ("request", "steps")
+    rates: tuple[float, ...] = ()
+    limit: int = 0
+    seed: int = 0
+
+
+class Scored(NamedTuple):
+    """What became of one row: its source, the scores by planner, those of the consensus without each, and ms."""
+
+    source: str
+    by: Mapping[str, Scores]
+    without: Mapping[str, Scores]
+    ms: float
+
+
+def measure(terms: Terms, embedder: Embedder | None, say: Say) -> dict[str, Any]:
+    """Return the figures; ConfigError names what is wrong with the file. Without an embedder words are compared."""
+    rows = list(read(terms.plans))
+    Random(terms.seed).shuffle(rows)
+    rows = rows[: terms.limit or len(rows)]
+    proposals = {given: [planners.proposed(row, given) for row in rows] for given in terms.given}
+    spoilt = {rate: _spoilt(rows, rate, terms.seed) for rate in terms.rates}
+    graphs = [row.gold for row in rows]
+    graphs += [graph for found in proposals.values() for each in found for graph in each.values()]
+    graphs += [graph for found in spoilt.values() for each in found for graph in each.values()]
+    vectors = embedded((text for graph in graphs for text in graph.nodes), embedder, say)
+    runs = {
+        given: [_scored(row, each, vectors) for row, each in zip(rows, found, strict=True)]
+        for given, found in proposals.items()
+    }
+    first, *others = runs
+    found = figures(runs[first])
+    found |= {given: figures(runs[given]) for given in others}
+    found["noise"] = {f"{rate:g}": _noisy(rows, each, vectors) for rate, each in spoilt.items()}
+    found |= {"given": first, "items": len(rows), "seed": terms.seed}
+    found["model"] = "words" if embedder is None else embedder.model
+    return found
+
+
+def embedded(texts: Iterable[str], embedder: Embedder | None, say: Say) -> Vectors:
+    """Return a vector per text; short texts first, so that a batch holds texts of one length."""
+    if embedder is None:
+        return {}
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    found: dict[str, Any] = {}
+    for start in range(0, len(distinct), CHUNK):
+        some = distinct[start : start + CHUNK]
+        found.update(zip(some, embedder.embed(some), strict=True))
+        say(f"embedded {len(found)} of {len(distinct)} texts")
+    return found
+
+
+def consensus(proposals: Mapping[str, Graph], vectors: Vectors) -> Graph:
+    """Return what the proposals agree on; empty if none is a plan."""
+    voices = [Proposal(name, plan_of(graph, name)) for name, graph in proposals.items() if graph.nodes]
+    return graph_of(merge(voices, vectors)[0])
+
+
+def _scored(row: PlanRow, proposals: Mapping[str, Graph], vectors: Vectors) -> Scored:
+    by = {name: scores(graph, row.gold, vectors) for name, graph in proposals.items()}
+    by[UNION] = scores(graph_of(plan_of(planners.union(proposals), UNION)), row.gold, vectors)
+    start = perf_counter()
+    agreed = consensus(proposals, vectors)
+    ms = (perf_counter() - start) * 1000
+    by[CONSENSUS] = scores(agreed, row.gold, vectors)
+    without = {
+        name: scores(consensus({one: it for one, it in proposals.items() if one != name}, vectors), row.gold, vectors)
+        for name in proposals
+    }
+    return Scored(row.source, by, without, ms)
+
+
+def figures(run: Sequence[Scored]) -> dict[str, Any]:
+    """Return the means by planner, in all and by source, and what the consensus is without each planner."""
+    found: dict[str, Any] = means([each.by for each in run])
+    sources: dict[str, list[Scored]] = defaultdict(list)
+    for each in run:
+        sources[each.source].append(each)
+    found["by_source"] = {
+        name: means([each.by for each in some]) | {"items": len(some)} for name, some in sorted(sources.items())
+    }
+    found["ablation"] = means([each.without for each in run])
+    found["merge_ms"] = round(median(each.ms for each in run), 3)
+    return found
+
+
+def means(found: Sequence[Mapping[str, Scores]]) -> dict[str, Any]:
+    """Return the mean scores of each planner, over the rows it has something for."""
+    names = dict.fromkeys(name for each in found for name in each)
+    return {
+        name: {
+            key: round(fmean(getattr(each[name], key) for each in found if name in each), ROUND)
+            for key in Scores._fields
+        }
+        for name in names
+    }
+
+
+def _spoilt(rows: Sequence[PlanRow], rate: float, seed: int) -> list[dict[str, Graph]]:
+    foreign = [text for row in rows for text in row.nodes]
+    rng = Random(f"{seed} {rate}")
+    return [{f"noisy-{at}": noise.spoilt(row.gold, rate, foreign, rng) for at in range(VOICES)} for row in rows]
+
+
+def _noisy(rows: Sequence[PlanRow], spoilt: Sequence[Mapping[str, Graph]], vectors: Vectors) -> dict[str, Any]:
+    """Return the mean single proposal, the naive union and the consensus of `VOICES` spoilt plans."""
+    run = [_scored(row, each, vectors).by for row, each in zip(rows, spoilt, strict=True)]
+    found = means(run)
+    singles = [found[f"noisy-{at}"] for at in range(VOICES)]
+    single = {key: round(fmean(one[key] for one in singles), ROUND) for key in Scores._fields}
+    return {"single": single, UNION: found[UNION], CONSENSUS: found[CONSENSUS]}

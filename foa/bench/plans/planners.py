@@ -1,0 +1,44 @@
+"""Who proposes: planners that need no language model, and what a row has recorded of others."""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final
+
+from foa.bench.plans.data import ITEM, Graph, PlanRow, graph_of, listed
+from foa.core.dag import clauses
+
+CHAIN: Final = "chain"
+CLAUSES: Final = "clauses"
+_SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+|\n+|,?\s+(?:and\s+)?then\s+")
+
+
+def request(row: PlanRow, given: str) -> str:
+    """Return what planners are told of a row: the request alone, or with its steps listed below it."""
+    return row.task if given == "request" else listed(row)
+
+
+def chain(text: str) -> Graph:
+    """Return the trivial plan: the listed items of a request, or else its sentences, each after the one before."""
+    items = tuple(line.removeprefix(ITEM).strip() for line in text.splitlines() if line.startswith(ITEM))
+    parts = items or tuple(part.strip() for part in _SENTENCE.split(text) if part.strip())
+    return Graph(parts, tuple(pairwise(range(len(parts)))))
+
+
+def proposed(row: PlanRow, given: str) -> dict[str, Graph]:
+    """Return what each planner that remembers nothing proposes for a row."""
+    text = request(row, given)
+    found = {CHAIN: chain(text), CLAUSES: graph_of(clauses.propose(text))}
+    if given == "request":
+        found.update((name, graph) for name, graph in sorted(row.proposals.items()) if name not in found)
+    return found
+
+
+def union(proposals: Mapping[str, Graph]) -> Graph:
+    """Return all subtasks (equal texts once) and all edges of all proposals; cycles are left to `plan_of`."""
+    places: dict[str, int] = {}
+    edges: list[tuple[int, int]] = []
+    for graph in proposals.values():
+        at = [places.setdefault(text, len(places)) for text in graph.nodes]
+        edges.extend((at[one], at[other]) for one, other in graph.edges)
+    return Graph(tuple(places), tuple(edges))
