@@ -7,22 +7,36 @@ from foa.core import effects as fx
 from foa.core.dag.blobs import Fetch, Fetched, store
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines import client
-from foa.core.machines.client import Abandon, Collect, Context, Desk, Enough, Follow, Idle, Question, Report, Submission
+from foa.core.machines.client import (
+    Abandon,
+    Collect,
+    Context,
+    Desk,
+    Enough,
+    Follow,
+    Idle,
+    Question,
+    Rate,
+    Report,
+    Say,
+    Submission,
+)
 from foa.core.routing.exchange import Answer, Asked
 from foa.wire.ids import Epoch, partition_of
-from foa.wire.messages import Accepted, Ask, Cancel, Events, Rejected, Result, Submit
+from foa.wire.messages import Accepted, Ask, Cancel, Events, Feedback, Input, Rejected, Required, Result, Submit
 from foa.wire.records import Given, Note, Query, Task, Value
 from foa.wire.topics import Topic, Topics
 
 TOPICS = Topics("foa/v1", 4)
 E1 = Epoch(1, "c1")
+CONTEXT = Context(TOPICS, "u1", inline_bytes=64, chunk_bytes=1024)
 TASK = Task("t1", "echo this")
 PLACE = f"task/{partition_of('t1', 4)}/t1/"
 
 
 class Submitter:
     def __init__(self) -> None:
-        self.context = Context(TOPICS, "u1", inline_bytes=64, chunk_bytes=1024)
+        self.context = CONTEXT
         self.state: Any = Idle("t1")
         self.now = 0.0
         self.retired = False
@@ -110,6 +124,31 @@ def test_watchers_hear_events() -> None:
     assert reports(one.hear(events)) == [("events", events)]
 
 
+def test_a_question_is_told_and_the_result_still_awaited() -> None:
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    one.hear(Accepted("t1", E1))
+    asked = Required("t1", "a", "Which column?", E1, ("x", "y"), "o/u/x")
+    assert reports(one.hear(asked)) == [("required", asked)]
+    assert reports(one.hear(Result("t1", "done", E1)))[0][0] == "result"
+
+
+def test_who_asks_has_kept_the_task_also_where_the_acceptance_was_lost() -> None:
+    one = Submitter()
+    one.tell(Submission(TASK, watch=False))
+    asked = Required("t1", "", "May it start?", E1)
+    effects = one.hear(asked)
+    assert fx.Sleep("retry") in effects
+    assert reports(effects) == [("accepted", Accepted("t1", E1)), ("required", asked)]
+    assert one.feed(fx.Elapsed("retry")) == []
+
+
+def test_a_question_nobody_waits_for_changes_nothing() -> None:
+    one = Submitter()
+    assert one.hear(Required("t1", "", "May it start?", E1)) == []
+    assert one.state == Idle("t1")
+
+
 def test_large_inputs_are_kept_at_the_broker_before_the_task_is_sent() -> None:
     given = Given("load", Value("text/plain", "text/plain", b"x" * 100))
     frames = published(Submitter().tell(Submission(Task("t1", "echo", (given,)), watch=False)))
@@ -174,9 +213,7 @@ def desk(state: Desk, event: Event) -> tuple[Desk, list[Effect]]:
 
 def test_the_desk_passes_questions_on_and_answers_back() -> None:
     asked = Asked("q1", Ask((Query("echo"),)))
-    state, effects = desk(
-        Desk("foa/v1/reply/u1/task", "foa/v1/reply/u1/feedback", Topics()), fx.Told(Key("shell"), Question(asked))
-    )
+    state, effects = desk(Desk(CONTEXT), fx.Told(Key("shell"), Question(asked)))
     assert effects == [fx.Tell(Key("lookup"), asked)]
     answer = Answer("q1", None, "nobody")
     _, effects = desk(state, fx.Told(Key("lookup"), answer))
@@ -184,7 +221,7 @@ def test_the_desk_passes_questions_on_and_answers_back() -> None:
 
 
 def test_the_desk_collects_until_it_is_enough() -> None:
-    state, effects = desk(Desk("r", "f", Topics()), fx.Told(Key("shell"), Collect("c1", ("foa/v1/discovery/#",))))
+    state, effects = desk(Desk(CONTEXT), fx.Told(Key("shell"), Collect("c1", ("foa/v1/discovery/#",))))
     assert effects == [fx.Subscribe(("foa/v1/discovery/#",))]
     seen = fx.Received(Topic("result", 0, "t9"), Result("t9", "done", E1), retained=True)
     _, effects = desk(state, seen)
@@ -192,3 +229,36 @@ def test_the_desk_collects_until_it_is_enough() -> None:
     state, effects = desk(state, fx.Told(Key("shell"), Enough("c1")))
     assert effects == [fx.Unsubscribe(("foa/v1/discovery/#",))]
     assert desk(state, seen) == (state, [])
+
+
+def test_the_desk_sends_a_persons_answer_and_hears_what_became_of_each() -> None:
+    state, effects = desk(Desk(CONTEXT), fx.Online(resumed=False))
+    (listening,) = effects
+    assert isinstance(listening, fx.Subscribe)
+    assert TOPICS.reply("u1", "input") in listening.patterns
+    said = Input("t1", "a", "the second one")
+    frames = [published(desk(state, fx.Told(Key("shell"), Say(said, token)))[1])[0] for token in ("token-1", "token-2")]
+    assert {(frame.topic, frame.message) for frame in frames} == {(TOPICS(PLACE + "input"), said)}
+    assert [frame.correlation for frame in frames] == [b"token-1", b"token-2"]
+    where = Topic("reply", node="u1", name="input")
+    refused = Rejected("t1", "input", "nothing was asked")
+    words = ((b"token-2", refused), (b"token-1", Accepted("t1", E1)))
+    heard = [reports(desk(state, fx.Received(where, word, correlation=which))[1]) for which, word in words]
+    assert heard == [[("heard", refused)], [("heard", Accepted("t1", E1))]]
+
+
+def test_what_is_large_in_an_answer_is_kept_at_the_broker_first() -> None:
+    given = Given("table", Value("text/csv", "text/csv", b"x" * 100))
+    frames = published(desk(Desk(CONTEXT), fx.Told(Key("shell"), Say(Input("t1", inputs=(given,)), "k")))[1])
+    assert [frame.topic.split("/")[2] for frame in frames] == ["blob", "task"]
+    sent = frames[-1].message
+    assert isinstance(sent, Input)
+    assert sent.inputs[0].value.ref is not None
+
+
+def test_feedback_and_answers_are_told_apart() -> None:
+    state = Desk(CONTEXT)
+    (frame,) = published(desk(state, fx.Told(Key("shell"), Rate(Feedback("t1", 0.5))))[1])
+    assert (frame.topic, frame.reply_to) == (TOPICS(PLACE + "feedback"), TOPICS.reply("u1", "feedback"))
+    word = fx.Received(Topic("reply", node="u1", name="feedback"), Accepted("t1", E1))
+    assert reports(desk(state, word)[1]) == [("rated", Accepted("t1", E1))]

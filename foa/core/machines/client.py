@@ -7,6 +7,9 @@ to the program that runs them through the service ``report``, whose argument is 
 
     Sending --Accepted--> Pending --Result--> Fetching --bodies--> (gone)
         '--Rejected--> (gone)
+
+While it is pending the owner may ask a person (`Required`): that is reported, and changes nothing here. What the
+person says goes through the desk, since anybody may say it, not the submitter alone.
 """
 
 from random import Random
@@ -20,15 +23,17 @@ from foa.core.effects import Effect, Event, Key
 from foa.core.routing.exchange import Answer, Asked
 from foa.wire.envelope import Envelope
 from foa.wire.ids import partition_of
-from foa.wire.messages import Accepted, Cancel, Events, Feedback, Rejected, Result, Submit
+from foa.wire.messages import Accepted, Cancel, Events, Feedback, Input, Rejected, Required, Result, Submit
 from foa.wire.records import Task
 from foa.wire.topics import Topics
 
 DESK: Final = Key("desk")
 RETRY_S: Final = 2.0
 LOOK_S: Final = 3.0
+BODY_S: Final = 86_400
+"""How long what is large in a person's answer is kept for those who need it."""
 
-ReportKind = Literal["accepted", "rejected", "events", "result", "answer", "retained", "rated"]
+ReportKind = Literal["accepted", "rejected", "required", "events", "result", "answer", "retained", "rated", "heard"]
 
 
 class Report(NamedTuple):
@@ -83,6 +88,13 @@ class Rate(NamedTuple):
     """The program to the desk: tell the owner of a finished task how good it was; `Report` "rated" has the answer."""
 
     feedback: Feedback
+
+
+class Say(NamedTuple):
+    """The program to the desk: tell a task's owner what a person said; `Report` "heard" of ``token`` has its word."""
+
+    said: Input
+    token: str
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -196,12 +208,23 @@ def _received(context: Context, state: TaskState, message: object, now: float) -
                 *_hush(context, state),
                 fx.Retire(),
             ]
+        case Required() if isinstance(state, Sending | Pending):
+            return _required(context, state, message, now)
         case Events():
             return state, [_report("events", state.id, message)]
         case Result() as result if isinstance(state, Sending | Pending):
             return _arrived(context, state, result)
         case _:
             return state, []
+
+
+def _required(context: Context, state: Sending | Pending, asked: Required, now: float) -> Stepped:
+    """Pass the question on; who asks about a task has kept it, also where its `Accepted` was lost."""
+    kept: list[Effect] = []
+    after: TaskState = state
+    if isinstance(state, Sending):
+        after, kept = _received(context, state, Accepted(state.id, asked.epoch), now)
+    return after, [*kept, _report("required", state.id, asked)]
 
 
 def _report(kind: ReportKind, ident: str, value: object) -> fx.Request:
@@ -256,12 +279,15 @@ def _abandon(context: Context, state: TaskState, *, cancel: bool, reason: str) -
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """What is being collected: filters by token; the topic on which coordinators reply, and that for feedback."""
+    """What is being collected: filters by token. ``context`` says whose desk it is."""
 
-    replies: str
-    rated: str
-    topics: Topics
+    context: Context
     collecting: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def replies(self) -> dict[str, str]:
+        """The topics on which coordinators reply: to submissions, to feedback, to what people said."""
+        return {name: self.context.topics.reply(self.context.node, name) for name in ("task", "feedback", "input")}
 
 
 def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk, list[Effect]]:
@@ -269,13 +295,11 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
     del now, rng
     match event:
         case fx.Online():
-            return state, [fx.Subscribe((state.replies, state.rated))]
-        case fx.Told(_, Rate(said)):
-            partition = partition_of(said.task, state.topics.partitions)
-            topic = state.topics.task(partition, said.task, "feedback")
-            return state, [fx.Publish(topic, said, reply_to=state.rated)]
+            return state, [fx.Subscribe(tuple(state.replies.values()))]
+        case fx.Told(_, Rate() | Say() as said):
+            return state, _said(state, said)
         case fx.Received(topic, Accepted() | Rejected() as word) if topic.kind == "reply":
-            return state, [_report("rated", word.task, word)]
+            return state, [_word(event, word)]
         case fx.Told(_, Question(asked)):
             return state, [fx.Tell(Key("lookup"), asked)]
         case fx.Told(_, Answer() as answer):
@@ -292,3 +316,28 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
             return state, [_report("retained", "", event)]
         case _:
             return state, []
+
+
+def _said(state: Desk, word: Rate | Say) -> list[Effect]:
+    """Send a person's words, first what is large of them; every try has the same correlation, to be known again by."""
+    context = state.context
+    if isinstance(word, Rate):
+        topic = _leaf(context, word.feedback.task, "feedback")
+        return [fx.Publish(topic, word.feedback, reply_to=state.replies["feedback"])]
+    inputs, blobs = outsource(word.said.inputs, context.topics, BODY_S, context.inline_bytes, context.chunk_bytes)
+    return [
+        *blobs,
+        fx.Publish(
+            _leaf(context, word.said.task, "input"),
+            msgspec.structs.replace(word.said, inputs=inputs),
+            reply_to=state.replies["input"],
+            correlation=word.token.encode()[:64],
+        ),
+    ]
+
+
+def _word(event: fx.Received, word: Accepted | Rejected) -> Effect:
+    """Pass an owner's word on: of feedback under its task, of an answer under the token it was sent with."""
+    if event.topic.name == "input":
+        return _report("heard", event.correlation.decode(errors="replace"), word)
+    return _report("rated", word.task, word)
