@@ -30,7 +30,10 @@ _EXAMPLES: Final = {
     "description": 'description = "What it does, in the words of those who will ask for it"',
     "skill": '[[skill]] with id = "…" and description = "…": agents are found by their skills',
     "output": '[[output]] with name = "result" and type = "text/plain": say what it gives back',
-    "run": '[run] with python = "handler.py:run", command = ["program"] or http = "https://…"',
+    "run": '[run] with python = "handler.py:run", command = ["program"], http = "https://…" or openai = {…}',
+    "base_url": 'base_url = "http://127.0.0.1:11434/v1"',
+    "model": 'model = "…", a name that the endpoint knows',
+    "prompt": 'prompt = "… {text} …", with the words of the work where {text} stands',
     "id": 'id = "find-outliers"',
     "type": 'type = "text/csv"',
 }
@@ -105,4 +108,8 @@ def _did_you_mean(place: tuple[str, ...], keys: Keys) -> str:
 
 
 def _table(place: tuple[str, ...], keys: Keys) -> Sequence[str]:
-    return keys.get(place[0] if len(place) > 1 else "", keys[""])
+    """Return the keys of the innermost table that `place` is in."""
+    within = [part for part in place[:-1] if not part.isdecimal()]
+    while within and ".".join(within) not in keys:
+        within.pop()
+    return keys[".".join(within)]

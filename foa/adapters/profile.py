@@ -17,6 +17,7 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from foa.adapters.mistakes import explain
+from foa.adapters.models.table import Table, endpoint_of, faults
 from foa.adapters.runners.base import Declared, Run
 from foa.core.vcv.profile import Profile, Skill, Spec
 from foa.errors import ConfigError, WireError
@@ -136,6 +137,7 @@ class _Run(_Table):
     python: Place | None = None
     command: Annotated[tuple[Line, ...], Field(min_length=1, max_length=64)] | None = None
     http: Annotated[str, AfterValidator(_url)] | None = None
+    openai: Table | None = None
     revise: Place | None = None
     timeout_s: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 300.0
     cwd: Line = "."
@@ -143,10 +145,10 @@ class _Run(_Table):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "_Run":
-        kinds = [name for name in ("python", "command", "http") if getattr(self, name) is not None]
+        kinds = [name for name in ("python", "command", "http", "openai") if getattr(self, name) is not None]
         if len(kinds) != 1:
             got = " and ".join(kinds) or "none of them"
-            raise ValueError(f"set exactly one of python, command and http, got {got}")
+            raise ValueError(f"set exactly one of python, command, http and openai, got {got}")
         if self.revise is not None and self.python is None:
             raise ValueError("revise goes with python; a command or endpoint is sent the drafts itself")
         return self
@@ -186,7 +188,7 @@ _KEYS: Final = {
     name: tuple(table.model_fields)
     for name, table in (
         ("", _File), ("skill", _Skill), ("input", _Port), ("output", _Port), ("resources", _Resources),
-        ("policies", _Policies), ("spec", _Spec), ("run", _Run),
+        ("policies", _Policies), ("spec", _Spec), ("run", _Run), ("run.openai", Table),
     )
 }  # fmt: skip
 
@@ -207,7 +209,7 @@ def problems(path: Path) -> list[str]:
     except ValidationError as error:
         found = [dict(each) for each in error.errors(include_url=False)]
         return [f"{file.name}: {line}" for line in explain(found, _KEYS)]
-    return [f"{file.name}: {line}" for line in _lost_files(file, parsed.run)]
+    return [f"{file.name}: {line}" for line in (*_lost_files(file, parsed.run), *_model_faults(file, parsed))]
 
 
 def load(path: Path) -> Declared:
@@ -253,6 +255,12 @@ def _lost_files(file: Path, run: _Run) -> Iterator[str]:
         yield f'run.cwd: "{run.cwd}": there is no such folder'
 
 
+def _model_faults(file: Path, parsed: _File) -> Iterator[str]:
+    if parsed.run.openai is not None:
+        inputs = [port.name for port in parsed.input]
+        yield from faults(parsed.run.openai, inputs, file.parent, refines=parsed.refines)
+
+
 def _profile(parsed: _File) -> Profile:
     price = parsed.resources
     return Profile(
@@ -281,6 +289,7 @@ def _run(run: _Run, file: Path) -> Run:
         python=run.python or "",
         command=run.command or (),
         http=run.http or "",
+        openai=None if run.openai is None else endpoint_of(run.openai, file.parent),
         revise=run.revise or "",
         timeout_s=run.timeout_s,
         cwd=str((file.parent / run.cwd).resolve()),

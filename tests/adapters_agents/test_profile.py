@@ -109,8 +109,8 @@ MISTAKES = [
     ("concurrency = 4", "timeout_s = 4", "resources.timeout_s: is no key of a profile: it belongs under [run]"),
     ('holds = ["eu-only"]', 'holds = "eu-only"', 'policies.holds: "eu-only": must be a list, such as ["one", "two"]'),
     ('goals = ["Clean tables"]', "goals = [1]", "spec.goals.0: 1: must be text in quotes"),
-    (RUN, "", "run: set exactly one of python, command and http, got none of them"),
-    (RUN, RUN + '\nhttp = "https://x.org"', "run: set exactly one of python, command and http, got python and http"),
+    (RUN, "", "run: set exactly one of python, command, http and openai, got none of them"),
+    (RUN, RUN + '\nhttp = "https://x.org"', "run: set exactly one of python, command, http and openai, got python and http"),
     (RUN, 'python = "handler:run"', 'run.python: "handler:run": must be file.py:function, such as handler.py:run'),
     (RUN, 'python = "other.py:run"', 'run.python: "other.py:run": other.py does not exist in {folder}'),
     (RUN, 'http = "example.org"', 'run.http: "example.org": must be a URL such as https://example.org/agent'),
@@ -137,7 +137,7 @@ def test_a_mistake_is_explained(tmp_path: Path, old: str, new: str, line: str) -
 def test_a_table_that_is_left_out_is_named_with_its_mend(tmp_path: Path) -> None:
     write(tmp_path, SOUND[: SOUND.index("[run]")])
     assert problems(tmp_path) == [
-        'profile.toml: run: is missing, add [run] with python = "handler.py:run", command = ["program"] or http = "https://…"'
+        'profile.toml: run: is missing, add [run] with python = "handler.py:run", command = ["program"], http = "https://…" or openai = {…}'
     ]
 
 

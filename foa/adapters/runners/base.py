@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from foa.adapters.handlers import Assignment
+from foa.adapters.models.endpoint import Endpoint
 from foa.core.vcv.profile import Profile
 from foa.errors import AgentFailed, ConfigError, Decline
 from foa.wire.records import Given, Port, Value
@@ -23,7 +24,7 @@ Outcome = tuple[Given, ...]
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How an agent's code is run: exactly one of ``python``, ``command`` and ``http`` is set.
+    """How an agent's code is run: exactly one of ``python``, ``command``, ``http`` and ``openai`` is set.
 
     ``timeout_s`` bounds one call (the award's own time does too); ``cwd`` is absolute; ``env`` names the
     variables of the environment that it needs; ``revise`` is a second ``file.py:function``.
@@ -32,6 +33,7 @@ class Run(msgspec.Struct, frozen=True):
     python: str = ""
     command: tuple[str, ...] = ()
     http: str = ""
+    openai: Endpoint | None = None
     revise: str = ""
     timeout_s: float = 300.0
     cwd: str = ""
@@ -62,6 +64,14 @@ class Runner(Protocol):
 
     async def close(self) -> None:
         """Give back what `start` took; work in flight was cancelled before."""
+
+
+def lacking(run: Run) -> tuple[str, ...]:
+    """Return the variables of the environment that an agent needs and that are not set (or, for a model, empty)."""
+    needed = [name for name in run.env if name not in os.environ]
+    if run.openai is not None:
+        needed += [name for name in run.openai.variables if not os.environ.get(name, "").strip()]
+    return tuple(dict.fromkeys(needed))
 
 
 def check_environment(declared: Declared) -> None:
