@@ -199,7 +199,7 @@ def test_the_order_of_hearing_does_not_matter_and_agreement_only_grows(said: lis
 def test_the_majority_wins_for_short_answers() -> None:
     choice = represent([Answer(A, says(41)), Answer(B, says(42)), Answer(C, says(42))], {A: 1.0, C: 0.9})
     assert choice is not None
-    assert (choice.agent, choice.place, choice.how, choice.agreed) == (C, 2, "majority", False)
+    assert (choice.agent, choice.place, choice.how, choice.agreed) == (C, 2, "weighted", False)
     assert choice.share == pytest.approx(2 / 3)
     assert choice.credit == {A: 0.0, B: 1.0, C: 1.0}
 

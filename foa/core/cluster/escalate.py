@@ -1,0 +1,140 @@
+"""How many to ask: one more while that is worth its price, after ACAR (team size by disagreement, cheap probes first).
+
+Called by the owner of a subtask with the answers it has. The chance that the leading answer is right
+(`foa.core.cluster.belief`) is what one has; one more answer may change who leads. By the value of information (Howard
+1966) a probe is asked while
+
+    worth * (E[chance of the leader after it, and after what is asked then] - chance of the leader now) > prices paid,
+
+looked ahead over the next few members in their order, stopping as soon as that is best (as in a sequential test). What
+nobody asked can add is not known; who was asked is never asked again, only refined: with everybody asked, one more
+round is worth at most `Rules.mend` of what is still in doubt.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from foa.core.cluster.answers import Answer
+from foa.core.cluster.belief import ALTERNATIVES, SUREST, posterior, weight
+from foa.core.cluster.strategies import Case, case_of
+from foa.wire.ids import AgentId
+
+AHEAD: Final = 3
+"""Members that are looked ahead over: what a second and third probe could change counts for the first."""
+
+_NEW: Final = -1
+"""Answers that nobody gave yet are numbered down from here, by how many there are."""
+
+_HARDLY: Final = 1e-9
+
+
+class Member(NamedTuple):
+    """One agent that may be asked: its ``price``, its ``trust`` (how often it is right, [0, 1]), if it was asked."""
+
+    agent: AgentId
+    price: float
+    trust: float
+    asked: bool = False
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What an answer's being right is ``worth``, in units of price; what may be spent yet (``budget``).
+
+    ``rounds`` of refinement are left; one more mends at most the share ``mend`` of what is in doubt. ``alternatives``:
+    see `foa.core.cluster.belief`.
+    """
+
+    worth: float = 20.0
+    budget: float = float("inf")
+    rounds: int = 0
+    mend: float = 0.25
+    alternatives: int = ALTERNATIVES
+    ahead: int = AHEAD
+
+
+class Move(NamedTuple):
+    """What to do next: accept the leading answer, ask ``agents`` first, or let ``agents`` refine for one round.
+
+    ``confidence`` in [0, 1] is the chance that the leading answer is right.
+    """
+
+    kind: Literal["accept", "ask", "refine"]
+    agents: tuple[AgentId, ...]
+    reason: str
+    confidence: float
+
+
+DEFAULT: Final = Rules()
+
+
+def next_move(answers: Sequence[Answer], pool: Sequence[Member], rules: Rules = DEFAULT) -> Move:
+    """Decide from `answers` (all replies so far, oldest first) whether anybody of `pool` is asked, or all refine."""
+    trust = {member.agent: member.trust for member in pool}
+    case = case_of(answers, trust)
+    support = _support(case, rules.alternatives)
+    sure = _surest(support, rules.alternatives)
+    spoken = {answer.agent for answer in answers}
+    fresh = sorted(
+        (member for member in pool if not member.asked and member.agent not in spoken),
+        key=lambda member: (-_yield(member, rules), member.agent),
+    )
+    open_ = [member for member in fresh if member.price <= rules.budget]
+    if open_ and (not answers or _worth_asking(support, open_, rules)):
+        return Move("ask", (open_[0].agent,), f"{sure:.2f} sure, one more may change that", sure)
+    asked = tuple(sorted(member.agent for member in pool if member.asked or member.agent in spoken))
+    price = sum(member.price for member in pool if member.agent in asked)
+    mended = rules.worth * rules.mend * (1.0 - sure) if rules.rounds > 0 and len(asked) > 1 else 0.0
+    if not fresh and price <= rules.budget and mended > price:
+        return Move("refine", asked, f"{sure:.2f} sure and everybody asked", sure)
+    why = "nobody is left" if not fresh else "the budget is out" if not open_ else "one more is not worth its price"
+    return Move("accept", (), f"{sure:.2f} sure, {why}", sure)
+
+
+def _worth_asking(support: Mapping[int, float], fresh: Sequence[Member], rules: Rules) -> bool:
+    """Tell whether asking the first of `fresh`, and then as is best, is worth more than stopping."""
+    chances = posterior(list(support), list(support.values()), rules.alternatives)
+    stop = rules.worth * max(chances.values(), default=0.0)
+    return _asked(support, chances, fresh[: max(1, rules.ahead)], rules) > stop + _HARDLY
+
+
+def _yield(member: Member, rules: Rules) -> float:
+    """Return how good a probe is: what it is worth alone, less its price."""
+    return rules.worth * min(1.0, max(0.0, member.trust)) - member.price
+
+
+def _support(case: Case, alternatives: int) -> dict[int, float]:
+    """Return the evidence for each group of like answers."""
+    found: dict[int, float] = {}
+    for at, number in enumerate(case.compared.group):
+        if not case.compared.empty[at]:
+            found[number] = found.get(number, 0.0) + weight(case.trust[at], alternatives) * case.echo[at]
+    return found
+
+
+def _surest(support: Mapping[int, float], alternatives: int) -> float:
+    return max(posterior(list(support), list(support.values()), alternatives).values(), default=0.0)
+
+
+def _value(support: Mapping[int, float], fresh: Sequence[Member], rules: Rules) -> float:
+    """Return the expected worth, less prices, of going on as is best with the members `fresh` in their order."""
+    chances = posterior(list(support), list(support.values()), rules.alternatives)
+    stop = rules.worth * max(chances.values(), default=0.0)
+    return max(stop, _asked(support, chances, fresh, rules)) if fresh else stop
+
+
+def _asked(support: Mapping[int, float], chances: Mapping[int, float], fresh: Sequence[Member], rules: Rules) -> float:
+    """Return the expected worth of asking the first of `fresh` and going on as is best.
+
+    It says what is right with its trust; what is wrong, each of the alternatives as likely, the groups among them.
+    """
+    member, later = fresh[0], fresh[1:]
+    right = min(SUREST, max(1.0 - SUREST, member.trust))
+    more = weight(member.trust, rules.alternatives)
+    found, new = -member.price, 1.0
+    for number, chance in chances.items():
+        says = right * chance + (1.0 - right) * (1.0 - chance) / rules.alternatives
+        new -= says
+        found += says * _value({**support, number: support[number] + more}, later, rules)
+    return found + max(0.0, new) * _value({**support, _NEW - len(support): more}, later, rules)
