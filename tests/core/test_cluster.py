@@ -140,7 +140,9 @@ def test_who_is_dropped() -> None:
         same, reason = add(view, bad)
         assert same is view
         assert why in reason
-    assert "is over" in add(advance(view), draft(B, 0, 1))[1]
+    late, reason = add(advance(view), draft(B, 0, 1))
+    assert (reason, [one.agent for one in peers(late, A)]) == ("", [B])
+    assert "is over" in add(heard(late, draft(B, 1, 2)), draft(B, 0, 3))[1]
 
 
 def test_a_faster_member_is_kept_for_its_round() -> None:
