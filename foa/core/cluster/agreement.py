@@ -2,7 +2,8 @@
 
 Used between the rounds of a cluster and to choose its representative. An answer is judged on what it
 claims, not on how it is written: JSON by its items with numbers compared within a tolerance and lists
-without regard to order, text by its words without regard to case and spacing. A JSON object that has the
+without regard to order, text by its words without regard to case and spacing, a short number or formula
+without regard to its notation. A JSON object that has the
 key ``answer`` declares that part to be the claim; the rest (method, scores, remarks) may differ freely.
 """
 
@@ -15,13 +16,15 @@ from typing import Any, Final
 
 import msgspec
 
+from foa.core.cluster.notation import reading
 from foa.wire.records import Given, Value
 
 CLAIM: Final = "answer"
 TOLERANCE: Final = 1e-3
-"""Numbers that differ by less than this, relatively, are the same claim."""
+"""Numbers that differ by less than this, relatively, are the same claim; whole numbers only if they are equal."""
 
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(r"(?<![\w)])-?\d+(?:[.,]\d+)*|\w+")
+"""A word, or a number with its sign and decimals."""
 _SHORT: Final = 256
 _DEEPEST: Final = 64
 
@@ -31,7 +34,7 @@ Path = str
 class Form(msgspec.Struct, frozen=True):
     """What a set of outputs claims: ``words`` and ``numbers`` by the path they stand under.
 
-    ``digest`` is equal where the claims are the same to four digits; ``short`` tells an answer of a few
+    ``digest`` is equal where the claims are the same, fractions to four digits; ``short`` tells an answer of a few
     words from prose.
     """
 
@@ -90,7 +93,8 @@ def _leaves(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, str | fl
         for inner in value:
             yield from _leaves(f"{path}[]", inner, depth + 1)
     elif isinstance(value, str):
-        for word in _WORD.findall(value.casefold()):
+        written = reading(value)
+        for word in _WORD.findall(value.casefold()) if written is None else (written,):
             yield path, word
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path, _number(value)
@@ -107,21 +111,32 @@ def _number(value: float) -> float | str:
 
 
 def _digest(words: Mapping[tuple[Path, str], int], numbers: Mapping[Path, Iterable[float]]) -> str:
-    canonical = [sorted(words.items()), [(path, [f"{one:.4g}" for one in found]) for path, found in numbers.items()]]
+    canonical = [sorted(words.items()), [(path, [_figure(one) for one in found]) for path, found in numbers.items()]]
     return blake2b(msgspec.json.encode(canonical), digest_size=16).hexdigest()
+
+
+def _figure(number: float) -> str:
+    return f"{number:.0f}" if number.is_integer() else f"{number:.4g}"
 
 
 def _matches(one: Sequence[float], other: Sequence[float], tolerance: float) -> int:
     """Count the pairs of two sorted lists that are equal within `tolerance`, each number used once."""
     count = left = right = 0
     while left < len(one) and right < len(other):
-        if isclose(one[left], other[right], rel_tol=tolerance, abs_tol=tolerance * tolerance):
+        if _same(one[left], other[right], tolerance):
             count, left, right = count + 1, left + 1, right + 1
         elif one[left] < other[right]:
             left += 1
         else:
             right += 1
     return count
+
+
+def _same(one: float, other: float, tolerance: float) -> bool:
+    """Tell whether two numbers are one claim: whole numbers count or name something, so they must be equal."""
+    if one.is_integer() and other.is_integer():
+        return one == other
+    return isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * tolerance)
 
 
 def _size(form: Form) -> int:
