@@ -55,11 +55,11 @@ def measure(plan: Plan, rules: ShapeRules = DEFAULT) -> Shape:
     """Return the shape of a valid plan."""
     ordered = order(plan)
     count = len(ordered)
-    above = _above(plan, ordered)
-    bound = sum(mask.bit_count() for mask in above)
+    bound_by = above(plan, ordered)
+    bound = sum(mask.bit_count() for mask in bound_by)
     coupling = 2 * bound / (count * (count - 1)) if count > 1 else 0.0
-    across = count - _matched(above) if count <= MAX_EXACT else width(plan)
-    return Shape(_topology(above, across, coupling, rules), across, depth(plan), coupling)
+    across = count - _matched(bound_by) if count <= MAX_EXACT else width(plan)
+    return Shape(_topology(bound_by, across, coupling, rules), across, depth(plan), coupling)
 
 
 def groups(plan: Plan) -> tuple[tuple[str, ...], ...]:
@@ -69,15 +69,15 @@ def groups(plan: Plan) -> tuple[tuple[str, ...], ...]:
     row are one group, so a chain is one group, and independent subtasks are one group each.
     """
     ordered = order(plan)
-    above = _above(plan, ordered)
+    bound_by = above(plan, ordered)
     found: list[list[int]] = []
     row: list[int] = []
-    for block in _blocks(above):
+    for block in _blocks(bound_by):
         if len(block) == 1:
             row += block
             continue
         found += [row] if row else []
-        found += _strands(above, block)
+        found += _strands(bound_by, block)
         row = []
     found += [row] if row else []
     return tuple(tuple(ordered[at] for at in group) for group in found)
@@ -98,13 +98,13 @@ def joining(shape: Shape, sinks: Sequence[Collection[str]], inner: Iterable[Coll
     return "concatenate"
 
 
-def _topology(above: Sequence[int], across: int, coupling: float, rules: ShapeRules) -> Topology:
-    count = len(above)
+def _topology(masks: Sequence[int], across: int, coupling: float, rules: ShapeRules) -> Topology:
+    count = len(masks)
     if count <= 1:
         return "single"
     if coupling >= rules.tight:
         return "sequential"
-    strands = [strand for block in _blocks(above) for strand in _strands(above, block) if len(block) > 1]
+    strands = [strand for block in _blocks(masks) for strand in _strands(masks, block) if len(block) > 1]
     if all(len(strand) == 1 for strand in strands):
         return "parallel" if across >= rules.wide * count else "mixed"
     long = [strand for strand in strands if 1 < len(strand) < count]
@@ -113,31 +113,31 @@ def _topology(above: Sequence[int], across: int, coupling: float, rules: ShapeRu
     return "mixed"
 
 
-def _above(plan: Plan, ordered: Sequence[str]) -> list[int]:
+def above(plan: Plan, ordered: Sequence[str]) -> list[int]:
     """Return, for every place in the order, the places of all it waits for, however far, as bits."""
     place = {one: at for at, one in enumerate(ordered)}
     before = predecessors(plan)
-    above: list[int] = []
+    masks: list[int] = []
     for one in ordered:
         mask = 0
         for other in before[one]:
-            mask |= above[place[other]] | 1 << place[other]
-        above.append(mask)
-    return above
+            mask |= masks[place[other]] | 1 << place[other]
+        masks.append(mask)
+    return masks
 
 
-def _blocks(above: Sequence[int]) -> list[list[int]]:
+def _blocks(masks: Sequence[int]) -> list[list[int]]:
     """Return the blocks in order.
 
     A block ends where all so far is before all that follows, that is, where everything later waits for everything so
     far: in a topological order such a cut lies behind a prefix.
     """
-    count = len(above)
+    count = len(masks)
     common = (1 << count) - 1
     after = [0] * (count + 1)
     after[count] = common
     for at in range(count - 1, -1, -1):
-        after[at] = after[at + 1] & above[at]
+        after[at] = after[at + 1] & masks[at]
     blocks: list[list[int]] = [[]]
     for at in range(count):
         blocks[-1].append(at)
@@ -147,12 +147,12 @@ def _blocks(above: Sequence[int]) -> list[list[int]]:
     return blocks
 
 
-def _strands(above: Sequence[int], block: Sequence[int]) -> list[list[int]]:
+def _strands(masks: Sequence[int], block: Sequence[int]) -> list[list[int]]:
     """Return the connected parts of a block, by their first places."""
     inside = sum(1 << at for at in block)
     parts: list[int] = []
     for at in block:
-        joined = (above[at] & inside) | 1 << at
+        joined = (masks[at] & inside) | 1 << at
         apart = [part for part in parts if not part & joined]
         for part in parts:
             joined |= part if part & joined else 0
@@ -160,18 +160,18 @@ def _strands(above: Sequence[int], block: Sequence[int]) -> list[list[int]]:
     return sorted([at for at in block if part >> at & 1] for part in parts)
 
 
-def _matched(above: Sequence[int]) -> int:
+def _matched(masks: Sequence[int]) -> int:
     """Return the size of a largest matching of subtasks to predecessors, however far, each used once a side.
 
     Subtasks less that are the fewest chains that cover the plan (Fulkerson 1956), which are as many as the largest
     antichain has members (Dilworth 1950).
     """
-    below = [0] * len(above)
+    below = [0] * len(masks)
     taken: dict[int, int] = {}
-    for at, mask in enumerate(above):
+    for at, mask in enumerate(masks):
         for other in _bits(mask):
             below[other] |= 1 << at
-    return sum(_augment(at, below, taken) for at in range(len(above)))
+    return sum(_augment(at, below, taken) for at in range(len(masks)))
 
 
 def _augment(start: int, below: Sequence[int], taken: dict[int, int]) -> bool:
