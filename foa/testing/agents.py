@@ -133,6 +133,8 @@ class Hands:
             return Stumbled("failed", "handler", "it went wrong")
         if dice < temper.fails + temper.declines and self._owner.effects != "once":
             return Stumbled("declined", "inputs", "not like this")
+        if job.critical:
+            return Yielded(None)
         if job.round:
             return Yielded(job.draft if job.draft == echo(job) else echo(job))
         if dice < temper.fails + temper.declines + temper.errs:

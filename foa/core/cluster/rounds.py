@@ -64,10 +64,10 @@ def add(refining: Refining, draft: Draft) -> tuple[Refining, str]:
         return refining, f"round {draft.round} is beyond the last, {team.rounds}"
     drafts = tuple(one for one in refining.drafts if one.agent != draft.agent or one.award == draft.award)
     said = [one.round for one in drafts if one.agent == draft.agent]
-    if draft.round in said:
-        return refining, f"{draft.agent} has spoken in round {draft.round}"
     if any(number > draft.round for number in said):
         return refining, f"round {draft.round} of {draft.agent} is over"
+    if draft.round in said:
+        return refining, f"{draft.agent} has spoken in round {draft.round}"
     keeps_up = draft.round >= refining.round
     silent = tuple(agent for agent in refining.silent if agent != draft.agent or not keeps_up)
     return msgspec.structs.replace(refining, drafts=(*drafts, draft), silent=silent), ""

@@ -49,8 +49,11 @@ def _received(context: Context, state: Agent, event: fx.Received, now: float) ->
             return _offered(context, state, award, now)
         case Withdrawn() as message:
             return _withdrawn(state, message)
-        case Draft() as draft if draft.cluster in state.clusters:
-            return state, [fx.Tell(Key("award", state.clusters[draft.cluster]), draft)]
+        case Draft() as draft if draft.agent == event.topic.agent:  # nobody speaks for another
+            channel = (draft.task, draft.cluster)
+            return state, [
+                fx.Tell(Key("award", one), draft) for one, heard in state.clusters.items() if heard == channel
+            ]
         case Control() as control if control.verb == "rebirth":
             return _online(context, state)
         case _:
@@ -123,8 +126,9 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
         state = msgspec.structs.replace(state, waiting=(*state.waiting, award.award))
     effects: list[Effect] = [fx.Tell(Key("award", award.award), Begin(award, start))]
     if award.team is not None:
-        state = msgspec.structs.replace(state, clusters={**state.clusters, award.team.id: award.award})
-        effects.append(fx.Subscribe((context.topics.channel(award.task, award.team.id, "+/+/+"),), no_local=True))
+        channel = (award.task, award.team.id)
+        state = msgspec.structs.replace(state, clusters={**state.clusters, award.award: channel})
+        effects.append(fx.Subscribe((context.topics.channel(*channel, "+/+/+"),), no_local=True))
     return state, effects
 
 
@@ -161,8 +165,11 @@ def _freed(context: Context, state: Agent, award: str, *, untouched: bool) -> St
         state = msgspec.structs.replace(state, begun=begun)
     running = tuple(one for one in state.running if one != award)
     waiting = tuple(one for one in state.waiting if one != award)
-    left = {cluster: one for cluster, one in state.clusters.items() if one != award}
+    left = {one: channel for one, channel in state.clusters.items() if one != award}
+    channel = state.clusters.get(award)
     effects: list[Effect] = []
+    if channel is not None and channel not in left.values():
+        effects.append(fx.Unsubscribe((context.topics.channel(*channel, "+/+/+"),)))
     while waiting and len(running) < context.profile.resources.concurrency:
         running, waiting = (*running, waiting[0]), waiting[1:]
         effects.append(fx.Tell(Key("award", running[-1]), Start()))

@@ -1,5 +1,6 @@
 """What the two machines of an agent know, what they tell each other, and what they ask of the handler service."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -7,8 +8,8 @@ import msgspec
 from foa.core.cluster.rounds import Refining
 from foa.core.vcv.profile import Profile
 from foa.wire.ids import Epoch
-from foa.wire.messages import Award, Done, Failed, Vcv
-from foa.wire.records import Given
+from foa.wire.messages import Asking, Award, Done, Draft, Failed, Vcv
+from foa.wire.records import Given, Usage
 from foa.wire.topics import Topics
 
 
@@ -43,7 +44,7 @@ class Agent(msgspec.Struct, frozen=True):
     """The agent as a whole. ``epochs`` are the highest seen per partition: a lower one is a ghost's.
 
     ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
-    may come for it.
+    may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster).
     """
 
     counter: int = 1
@@ -51,7 +52,7 @@ class Agent(msgspec.Struct, frozen=True):
     epochs: dict[int, Epoch] = {}
     running: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
-    clusters: dict[str, str] = {}
+    clusters: dict[str, tuple[str, str]] = {}
     begun: dict[str, tuple[str, float]] = {}
     online: bool = False
     draining: bool = False
@@ -62,41 +63,55 @@ class Fresh(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """An award that waits for a slot."""
+    """An award that waits for a slot; ``refining`` holds what its cluster says meanwhile."""
 
     award: Award
     ends: float
+    refining: Refining | None = None
 
 
 class Running(msgspec.Struct, frozen=True):
-    """The handler works on it, or (``announced``, with ``effects = once``) waits until that is on record."""
+    """The handler works on it, or (``announced``, with ``effects = once``) waits until that is on record.
+
+    ``bill`` is what the handler charged so far, None while it charged nothing: then its declared price counts.
+    """
 
     award: Award
     began: float
     ends: float
     inputs: tuple[Given, ...] = ()
     announced: bool = False
-    cost: float = 0.0
+    refining: Refining | None = None
+    bill: Usage | None = None
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """It is refined in its cluster. ``mine`` is this member's last draft; ``busy``: the handler revises it."""
+    """It is refined in its cluster. ``tried`` are this member's own drafts, oldest first.
+
+    ``busy``: the handler is at work since ``asked``, the longest such work took ``longest`` seconds. ``mended``: it
+    was asked for a revision before. ``resting``: it has no more to say. ``scores`` are what it last held of others.
+    """
 
     award: Award
     began: float
     ends: float
     refining: Refining
-    mine: tuple[Given, ...]
+    tried: tuple[Draft, ...]
     inputs: tuple[Given, ...] = ()
-    heard: frozenset[str] = frozenset()
     busy: bool = False
-    cost: float = 0.0
+    asked: float = 0.0
+    longest: float = 0.0
+    jobs: int = 1
+    mended: bool = False
+    resting: bool = False
+    scores: dict[str, float] = {}
+    bill: Usage | None = None
 
 
 class Answered(msgspec.Struct, frozen=True):
     """The answer stands and is repeated until the owner settles it. ``once``: the award, if it must stay known."""
 
-    message: Done | Failed
+    message: Done | Failed | Asking
     tries: int = 0
     once: Award | None = None
 
@@ -142,35 +157,65 @@ class Withdraw(NamedTuple):
 
 
 class Progressed(NamedTuple):
-    """Handler service to award: how far the work is."""
+    """Handler service to award: how far the work is, or a piece of the answer (``partial``) while it is made."""
 
     fraction: float
     text: str
+    partial: str = ""
+
+
+class Charged(NamedTuple):
+    """Handler service to award: what the work cost since it last said so."""
+
+    usd: float
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 class Job(NamedTuple):
-    """What the handler service is asked: a draft, or (``peers`` given) a revision of one."""
+    """What the handler service is asked: a draft (round 0), or a critique of ``others`` and a revision in view of them.
+
+    ``critical``: a critique alone, the draft stands.
+    """
 
     award: Award
     inputs: tuple[Given, ...]
     left_ms: int
     round: int = 0
     draft: tuple[Given, ...] = ()
-    peers: tuple[tuple[Given, ...], ...] = ()
+    others: tuple[Draft, ...] = ()
+    critical: bool = False
+
+    @property
+    def peers(self) -> tuple[tuple[Given, ...], ...]:
+        """The others' last drafts."""
+        return tuple(draft.outputs for draft in self.others)
 
 
 class Yielded(NamedTuple):
-    """What the handler made; outputs None from a revision: the draft stands."""
+    """What the handler made; outputs None from a revision: the draft stands.
+
+    ``cost`` in USD is added to the bill. ``confidence`` in [0, 1] is the author's own; ``critiques`` and ``scores`` in
+    [0, 1] are of the other members, by agent.
+    """
 
     outputs: tuple[Given, ...] | None
     cost: float = 0.0
+    confidence: float | None = None
+    critiques: Mapping[str, str] = {}
+    scores: Mapping[str, float] = {}
 
 
 class Stumbled(NamedTuple):
-    """Why the handler made nothing; ``declined`` is no failure."""
+    """Why the handler made nothing; ``declined`` is no failure, nor is ``asking``: a person must answer ``reason``.
 
-    kind: Literal["declined", "failed"]
+    ``refutes`` names the subtask whose output was found wrong; ``options`` are answers to choose from.
+    """
+
+    kind: Literal["declined", "failed", "asking"]
     code: str
     reason: str
     retryable: bool = True
     after_ms: int = 0
+    refutes: str = ""
+    options: tuple[str, ...] = ()
