@@ -11,11 +11,12 @@ _LITTLE: Final = frozenset(re.findall(r"\w+", "a an the of for to with in on at 
 _VERBS: Final = {
     "add": "include", "ask": "inquire", "buy": "purchase", "call": "invoke", "cancel": "call off", "change": "modify",
     "check": "verify", "choose": "pick", "clean": "tidy", "confirm": "make sure of", "create": "make",
-    "delete": "remove",    "fill": "top up", "filter": "keep only", "find": "locate", "get": "obtain", "give": "hand over", "go": "head",
-    "identify": "determine", "join": "combine", "learn": "study", "make": "prepare", "move": "shift", "open": "launch",
-    "place": "put", "put": "place", "remove": "take away", "retrieve": "fetch", "search": "look", "select": "pick",
-    "send": "dispatch", "set": "configure", "show": "display", "start": "begin", "take": "grab", "try": "attempt",
-    "update": "revise", "use": "employ", "wait": "hold on", "write": "compose",
+    "delete": "remove", "fill": "top up", "filter": "keep only", "find": "locate", "get": "obtain",
+    "give": "hand over", "go": "head", "identify": "determine", "join": "combine", "learn": "study",
+    "make": "prepare", "move": "shift", "open": "launch", "place": "put", "put": "place", "remove": "take away",
+    "retrieve": "fetch", "search": "look", "select": "pick", "send": "dispatch", "set": "configure",
+    "show": "display", "start": "begin", "take": "grab", "try": "attempt", "update": "revise", "use": "employ",
+    "wait": "hold on", "write": "compose",
 }  # fmt: skip
 _PREFIXES: Final = ("make sure to", "you should", "as a step,", "next:")
 
