@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 from foa.core.dag.clauses import lexicon
 from foa.core.dag.clauses.cutting import Piece, cut, generic, whole
+from foa.core.dag.clauses.lists import content, covers, in_sequence, is_step, step
+from foa.core.dag.clauses.material import without_material
 from foa.core.dag.clauses.openings import Body, begins, skip, tokenize
 from foa.core.dag.clauses.phrases import Clause
 from foa.core.dag.clauses.references import linked, standing
@@ -15,6 +17,7 @@ from foa.wire.records import MAX_TEXT, Plan, Port, Subtask
 MAX_CLAUSES: Final = 64
 """A text of more clauses than this is a document to work on, not a list of things to do: it stays whole."""
 
+_MAX_GOAL: Final = 4_000
 _EMPTY: Final = "."
 """Stands for an empty request, so that there is always a plan."""
 
@@ -23,6 +26,14 @@ class _Found(NamedTuple):
     segment: Segment
     piece: Piece
     context: str = ""
+    step: bool = False
+
+
+class Listing(NamedTuple):
+    """A request that ends in a list of its own steps: what it says before, and the steps as they were written."""
+
+    goal: str
+    steps: tuple[str, ...]
 
 
 def propose(text: str, inputs: tuple[Port, ...] = ()) -> Plan:
@@ -59,18 +70,73 @@ def _id(number: int, count: int, verb: str) -> str:
 
 def _read(text: str) -> list[Clause]:
     """Return the clauses of a request with what stands around them folded in; empty if it is not to be split."""
-    body = Body(text, hide(text))
+    body = _body(text)
     every = segments(body.hidden)
     if len(every) > MAX_SEGMENTS:
         return []
+    closing = _closing(body, every)
+    found = _all(body, every[:closing])
+    if closing < len(every):
+        asked = [content(one.piece.text) for one in found if one.piece.kind == "ask"]
+        listed = _stepped(body, every[closing:])
+        steps = [step(one.piece.text) for one in listed]
+        found = listed if covers(steps, frozenset().union(*asked)) else [*found, *listed]
+    result = _folded(found)
+    return result if len(result) <= MAX_CLAUSES else []
+
+
+def listing(text: str) -> Listing | None:
+    """Return the steps that a request lists at its end, and what stands before; None if it lists none."""
+    body = _body(text)
+    every = segments(body.hidden)
+    at = _closing(body, every)
+    if at == len(every) or len(every) > MAX_SEGMENTS:
+        return None
+    steps = tuple(found.piece.text for found in _stepped(body, every[at:]))
+    return Listing(body.plain[: every[at].start].strip(), steps) if len(steps) <= MAX_CLAUSES else None
+
+
+def _body(text: str) -> Body:
+    text = without_material(text)
+    return Body(text, hide(text))
+
+
+def _all(body: Body, every: list[Segment]) -> list[_Found]:
     found: list[_Found] = []
     at = 0
     while at < len(every) and len(found) <= 4 * MAX_CLAUSES:
         taken, more = _next(body, every, at)
         found.extend(more)
         at += taken
-    result = _folded(found)
-    return result if len(result) <= MAX_CLAUSES else []
+    return found
+
+
+def _closing(body: Body, every: list[Segment]) -> int:
+    """Return where the list begins that closes a request by spelling it out in steps; the end if there is none."""
+    at = len(every)
+    while at and every[at - 1].kind != "sentence" and every[at - 1].group == every[-1].group:
+        at -= 1
+    items = every[at:]
+    led = at > 0 and body.hidden[every[at - 1].start : every[at - 1].end].rstrip().endswith(":")
+    if not 2 <= len(items) <= 4 * MAX_CLAUSES or not at or led:
+        return len(every)
+    steps = sum(is_step(body.plain[item.start : item.end].strip()) for item in items)
+    return at if 2 * steps >= len(items) else len(every)
+
+
+def _stepped(body: Body, items: list[Segment]) -> list[_Found]:
+    """Read the items of a list that spells out a request: each is a step, even what elsewhere is a remark."""
+    pieces = [whole(body, item) for item in items]
+    return _ordered(body, items, [piece._replace(kind="ask") for piece in pieces if piece.text], "")
+
+
+def _ordered(body: Body, items: list[Segment], pieces: list[Piece], context: str) -> list[_Found]:
+    """Return the pieces of a list as steps that wait for each other, or each as a sentence of its own."""
+    numbered = all(item.kind == "step" for item in items)
+    goal = body.plain[max(0, items[0].start - _MAX_GOAL) : items[0].start]
+    tied = numbered or in_sequence(goal, [step(piece.text) for piece in pieces])
+    places = items if tied else [item._replace(group=-item.start - 1) for item in items]
+    return [_Found(item, piece, context, step=tied) for item, piece in zip(places, pieces, strict=False)]
 
 
 def _next(body: Body, every: list[Segment], at: int) -> tuple[int, list[_Found]]:
@@ -111,7 +177,7 @@ def _listed(body: Body, items: list[Segment], context: str) -> list[_Found]:
     if 2 * sum(piece.kind == "ask" for piece in pieces) < len(pieces):
         return [_Found(items[0], Piece("; ".join(piece.text for piece in pieces), "aside"))]
     asked = [piece if piece.kind != "statement" else piece._replace(kind="ask") for piece in pieces]
-    return [_Found(item, piece, context) for item, piece in zip(items, asked, strict=True)]
+    return _ordered(body, items, asked, context)
 
 
 def _asks(body: Body, segment: Segment) -> bool:
@@ -127,11 +193,12 @@ def _folded(found: list[_Found]) -> list[Clause]:
     """Put statements before what they are said for, and asides behind what they restrict."""
     result: list[Clause] = []
     said: list[str] = []
-    for segment, piece, context in found:
+    for one in found:
+        segment, piece, context = one.segment, one.piece, one.context
         if piece.kind == "ask":
             if not (piece.again and _asked_before(piece, result)):
                 around = " ".join(filter(None, (*said, context, piece.context)))
-                result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, segment.kind == "step", around))
+                result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, one.step, around))
             said = []
         elif piece.kind == "aside" and result:
             result[-1] = _aside(result[-1], piece.text)
