@@ -31,19 +31,24 @@ _HARDLY: Final = 1e-9
 
 
 class Member(NamedTuple):
-    """One agent that may be asked: its ``price``, its ``trust`` (how often it is right, [0, 1]), if it was asked."""
+    """One agent that may be asked: its ``price``, its ``trust`` (how often it is right, [0, 1]), if it was asked.
+
+    ``known`` is how many of its answers were judged: who is hardly known is asked along.
+    """
 
     agent: AgentId
     price: float
     trust: float
     asked: bool = False
+    known: float = float("inf")
 
 
 class Rules(msgspec.Struct, frozen=True):
     """What an answer's being right is ``worth``, in units of price; what may be spent yet (``budget``).
 
     ``rounds`` of refinement are left; one more mends at most the share ``mend`` of what is in doubt. ``alternatives``:
-    see `foa.core.cluster.belief`.
+    see `foa.core.cluster.belief`. A member of whom fewer than ``trial`` answers were judged is asked whatever it adds
+    now: a bounded price, paid once, for knowing whom to ask first ever after.
     """
 
     worth: float = 20.0
@@ -52,6 +57,7 @@ class Rules(msgspec.Struct, frozen=True):
     mend: float = 0.25
     alternatives: int = ALTERNATIVES
     ahead: int = AHEAD
+    trial: int = 32
 
 
 class Move(NamedTuple):
@@ -74,34 +80,52 @@ def next_move(answers: Sequence[Answer], pool: Sequence[Member], rules: Rules = 
     trust = {member.agent: member.trust for member in pool}
     case = case_of(answers, trust)
     support = _support(case, rules.alternatives)
-    sure = _surest(support, rules.alternatives)
+    sure = max(_chances(support, rules).values(), default=0.0)
     spoken = {answer.agent for answer in answers}
-    fresh = sorted(
-        (member for member in pool if not member.asked and member.agent not in spoken),
-        key=lambda member: (-_yield(member, rules), member.agent),
-    )
-    open_ = [member for member in fresh if member.price <= rules.budget]
-    if open_ and (not answers or _worth_asking(support, open_, rules)):
-        return Move("ask", (open_[0].agent,), f"{sure:.2f} sure, one more may change that", sure)
+    fresh = [member for member in pool if not member.asked and member.agent not in spoken]
+    payable = sorted((one for one in fresh if one.price <= rules.budget), key=lambda one: _alone(one, rules))
     asked = tuple(sorted(member.agent for member in pool if member.asked or member.agent in spoken))
+    probe, why = _probe(support, payable, asked, rules)
+    if probe is not None:
+        return Move("ask", (probe.agent,), f"{sure:.2f} sure, {why}", sure)
     price = sum(member.price for member in pool if member.agent in asked)
     mended = rules.worth * rules.mend * (1.0 - sure) if rules.rounds > 0 and len(asked) > 1 else 0.0
-    if not fresh and price <= rules.budget and mended > price:
-        return Move("refine", asked, f"{sure:.2f} sure and everybody asked", sure)
-    why = "nobody is left" if not fresh else "the budget is out" if not open_ else "one more is not worth its price"
+    if len(payable) == len(fresh) and price <= rules.budget and mended > price:
+        return Move("refine", asked, f"{sure:.2f} sure, a round may mend it", sure)
+    why = "nobody is left" if not fresh else "the budget is out" if not payable else "one more is not worth its price"
     return Move("accept", (), f"{sure:.2f} sure, {why}", sure)
 
 
-def _worth_asking(support: Mapping[int, float], fresh: Sequence[Member], rules: Rules) -> bool:
-    """Tell whether asking the first of `fresh`, and then as is best, is worth more than stopping."""
-    chances = posterior(list(support), list(support.values()), rules.alternatives)
+def _alone(member: Member, rules: Rules) -> tuple[float, AgentId]:
+    """Return where a probe stands in line: by what it is worth alone, less its price."""
+    return member.price - rules.worth * min(1.0, max(0.0, member.trust)), member.agent
+
+
+def _probe(
+    support: Mapping[int, float], payable: Sequence[Member], asked: Sequence[AgentId], rules: Rules
+) -> tuple[Member | None, str]:
+    """Return who of `payable` is asked next, if anybody, and why."""
+    strange = [member for member in payable if member.known < rules.trial]
+    if strange:
+        return strange[0], f"{strange[0].agent} is not known yet"
+    chances = _chances(support, rules)
+    worth = {
+        at: _asked(support, chances, _line(payable, at, rules), rules) for at in range(min(len(payable), rules.ahead))
+    }
+    best = max(worth, key=lambda at: (round(worth[at], 9), -at), default=None)
+    if best is None:
+        return None, ""
     stop = rules.worth * max(chances.values(), default=0.0)
-    return _asked(support, chances, fresh[: max(1, rules.ahead)], rules) > stop + _HARDLY
+    return (payable[best], "one more is worth its price") if not asked or worth[best] > stop + _HARDLY else (None, "")
 
 
-def _yield(member: Member, rules: Rules) -> float:
-    """Return how good a probe is: what it is worth alone, less its price."""
-    return rules.worth * min(1.0, max(0.0, member.trust)) - member.price
+def _line(payable: Sequence[Member], first: int, rules: Rules) -> list[Member]:
+    """Return the members that are looked ahead over, the one at ``first`` first."""
+    return [payable[first], *payable[:first], *payable[first + 1 :]][: max(1, rules.ahead)]
+
+
+def _chances(support: Mapping[int, float], rules: Rules) -> dict[int, float]:
+    return posterior(list(support), list(support.values()), rules.alternatives)
 
 
 def _support(case: Case, alternatives: int) -> dict[int, float]:
@@ -113,13 +137,9 @@ def _support(case: Case, alternatives: int) -> dict[int, float]:
     return found
 
 
-def _surest(support: Mapping[int, float], alternatives: int) -> float:
-    return max(posterior(list(support), list(support.values()), alternatives).values(), default=0.0)
-
-
 def _value(support: Mapping[int, float], fresh: Sequence[Member], rules: Rules) -> float:
     """Return the expected worth, less prices, of going on as is best with the members `fresh` in their order."""
-    chances = posterior(list(support), list(support.values()), rules.alternatives)
+    chances = _chances(support, rules)
     stop = rules.worth * max(chances.values(), default=0.0)
     return max(stop, _asked(support, chances, fresh, rules)) if fresh else stop
 

@@ -56,6 +56,12 @@ def trust(reputation: Reputation, agent: AgentId, kind: str = "") -> float:
     return _expected(reputation.kinds.get((agent, kind)), found) if kind else found
 
 
+def known(reputation: Reputation, agent: AgentId, kind: str = "") -> float:
+    """Return how many answers of `agent` were judged, by agreement or verdict, on work of `kind` ("": any)."""
+    standing = reputation.kinds.get((agent, kind)) if kind else reputation.agents.get(agent)
+    return max(standing.seen, standing.told) if standing is not None else 0.0
+
+
 def learned(reputation: Reputation, answers: Sequence[Answer], kind: str = "") -> Reputation:
     """Return `reputation` after a cluster's first `answers`: each author is judged by what all of them said.
 
