@@ -23,7 +23,11 @@ Examples:
   foa task submit "Profile this data and write a report" --input table=sales.csv --watch --out results
   foa task submit "Translate this" --input text=a.bin:text/plain --budget 0.10 --policy eu-only
   foa task submit "Quarterly figures" --plan plan.toml --no-wait --id figures-2026
+  foa task submit "Which is the largest of these?" --input text=list.txt --team 3 --strategy weighted
+  foa task submit "Send the report to the board" --input text=report.md --attended --watch
 """
+Strategies = Literal["auto", "majority", "weighted", "medoid", "quadratic", "anchor"]
+Joinings = Literal["auto", "concatenate", "rebase", "merge"]
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -41,6 +45,9 @@ def submit(
     prefer: Annotated[
         Literal["balanced", "cost", "quality", "latency"], typer.Option(help="what matters more")
     ] = "balanced",
+    strategy: Annotated[Strategies, typer.Option(help="how a team's answers become one")] = "auto",
+    joining: Annotated[Joinings, typer.Option(help="how the subtasks' results become the task's")] = "auto",
+    attended: Annotated[bool, typer.Option("--attended", help="you can be asked before it would fail")] = False,
     private: Annotated[bool, typer.Option("--private", help="keep nothing of what it was about as evidence")] = False,
     ident: Annotated[str, typer.Option("--id", help="its id; the same id again is the same task")] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the result")] = True,
@@ -49,7 +56,9 @@ def submit(
     out: output.Out = None,
     as_json: output.Json = False,
 ) -> None:
-    """Submit a task, wait for its result, and print it."""
+    """Submit a task, wait for its result, and print it. On a terminal it may ask you something on the way."""
+    from foa.cli.watching import asking
+
     options = options_of(ctx)
     settings = options.load(QUIET).settings
     task = checked_task(
@@ -64,12 +73,16 @@ def submit(
         team=team,
         prefer=prefer,
         private=private,
+        strategy="" if strategy == "auto" else strategy,
+        joining="" if joining == "auto" else joining,
+        attended=attended,
     )
     if not wait:
         run_async(_hand_in(settings, task))
         output.as_json({"id": task.id, "status": "accepted"}) if as_json or options.json else print(task.id)
         return
-    outcome = run_async(_see_through(settings, task, watch=watch, plain=plain))
+    here = asking.somebody(plain=plain, as_json=as_json or options.json)
+    outcome = run_async(_see_through(settings, task, watch=watch, plain=plain, here=here))
     output.outcome(outcome.result, out, json_wanted=as_json or options.json)
 
 
@@ -122,14 +135,17 @@ async def _hand_in(settings: "Settings", task: "Task") -> None:
         await client.send(task).accepted()
 
 
-async def _see_through(settings: "Settings", task: "Task", *, watch: bool, plain: bool) -> "Outcome":
-    from foa.cli.watching import screen
+async def _see_through(settings: "Settings", task: "Task", *, watch: bool, plain: bool, here: bool) -> "Outcome":
+    from foa.cli.watching import asking, screen
     from foa.cli.watching.picture import Picture
     from foa.nodes.client import Client
 
     async with Client(settings) as client:
-        submitted = client.send(task, watch=watch)
-        if not watch:
+        submitted = client.send(task, watch=watch or here)
+        if not watch and not here:
             return await submitted.result()
-        async with screen.viewing(Picture(task.id, task.text), plain=plain, write=output.to_stderr) as view:
-            return await screen.watch(submitted, view)
+        picture = Picture(task.id, task.text)
+        if not watch:
+            return await asking.watch(client, submitted, screen.Quiet(picture, output.to_stderr), here=here)
+        async with screen.viewing(picture, plain=plain, write=output.to_stderr) as view:
+            return await asking.watch(client, submitted, view, here=here)

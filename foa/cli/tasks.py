@@ -9,6 +9,7 @@ from foa.cli import output
 from foa.cli.ending import FAILED, NotFound, run_async
 from foa.cli.loading import QUIET, options_of
 from foa.cli.submitting import SUBMIT_EXAMPLES, submit
+from foa.cli.watching import answering
 from foa.cli.watching.screen import QUIET_S
 from foa.errors import ConfigError, FoaError
 
@@ -48,6 +49,7 @@ Examples:
 """
 app = typer.Typer(help="Submit tasks and look at them.", no_args_is_help=True, rich_markup_mode=None)
 app.command("submit", epilog=SUBMIT_EXAMPLES)(submit)
+app.command("answer", epilog=answering.EXAMPLES)(answering.answer)
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="the task's id")]
 
@@ -56,14 +58,17 @@ TaskName = Annotated[str, typer.Argument(metavar="TASK", help="the task's id")]
 def watch(
     ctx: typer.Context, task: TaskName, plain: Annotated[bool, typer.Option("--plain", help="lines, no tree")] = False
 ) -> None:
-    """Show a task as it moves: who has what, rounds, cost, time. Works at any moment of its life."""
+    """Show a task as it moves, at any moment of its life: what planners said, the plan, who has what, cost, time.
+
+    On a terminal it is a tree, and what the task asks a person is asked right there.
+    """
     outcome = run_async(_watch(options_of(ctx).load(QUIET).settings, checked_name(task), plain=plain))
     if outcome.status != "done":
         raise typer.Exit(FAILED)
 
 
 async def _watch(settings: "Settings", task: str, *, plain: bool) -> "Outcome":
-    from foa.cli.watching import screen
+    from foa.cli.watching import asking, screen
     from foa.cli.watching.picture import Picture
     from foa.nodes.client import Client
 
@@ -73,7 +78,7 @@ async def _watch(settings: "Settings", task: str, *, plain: bool) -> "Outcome":
             raise _unknown(task)
         submitted = client.follow(task)
         async with screen.viewing(picture, plain=plain, write=lambda line: print(line, flush=True)) as view:
-            return await screen.watch(submitted, view)
+            return await asking.watch(client, submitted, view, here=asking.somebody(plain=plain))
 
 
 def checked_name(task: str) -> str:

@@ -1,6 +1,7 @@
 """A task as watchers see it: from notes, from a snapshot when they come late, and from the result in the end."""
 
-from foa.cli.watching.picture import Picture, lines
+from foa.cli.watching.lines import lines
+from foa.cli.watching.picture import Picture
 from foa.wire.ids import Epoch
 from foa.wire.messages import Events, Result, State
 from foa.wire.records import Note, Part, Plan, Seat, Subtask, Task, Work

@@ -17,7 +17,7 @@ COMMANDS = [
     ("node", "coordinator"), ("node", "index"),
     ("agent", "run"), ("agent", "list"), ("agent", "show"), ("agent", "validate"),
     ("task", "submit"), ("task", "watch"), ("task", "show"), ("task", "list"), ("task", "cancel"), ("task", "result"),
-    ("task", "feedback"), ("learn", "show"),
+    ("task", "feedback"), ("task", "answer"), ("learn", "show"),
 ]  # fmt: skip
 NOBODY = "mqtt://127.0.0.1:1"
 
@@ -73,7 +73,16 @@ def test_the_root_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
         (["task", "submit", "x", "--input", "table=no.csv"], "cannot be read"),
         (["task", "submit", "x", "--input", "table=no.xyz"], "tells no type"),
         (["task", "submit", "x", "--plan", "no.toml"], "no.toml"),
+        (["task", "submit", "x", "--strategy", "dice"], "dice"),
+        (["task", "submit", "x", "--joining", "glue"], "glue"),
         (["task", "show", "a/b"], "is no task id"),
+        (["task", "answer", "a/b", "x"], "is no task id"),
+        (["task", "answer", "t", " "], "the answer is empty"),
+        (["task", "answer", "t", "wrong", "--refute"], "refute: name the finished subtask"),
+        (["task", "answer", "t", "--subtask", "a", "--refute"], "refute: name the finished subtask"),
+        (["task", "answer", "t", "x", "--subtask", "a", "--refute", "--approve"], "refute: goes without approve"),
+        (["task", "answer", "t", "x", "--subtask", "a" * 65], "the answer cannot be sent"),
+        (["task", "answer", "t", "x", "--input", "table"], "must be name=FILE"),
         (["task", "list", "--set", "broker.ulr=x"], "did you mean broker.url?"),
         (["task", "list", "--set", "broker"], "must be key=value"),
         (["task", "list", "--config", "no.toml"], "there is no such file"),

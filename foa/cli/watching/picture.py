@@ -1,24 +1,30 @@
-"""A task as watchers see it move: pure, fed with the snapshot, the notes and the result; drawn by `screen`.
+"""A task as watchers see it move: pure, fed with the snapshot, the notes and the result; drawn by `tree` and `lines`.
 
 A watcher who joins late starts from the retained `State`; notes are lossy, so whatever the next snapshot or
-the result says replaces what was gathered from them.
+the result says replaces what was gathered from them. Any order of what is fed gives a picture, never an error.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
-import msgspec
+from foa.cli.watching.planned import Open, Row, is_planning, round_of, voices
+from foa.wire.deliberation import Deliberation, Edit
+from foa.wire.messages import Events, Required, Result, State
+from foa.wire.records import Note, Part, Plan, Status, Work
 
-from foa.wire.messages import Events, Result, State
-from foa.wire.records import Note, Phase, Plan, Status, Work
-
-PLANNING: Final = "~plan"
 MAX_ROWS: Final = 1024
+MAX_DELIBERATIONS: Final = 64
+MAX_EDITS: Final = 256
+MAX_PROPOSALS: Final = 64
+MAX_PARTIAL: Final = 400
+"""Characters of a streamed answer that are kept: its end is what is shown."""
 _OVER: Final = frozenset({"done", "failed", "cancelled"})
+_UNDONE: Final = frozenset({"refuted", "withdrawn"})
 _SEAT: Final = {
     "awarded": "awarded",
     "started": "running",
     "progress": "running",
+    "partial": "running",
     "round": "running",
     "done": "done",
     "failed": "failed",
@@ -26,32 +32,31 @@ _SEAT: Final = {
     "silent": "lost",
 }
 
-
-class Row(msgspec.Struct):
-    """One subtask: who has it (each with the word for where that agent is), what it says, when it began and ended."""
-
-    id: str
-    text: str = ""
-    after: tuple[str, ...] = ()
-    phase: Phase = "waiting"
-    attempt: int = 0
-    seats: dict[str, str] = {}
-    rounds: int = 0
-    said: str = ""
-    began_ms: int | None = None
-    ended_ms: int | None = None
-    cost: float = 0.0
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 class Picture:
-    """What is known of one task. ``ms`` is the time since its acceptance when it was last heard of."""
+    """What is known of one task. ``ms`` is the time since its acceptance when it was last heard of.
+
+    ``proposals`` are what planners handed in, in words, by (subtask planned, planner), until a deliberation says more.
+    ``questions`` are what people are asked, by subtask ("": the task), oldest first. ``parents`` says of which subtask
+    each came, and ``before`` holds the texts of subtasks that stand in the plan no more.
+    """
 
     def __init__(self, task: str, text: str = "") -> None:
         """Start with nothing but the name."""
         self.task = task
         self.text = text
         self.owner = ""
+        self.plan = Plan(())
         self.rows: dict[str, Row] = {}
+        self.proposals: dict[tuple[str, str], str] = {}
+        self.deliberations: list[Deliberation] = []
+        self.edits: list[Edit] = []
+        self.questions: dict[str, Open] = {}
+        self.parents: dict[str, str] = {}
+        self.before: dict[str, str] = {}
         self.status: Status | None = None
         self.reason = ""
         self.spent = 0.0
@@ -60,6 +65,8 @@ class Picture:
     @property
     def phase(self) -> str:
         """One word for the whole task."""
+        if self.status is None and self.questions:
+            return "input required"
         return self.status or ("running" if self.owner or self.rows else "submitted")
 
     def apply_state(self, state: State) -> None:
@@ -68,67 +75,130 @@ class Picture:
         self.owner = state.epoch.node
         self.spent = state.spent
         self.ms = max(self.ms, state.ms)
-        if state.plan is not None:
-            self._plan(state.plan)
+        self._planned(state.plan, state.deliberations, state.edits)
         for work in state.work:
             self._work(work)
 
     def apply_events(self, events: Events) -> None:
         """Take what happened since the last time."""
-        if events.plan is not None:
-            self._plan(events.plan)
+        self._planned(events.plan, events.deliberations, events.edits)
         for work in events.work:
             self._work(work)
         for note in events.notes:
             self._note(note)
 
+    def apply_required(self, asked: Required) -> None:
+        """Take a question to the submitter, which says more than the note of it: all of its words, and its options."""
+        if self.status is None:
+            self._ask(asked.subtask, asked.question, asked.agent, asked.options)
+
     def apply_result(self, result: Result) -> None:
         """Take the end: its parts say what really was."""
         self.status, self.reason = result.status, result.reason
         self.spent, self.ms = result.cost, result.ms
-        if result.plan is not None:
-            self._plan(result.plan)
+        self.questions = {}
+        self._planned(result.plan, result.deliberations, result.edits)
         for part in result.parts:
-            row = self._row(part.subtask)
-            row.phase, row.attempt, row.rounds, row.cost = "done", part.attempt, part.rounds, part.cost
-            row.seats = dict.fromkeys(part.agents, "done")
-            if row.began_ms is None or row.ended_ms is None:
-                row.began_ms, row.ended_ms = 0, part.ms
+            self._part(part)
         for row in self.rows.values():
             if row.phase not in _OVER and result.status != "done":
                 row.phase = "cancelled"
 
+    # --- the plan -----------------------------------------------------------------------------------------
+
+    def _planned(self, plan: Plan | None, deliberations: Sequence[Deliberation], edits: Sequence[Edit]) -> None:
+        """Take how the plan came about and what it is now; of two on the same the later one stands."""
+        _merge(self.deliberations, deliberations, lambda each: (each.subtask, each.at_ms), MAX_DELIBERATIONS)
+        _merge(self.edits, edits, lambda each: (each.kind, each.subtask, each.at_ms, each.reason), MAX_EDITS)
+        for edit in edits:
+            if edit.kind == "expand":
+                fresh = (each for each in edit.added if each != edit.subtask)
+                _bounded(self.parents, dict.fromkeys(fresh, edit.subtask), MAX_ROWS)
+        if plan is not None:
+            self._plan(plan)
+        if plan is not None or deliberations:
+            for (subtask, ident), planners in voices(self.deliberations).items():
+                row = self.rows.get(ident) or self.rows.get(f"{subtask}.{ident}")
+                if row is not None:
+                    row.voices = planners
+
+    def _plan(self, plan: Plan) -> None:
+        known, self.rows, self.plan = self.rows, {}, plan
+        for subtask in plan.subtasks[:MAX_ROWS]:
+            row = self.rows[subtask.id] = known.get(subtask.id, Row(subtask.id))
+            row.text, row.depth, row.approve = subtask.text, subtask.depth, subtask.approve
+            row.strategy = subtask.strategy or row.strategy
+        after: dict[str, list[str]] = {}
+        for first, second in plan.edges:
+            after.setdefault(second, []).append(first)
+        for row in self.rows.values():
+            row.after = tuple(after.get(row.id, ()))
+        gone = {row.id: row.text for row in known.values() if row.id not in self.rows and not is_planning(row.id)}
+        _bounded(self.before, gone, MAX_ROWS)
+
     def _row(self, ident: str) -> Row:
         row = self.rows.get(ident)
         if row is None:
-            row = Row(ident, text="asking planners" if ident == PLANNING else "")
+            row = Row(ident, text="asking planners" if is_planning(ident) else "")
             if len(self.rows) < MAX_ROWS:
                 self.rows[ident] = row
         return row
 
-    def _plan(self, plan: Plan) -> None:
-        known, self.rows = self.rows, {}
-        for subtask in plan.subtasks:
-            row = self.rows[subtask.id] = known.get(subtask.id, Row(subtask.id))
-            row.text = subtask.text
-            row.after = tuple(before for before, after in plan.edges if after == subtask.id)
-
     def _work(self, work: Work) -> None:
         row = self._row(work.id)
-        row.phase, row.attempt = work.phase, work.attempt
+        row.phase, row.attempt, row.rung = work.phase, work.attempt, work.rung
         row.seats = {seat.agent: seat.phase for seat in work.seats}
         row.rounds = max([row.rounds, *(seat.rounds for seat in work.seats)])
         row.cost = sum(seat.price for seat in work.seats)
         row.said = work.reason or row.said
+        if work.question and work.phase not in _OVER and self.status is None:
+            self._ask(work.id, work.question, work.asker)
+        else:
+            self.questions.pop(work.id, None)
+
+    def _part(self, part: Part) -> None:
+        row = self._row(part.subtask)
+        row.phase, row.attempt, row.rounds, row.cost = "done", part.attempt, part.rounds, part.cost
+        row.seats = dict.fromkeys(part.agents, "done")
+        row.strategy, row.credit, row.partial = part.strategy or row.strategy, part.credit, ""
+        if not part.agreed:
+            row.agreement = "no agreement"
+        if row.began_ms is None or row.ended_ms is None:
+            row.began_ms, row.ended_ms = 0, part.ms
+
+    # --- questions ----------------------------------------------------------------------------------------
+
+    def _ask(self, subtask: str, text: str, asker: str, options: tuple[str, ...] = ()) -> None:
+        known = self.questions.get(subtask)
+        if known is not None and known.asker == asker and known.text.startswith(text):
+            text, options = known.text, options or known.options
+        row = self.rows.get(subtask)
+        consent = not asker and row is not None and row.approve
+        _bounded(self.questions, {subtask: Open(subtask, text, asker, options, consent)}, MAX_ROWS)
+
+    # --- notes --------------------------------------------------------------------------------------------
 
     def _note(self, note: Note) -> None:
         self.ms, self.spent = max(self.ms, note.at_ms), note.cost
-        if note.kind in {"accepted", "taken-over"}:
-            self.owner = note.text
-        elif note.subtask:
-            self._seat(self._row(note.subtask), note)
+        match note.kind:
+            case "accepted" | "taken-over":
+                self.owner = note.text
+            case "proposal" | "proposal-dropped":
+                said = note.text if note.kind == "proposal" else f"refused: {note.text}"
+                _bounded(self.proposals, {(note.subtask, note.agent): said}, MAX_PROPOSALS)
+            case "input-required":
+                if self.status is None:
+                    self._ask(note.subtask, note.text, note.agent)
+            case "answered" | "approved":
+                self.questions.pop(note.subtask, None)
+            case _ if note.subtask and not (is_planning(note.subtask) and self.plan.subtasks):
+                self._seat(self._row(note.subtask), note)
 
     def _seat(self, row: Row, note: Note) -> None:
+        if note.kind in _UNDONE:
+            row.phase, row.seats, row.partial, row.ended_ms = "waiting", {}, "", None
+            row.said = f"{note.kind}: {note.text}" if note.text else note.kind
+            return
         word = _SEAT.get(note.kind)
         if word is None:
             return
@@ -136,13 +206,16 @@ class Picture:
             self._awarded(row, note)
         row.seats[note.agent] = word
         if note.kind == "round":
-            row.rounds = max(row.rounds, _round(note.text))
-        row.said = note.text or row.said
+            row.rounds, row.agreement = max(row.rounds, round_of(note.text)), note.text.partition(":")[2].strip()
+        if note.kind == "partial":
+            row.partial = (row.partial + note.text)[-MAX_PARTIAL:]
+        else:
+            row.said = note.text or row.said
         words = set(row.seats.values())
         if words & {"awarded", "running"}:
             row.phase, row.ended_ms = "running", None
         elif "done" in words:
-            row.phase, row.ended_ms, row.said = "done", note.at_ms, ""
+            row.phase, row.ended_ms, row.said, row.partial = "done", note.at_ms, "", ""
         else:
             row.phase = "waiting"
 
@@ -151,28 +224,25 @@ class Picture:
         """Begin an attempt; the seats of the last one are over."""
         if not set(row.seats.values()) & {"awarded"}:
             row.attempt += 1
-            row.seats = {}
+            row.seats, row.partial = {}, ""
         if row.began_ms is None:
             row.began_ms = note.at_ms
 
 
-def _round(text: str) -> int:
-    number = text.removeprefix("round ").partition(":")[0]
-    return int(number) if number.isdecimal() else 0
+def _merge(known: list[T], fresh: Iterable[T], name: Callable[[T], object], most: int) -> None:
+    """Put `fresh` among `known`, in place of what has the same name; of more than `most` the earliest go."""
+    at = {name(each): number for number, each in enumerate(known)}
+    for each in fresh:
+        if (number := at.get(name(each))) is not None:
+            known[number] = each
+        else:
+            at[name(each)] = len(known)
+            known.append(each)
+    del known[: max(0, len(known) - most)]
 
 
-def line(note: Note) -> str:
-    """Return one thing that happened as a line for people."""
-    where = "planning" if note.subtask == PLANNING else note.subtask
-    words = [f"{note.at_ms / 1000:7.2f} s ", where, note.kind, note.agent, f"({note.text})" if note.text else ""]
-    return "  ".join(word for word in words if word)
-
-
-def lines(events: Events) -> Iterator[str]:
-    """Yield what happened as lines; a new plan is shown with its subtasks."""
-    for note in events.notes:
-        yield line(note)
-    if events.plan is not None:
-        for subtask in events.plan.subtasks:
-            before = [source for source, target in events.plan.edges if target == subtask.id]
-            yield f"           {subtask.id}: {subtask.text}" + (f"  [after {', '.join(before)}]" if before else "")
+def _bounded(known: dict[K, T], fresh: dict[K, T], most: int) -> None:
+    """Put `fresh` into `known`, which keeps at most the latest `most`."""
+    known.update(fresh)
+    while len(known) > most:
+        del known[next(iter(known))]

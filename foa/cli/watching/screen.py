@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from foa.cli.watching.picture import Picture, Row, lines
+from foa.cli.watching.lines import end, flat, lines
+from foa.cli.watching.picture import Picture
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.live import Live
 
     from foa.nodes.client import Client, Outcome, Submitted
     from foa.wire.messages import Events, Result
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 REFRESH_S: Final = 0.125
 QUIET_S: Final = 0.25
 """All retained messages came if none did for this long."""
-_MARKS: Final = {"waiting": "·", "ready": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "-"}
-_COLOURS: Final = {"running": "yellow", "done": "green", "failed": "red", "cancelled": "red"}
 
 
 class View(Protocol):
@@ -44,7 +44,9 @@ class Lines:
         self.picture = picture
         self._write = write
         for row in picture.rows.values():
-            write(f"{picture.ms / 1000:7.2f} s   {row.id}  {row.phase}  {', '.join(row.seats)}".rstrip())
+            write(flat(f"{picture.ms / 1000:7.2f} s   {row.id}  {row.phase}  {', '.join(row.seats)}").rstrip())
+        for asked in picture.questions.values():
+            self._write(flat(f"{picture.ms / 1000:7.2f} s   {asked.subtask}  asks  {asked.asker}  ({asked.text})"))
 
     def happened(self, events: "Events") -> None:
         """Print them."""
@@ -53,8 +55,26 @@ class Lines:
 
     def ended(self, result: "Result") -> None:
         """Print how."""
-        reason = f": {result.code}: {result.reason}" if result.status != "done" else ""
-        self._write(f"{result.ms / 1000:7.2f} s   task {result.task} {result.status}{reason}  {result.cost:g} USD")
+        self._write(end(result))
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        self._write(text)
+
+
+class Quiet:
+    """Nothing but what concerns the person at the terminal: questions, which others ask."""
+
+    def __init__(self, picture: Picture, write: Callable[[str], None]) -> None:
+        """`write` prints one line."""
+        self.picture = picture
+        self._write = write
+
+    def happened(self, events: "Events") -> None:
+        """Show nothing."""
+
+    def ended(self, result: "Result") -> None:
+        """Show nothing: the result is printed."""
 
     def say(self, text: str) -> None:
         """Print it."""
@@ -62,18 +82,17 @@ class Lines:
 
 
 class Tree:
-    """A table that moves, drawn by rich."""
+    """A tree that moves, drawn by rich."""
 
     def __init__(self, picture: Picture) -> None:
         """Nothing is drawn before `drawing`."""
         from rich.console import Console
-        from rich.live import Live
 
         self.picture = picture
         self._loop = asyncio.get_running_loop()
         self._heard = (picture.ms, self._loop.time())
         self._console = Console(highlight=False, stderr=True)
-        self._live = Live(console=self._console, auto_refresh=False, get_renderable=self._draw, transient=False)
+        self._live: Live | None = None
 
     def happened(self, events: "Events") -> None:
         """Take the time; the next refresh shows it."""
@@ -83,25 +102,50 @@ class Tree:
     def ended(self, result: "Result") -> None:
         """Draw the last time."""
         del result
-        self._live.refresh()
+        self._refresh()
 
     def say(self, text: str) -> None:
         """Print a line above the tree."""
-        self._console.print(text)
+        self._console.print(text, markup=False)
 
     @asynccontextmanager
     async def drawing(self) -> AsyncIterator[None]:
         """Draw a few times a second until left."""
-        with self._live:
-            ticking = self._loop.create_task(self._tick())
-            try:
-                yield
-            finally:
-                ticking.cancel()
+        self._begin()
+        ticking = self._loop.create_task(self._tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            self._stop()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let the tree stand as it is while something is typed below it; it is drawn anew afterwards."""
+        self._stop()
+        try:
+            yield
+        finally:
+            self._begin()
+
+    def _begin(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(console=self._console, auto_refresh=False, get_renderable=self._draw, transient=False)
+        self._live.start()
+
+    def _stop(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.refresh()
 
     async def _tick(self) -> None:
         while True:
-            self._live.refresh()
+            self._refresh()
             await asyncio.sleep(REFRESH_S)
 
     def _now_ms(self) -> int:
@@ -112,50 +156,10 @@ class Tree:
         return ms + int((self._loop.time() - at) * 1000)
 
     def _draw(self) -> "RenderableType":
-        return draw(self.picture, self._now_ms())
+        from foa.cli.watching.tree import draw
 
-
-def draw(picture: Picture, now_ms: int) -> "RenderableType":
-    """Return the picture as rich draws it, `now_ms` after the task's acceptance."""
-    from rich.table import Table
-    from rich.text import Text
-
-    head = Text.assemble(
-        (picture.text[:100] or picture.task, "bold"),
-        f"\n{picture.task}  {picture.phase}",
-        f" at {picture.owner}" if picture.owner else "",
-        f"  {now_ms / 1000:.1f} s  {picture.spent:g} USD",
-    )
-    table = Table(title=head, title_justify="left", title_style="", box=None, pad_edge=False)
-    for column in ("", "subtask", "agents", "try", "rounds", "time", "cost", ""):
-        table.add_column(column, overflow="ellipsis", no_wrap=column not in {"agents", "subtask"})
-    for row in picture.rows.values():
-        style = _COLOURS.get(row.phase, "dim")
-        table.add_row(Text(_MARKS.get(row.phase, "?"), style), *map(Text, _cells(row, now_ms)))
-    return table
-
-
-def _cells(row: Row, now_ms: int) -> tuple[str, ...]:
-    agents = ", ".join(
-        agent if word in {"running", "done"} else f"{agent} ({word})" for agent, word in row.seats.items()
-    )
-    after = f" ← {', '.join(row.after)}" if row.after else ""
-    return (
-        f"{row.id}{after}\n  {row.text[:70]}" if row.text else row.id,
-        agents.replace(", ", "\n"),
-        str(row.attempt or ""),
-        str(row.rounds or ""),
-        _time(row, now_ms),
-        f"{row.cost:g}" if row.cost else "",
-        row.said[:40],
-    )
-
-
-def _time(row: Row, now_ms: int) -> str:
-    if row.began_ms is None:
-        return ""
-    end = row.ended_ms if row.ended_ms is not None else now_ms
-    return f"{max(0, end - row.began_ms) / 1000:.1f} s"
+        room = None if self.picture.status is not None else self._console.size.height
+        return draw(self.picture, self._now_ms(), room)
 
 
 @asynccontextmanager
@@ -177,16 +181,17 @@ async def recall(client: "Client", picture: Picture) -> bool:
     partition = partition_of(picture.task, client.topics.partitions)
     base = f"task/{partition}/{picture.task}"
     states: list[State] = []
-    ended = False
+    results: list[Result] = []
     for each in await client.collect([f"{base}/state/+", f"{base}/result"], QUIET_S):
         if isinstance(each.message, State):
             states.append(each.message)
         elif isinstance(each.message, Result):
-            picture.apply_result(each.message)
-            ended = True
+            results.append(each.message)
     for state in sorted(states, key=lambda state: (state.epoch, state.seq)):
         picture.apply_state(state)
-    return ended or bool(states)
+    for result in results:
+        picture.apply_result(result)
+    return bool(states or results)
 
 
 async def watch(
