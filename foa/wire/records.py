@@ -12,8 +12,8 @@ from msgspec import Meta
 from foa.wire.ids import AgentId, Digest, Segment, TaskId, Version
 
 MAX_TEXT: Final = 65_536
-MAX_SUBTASKS: Final = 1_024
-MAX_EDGES: Final = 8_192
+MAX_SUBTASKS: Final = 8_192
+MAX_EDGES: Final = 65_536
 MAX_VALUES: Final = 256
 MAX_SKILLS: Final = 128
 MAX_TEAM: Final = 16

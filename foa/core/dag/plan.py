@@ -216,16 +216,17 @@ def reduced(plan: Plan) -> Plan:
 
 
 def ready(plan: Plan, phases: Mapping[str, Phase]) -> tuple[str, ...]:
-    """Return the waiting subtasks whose predecessors are all done, in topological order.
+    """Return the waiting subtasks whose predecessors are all done, the one with most still to come first.
 
-    A subtask without an entry in `phases` is waiting.
+    A subtask without an entry in `phases` is waiting. `foa.core.dag.works` keeps the same set along as a plan runs.
     """
-    before = predecessors(plan)
-    return tuple(
+    before, rank = predecessors(plan), ranks(plan)
+    found = (
         one
-        for one in order(plan)
+        for one in before
         if phases.get(one, "waiting") == "waiting" and all(phases.get(other) == "done" for other in before[one])
     )
+    return tuple(sorted(found, key=lambda one: (-rank[one], one)))
 
 
 def levels(plan: Plan) -> tuple[tuple[str, ...], ...]:
@@ -234,8 +235,18 @@ def levels(plan: Plan) -> tuple[tuple[str, ...], ...]:
     at: dict[str, int] = {}
     for one in order(plan):
         at[one] = 1 + max((at[other] for other in before[one]), default=-1)
-    count = 1 + max(at.values(), default=-1)
-    return tuple(tuple(one for one in at if at[one] == level) for level in range(count))
+    found: list[list[str]] = [[] for _ in range(1 + max(at.values(), default=-1))]
+    for one, level in at.items():
+        found[level].append(one)
+    return tuple(map(tuple, found))
+
+
+def ranks(plan: Plan) -> dict[str, float]:
+    """Return, for every subtask, the weight of the heaviest path that begins with it: what remains once it may start.
+
+    List scheduling takes the largest first (Graham 1969; the upward rank of HEFT without communication).
+    """
+    return _longest(order(plan)[::-1], successors(plan), _weights(plan))
 
 
 def depth(plan: Plan) -> int:

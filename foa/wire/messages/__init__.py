@@ -19,6 +19,7 @@ from foa.wire.messages.dialogue import Required as Required
 from foa.wire.messages.learned import Evidence as Evidence
 from foa.wire.messages.learned import Learned as Learned
 from foa.wire.records import (
+    MAX_SUBTASKS,
     Amount,
     Candidate,
     Confidence,
@@ -134,8 +135,10 @@ class Cancel(Message, frozen=True, tag="cancel.1"):
 class State(Message, frozen=True, tag="state.1"):
     """A task as its owner knows it: what an heir needs to go on. Group 0 carries all but other groups' work.
 
-    Snapshots of one task are ordered by ``(epoch, seq)``. ``left_ms`` is what remained of the deadline when
-    it was published.
+    Snapshots of one group are ordered by ``(epoch, seq)``. ``left_ms`` is what remained of the deadline when
+    it was published. Of a large plan group 0 names the number of further ``groups`` (at most 256 works each, of a task
+    of which they say the id alone) and where the plan lies: the blob ``plan_ref`` of ``plan_size`` bytes, the `Plan` as
+    msgpack.
     """
 
     task: Task
@@ -154,6 +157,9 @@ class State(Message, frozen=True, tag="state.1"):
     ms: Count = 0
     deliberations: Annotated[tuple[Deliberation, ...], Meta(max_length=64)] = ()
     edits: Annotated[tuple[Edit, ...], Meta(max_length=256)] = ()
+    group: Annotated[int, Meta(ge=0, le=4095)] = 0
+    groups: Annotated[int, Meta(ge=0, le=4095)] = 0
+    plan_size: Count = 0
 
 
 class Events(Message, frozen=True, tag="events.1"):
@@ -178,7 +184,7 @@ class Result(Message, frozen=True, tag="result.1"):
     reason: Short = ""
     cost: Amount = 0.0
     ms: Count = 0
-    parts: Annotated[tuple[Part, ...], Meta(max_length=1024)] = ()
+    parts: Annotated[tuple[Part, ...], Meta(max_length=MAX_SUBTASKS)] = ()
     decisions: Annotated[tuple[Decision, ...], Meta(max_length=4096)] = ()
     plan: Plan | None = None
     text: Short = ""
