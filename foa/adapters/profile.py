@@ -258,7 +258,8 @@ def _lost_files(file: Path, run: _Run) -> Iterator[str]:
 def _model_faults(file: Path, parsed: _File) -> Iterator[str]:
     if parsed.run.openai is not None:
         inputs = [port.name for port in parsed.input]
-        yield from faults(parsed.run.openai, inputs, file.parent, refines=parsed.refines)
+        outputs = {port.name: port.type for port in parsed.output}
+        yield from faults(parsed.run.openai, inputs, outputs, file.parent, refines=parsed.refines)
 
 
 def _profile(parsed: _File) -> Profile:

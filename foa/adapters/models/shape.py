@@ -13,12 +13,18 @@ from msgspec import Meta
 _ABOUT: Final = frozenset({"title", "description", "$schema", "$id", "default", "examples"})
 _BOUNDS: Final = {
     "string": {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"},
-    "number": {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt", "multipleOf": "multiple_of"},
+    "number": {
+        "minimum": "ge",
+        "maximum": "le",
+        "exclusiveMinimum": "gt",
+        "exclusiveMaximum": "lt",
+        "multipleOf": "multiple_of",
+    },
     "array": {"minItems": "min_length", "maxItems": "max_length"},
     "object": {},
     "boolean": {},
     "null": {},
-}  # fmt: skip
+}
 _OWN: Final = {"array": {"items"}, "object": {"properties", "required", "additionalProperties"}}
 _PLAIN: Final = {"string": str, "number": float, "integer": int, "boolean": bool, "null": None}
 MAX_DEPTH: Final = 16
@@ -76,7 +82,7 @@ def _type(schema: Any, at: str, depth: int) -> Any:
 def _either(parts: list[Any], at: str) -> Any:
     if not parts:
         raise Unheld(f"{at}: offers nothing to choose from")
-    return Union[tuple(parts)]
+    return Union[tuple(parts)]  # noqa: UP007 - X | Y is for types that are known when this is written
 
 
 def _choice(schema: Mapping[str, Any], at: str) -> Any:
@@ -94,7 +100,7 @@ def _typed(schema: Mapping[str, Any], kind: Any, at: str, depth: int) -> Any:
     _refuse(schema, {"type", *bounds, *_OWN.get(kind, ())}, at)
     bare: Any = _PLAIN.get(kind)
     if kind == "array":
-        bare = list[_type(schema.get("items", {}), f"{at}[]", depth + 1)]
+        bare = list[_type(schema.get("items", {}), f"{at}[]", depth + 1)]  # type: ignore[misc]
     elif kind == "object":
         bare = _record(schema, at, depth)
     given = {bounds[key]: schema[key] for key in bounds if key in schema}

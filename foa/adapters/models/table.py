@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from foa.adapters.models.endpoint import Endpoint, Format, is_url
 from foa.adapters.models.shape import Unheld, type_of
 from foa.adapters.models.template import ROUND, WORDS, names, unknown
+from foa.adapters.values import is_json, is_text, media_of
 
 MAX_SCHEMA: Final = 256 * 1024
 
@@ -74,8 +75,11 @@ class Table(BaseModel):
         return self
 
 
-def faults(table: Table, inputs: Sequence[str], folder: Path, *, refines: bool) -> Iterator[str]:
-    """Yield what is wrong with prompts and the schema, a line each with the key, the value and the mend."""
+def faults(
+    table: Table, inputs: Sequence[str], outputs: Mapping[str, str], folder: Path, *, refines: bool
+) -> Iterator[str]:
+    """Yield what is wrong with prompts, the schema and output types (by name), a line each with key, value and mend."""
+    yield from _unwritable(outputs)
     allowed = (*WORDS, *(name for name in inputs if name not in WORDS))
     for key, more in (("prompt", ()), ("critique", ROUND[:2]), ("revise", ROUND)):
         template = getattr(table, key)
@@ -94,6 +98,13 @@ def faults(table: Table, inputs: Sequence[str], folder: Path, *, refines: bool) 
             _schema(folder / table.json_schema)
         except (OSError, ValueError) as error:
             yield f'run.openai.json_schema: "{table.json_schema}": {_said(error)}'
+
+
+def _unwritable(outputs: Mapping[str, str]) -> Iterator[str]:
+    for name, kind in outputs.items():
+        media = media_of(kind)
+        if not (is_json(media) or is_text(media)):
+            yield f'output: {name!r}: "{kind}": a language model gives text or JSON, such as text/markdown'
 
 
 def _said(error: Exception) -> str:

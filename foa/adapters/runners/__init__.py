@@ -24,6 +24,10 @@ def runner_for(declared: Declared) -> Runner:
         from foa.adapters.runners.http import HttpRunner  # noqa: PLC0415
 
         return HttpRunner(declared)
+    if declared.run.openai is not None:
+        from foa.adapters.runners.openai import ModelRunner  # noqa: PLC0415
+
+        return ModelRunner(declared)
     from foa.adapters.runners.file import FileRunner  # noqa: PLC0415
 
     return FileRunner(declared)
