@@ -38,16 +38,16 @@ def similarities(texts: Sequence[str], vectors: Vectors) -> tuple[Matrix, NDArra
 
     A pair of which one has no vector is compared by its words (Jaccard); equal texts are at 1.
     """
-    held = [vectors.get(text) for text in texts]
+    places: dict[str, int] = {}
+    at = np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.intp)
+    held = [vectors.get(text) for text in places]
     known = np.array([vector is not None for vector in held], dtype=bool)
-    both = np.logical_and.outer(known, known)
-    near = _shared_words(texts) if not bool(known.all()) else np.zeros((len(texts), len(texts)))
+    near = np.zeros((len(places), len(places))) if bool(known.all()) else _shared_words(tuple(places))
     if bool(known.any()):
         stacked = np.stack([np.asarray(vector, dtype=np.float64) for vector in held if vector is not None])
-        near[both] = (stacked @ stacked.T).ravel()
-    same = np.equal.outer(np.array(texts, dtype=object), np.array(texts, dtype=object)).astype(bool)
-    near[same] = 1.0
-    return np.round(near, _DIGITS), both
+        near[np.ix_(known, known)] = stacked @ stacked.T
+    np.fill_diagonal(near, 1.0)
+    return np.round(near, _DIGITS)[np.ix_(at, at)], np.logical_and.outer(known[at], known[at])
 
 
 def _shared_words(texts: Sequence[str]) -> Matrix:
@@ -72,18 +72,22 @@ def aligned(items: Sequence[Item], near: Matrix, close: NDArray[np.bool_]) -> li
     order.
     """
     voices = np.array([item.voice for item in items])
-    across = np.triu(close & (voices[:, None] != voices[None, :]), 1)
-    pairs = [(int(one), int(other)) for one, other in np.argwhere(across)]
-    pairs.sort(key=lambda pair: (-near[pair], items[pair[0]].subtask.id != items[pair[1]].subtask.id, pair))
+    names = {name: at for at, name in enumerate(sorted({item.subtask.id for item in items}))}
+    ids = np.array([names[item.subtask.id] for item in items])
+    ones, others = np.nonzero(np.triu(close & (voices[:, None] != voices[None, :]), 1))
+    first = np.lexsort((others, ones, ids[ones] != ids[others], -near[ones, others]))
     group: dict[int, Group] = {at: (at,) for at in range(len(items))}
-    for one, other in pairs:
-        left, right = group[one], group[other]
-        if left == right or not {items[at].voice for at in left}.isdisjoint(items[at].voice for at in right):
+    heard = [1 << item.voice for item in items]
+    for one, other in zip(ones[first].tolist(), others[first].tolist(), strict=True):
+        if heard[one] & heard[other]:
             continue
+        left, right = group[one], group[other]
         if 2 * sum(bool(close[pair]) for pair in product(left, right)) <= len(left) * len(right):
             continue
         joined = tuple(sorted(left + right))
-        group.update((at, joined) for at in joined)
+        both = heard[one] | heard[other]
+        for at in joined:
+            group[at], heard[at] = joined, both
     return sorted(set(group.values()))
 
 

@@ -58,8 +58,10 @@ def combined(lead: Subtask, members: Sequence[Subtask], name: str) -> Subtask:
     )
 
 
-def _said(lead: tuple[str, ...], said: Iterable[tuple[str, ...]], enough: float) -> tuple[str, ...]:
+def _said(lead: tuple[str, ...], said: Sequence[tuple[str, ...]], enough: float) -> tuple[str, ...]:
     """Return the words that at least `enough` members say, the lead's own first."""
+    if not any(said):
+        return ()
     counts = Counter(word for words in said for word in dict.fromkeys(words))
     kept = [word for word in (*dict.fromkeys(lead), *sorted(set(counts).difference(lead))) if counts[word] >= enough]
     return tuple(kept[:MAX_SKILLS])
