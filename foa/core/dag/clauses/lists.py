@@ -35,7 +35,9 @@ _READ: Final = 400
 _ALIKE: Final = 3
 _FEW: Final = 1 / 3
 _COVERED: Final = 0.25
-_NOT_STEPS: Final = lexicon.DETERMINERS | lexicon.PREPOSITIONS | PRONOUNS | lexicon.AUXILIARIES | lexicon.words("i we he")
+_NOT_STEPS: Final = (
+    lexicon.DETERMINERS | lexicon.PREPOSITIONS | PRONOUNS | lexicon.AUXILIARIES | lexicon.words("i we he")
+)
 
 
 class Step(NamedTuple):
@@ -95,10 +97,10 @@ def in_sequence(goal: str, steps: Sequence[Step]) -> bool:
     """Tell whether listed steps are a procedure; False if they stand beside each other.
 
     They do where nothing ties them, where all begin with the same word, and where the request puts its parts side
-    by side ("also") while hardly any step speaks of another.
+    by side ("also") while hardly any step speaks of another. Two show too little of either and are a procedure.
     """
-    if len(steps) < 2:  # noqa: PLR2004 - one has no order
-        return False
+    if len(steps) < _ALIKE:
+        return len(steps) > 1
     before: set[str] = set(steps[0].words)
     referring = shared = 0
     for one in steps[1:]:
@@ -107,16 +109,19 @@ def in_sequence(goal: str, steps: Sequence[Step]) -> bool:
         before |= one.words
     if referring < _FEW * (len(steps) - 1) and _BESIDE.search(goal):
         return False
-    if not referring and len(steps) >= _ALIKE and len({one.first for one in steps}) == 1:
+    if not referring and len({one.first for one in steps}) == 1:
         return False
     changes = any(one.stage != other.stage for one, other in pairwise(steps))
     return bool(referring or shared or changes)
 
 
-def covers(steps: Sequence[Step], goal: frozenset[str]) -> bool:
-    """Tell whether listed steps spell out a goal: whether they name enough of its words."""
+def covers(steps: Sequence[Step], asked: Sequence[frozenset[str]]) -> bool:
+    """Tell whether listed steps spell out what was asked: half the words of one clause, or a quarter of all."""
     named = frozenset[str]().union(*(one.words | {one.first} for one in steps))
-    return not goal or len(goal & named) >= _COVERED * len(goal)
+    every = frozenset[str]().union(*asked)
+    if len(every & named) >= _COVERED * len(every):
+        return True
+    return any(len(words & named) >= 2 * _COVERED * len(words) for words in asked)
 
 
 def is_step(text: str) -> bool:

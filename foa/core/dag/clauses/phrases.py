@@ -26,9 +26,10 @@ ENDS: Final = (
 
 
 class Clause(NamedTuple):
-    """One thing asked. ``group`` is its sentence or list, ``step`` tells a numbered item.
+    """One thing asked. ``group`` is its sentence or list, ``step`` tells an item that waits for the one before.
 
-    ``context`` was said before it, ``aside`` after it; neither is looked at for what it waits for.
+    A ``listed`` one is left as it was written, but for a bare "it". ``context`` was said before it, ``aside`` after it;
+    neither is looked at for what it waits for.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Clause(NamedTuple):
     step: bool = False
     context: str = ""
     aside: str = ""
+    listed: bool = False
 
 
 class Phrase(NamedTuple):

@@ -27,6 +27,7 @@ class _Found(NamedTuple):
     piece: Piece
     context: str = ""
     step: bool = False
+    listed: bool = False
 
 
 class Listing(NamedTuple):
@@ -79,8 +80,8 @@ def _read(text: str) -> list[Clause]:
     if closing < len(every):
         asked = [content(one.piece.text) for one in found if one.piece.kind == "ask"]
         listed = _stepped(body, every[closing:])
-        steps = [step(one.piece.text) for one in listed]
-        found = listed if covers(steps, frozenset().union(*asked)) else [*found, *listed]
+        spelt_out = _titled(body, every[:closing]) or covers([step(one.piece.text) for one in listed], asked)
+        found = listed if spelt_out else [*found, *listed]
     result = _folded(found)
     return result if len(result) <= MAX_CLAUSES else []
 
@@ -124,10 +125,17 @@ def _closing(body: Body, every: list[Segment]) -> int:
     return at if 2 * steps >= len(items) else len(every)
 
 
+def _titled(body: Body, before: list[Segment]) -> bool:
+    """Tell whether only a heading stands above a list: one line that does not end like a sentence."""
+    title = body.plain[before[0].start : before[-1].end].strip()
+    return "\n" not in title and title[-1:] not in ".!?;,"
+
+
 def _stepped(body: Body, items: list[Segment]) -> list[_Found]:
     """Read the items of a list that spells out a request: each is a step, even what elsewhere is a remark."""
     pieces = [whole(body, item) for item in items]
-    return _ordered(body, items, [piece._replace(kind="ask") for piece in pieces if piece.text], "")
+    found = _ordered(body, items, [piece._replace(kind="ask", again=False) for piece in pieces], "")
+    return [one._replace(listed=True) for one in found if one.piece.text]
 
 
 def _ordered(body: Body, items: list[Segment], pieces: list[Piece], context: str) -> list[_Found]:
@@ -136,7 +144,7 @@ def _ordered(body: Body, items: list[Segment], pieces: list[Piece], context: str
     goal = body.plain[max(0, items[0].start - _MAX_GOAL) : items[0].start]
     tied = numbered or in_sequence(goal, [step(piece.text) for piece in pieces])
     places = items if tied else [item._replace(group=-item.start - 1) for item in items]
-    return [_Found(item, piece, context, step=tied) for item, piece in zip(places, pieces, strict=False)]
+    return [_Found(item, piece, context, step=tied) for item, piece in zip(places, pieces, strict=True)]
 
 
 def _next(body: Body, every: list[Segment], at: int) -> tuple[int, list[_Found]]:
@@ -198,7 +206,9 @@ def _folded(found: list[_Found]) -> list[Clause]:
         if piece.kind == "ask":
             if not (piece.again and _asked_before(piece, result)):
                 around = " ".join(filter(None, (*said, context, piece.context)))
-                result.append(Clause(piece.text, piece.verb, piece.mark, segment.group, one.step, around))
+                result.append(
+                    Clause(piece.text, piece.verb, piece.mark, segment.group, one.step, around, listed=one.listed)
+                )
             said = []
         elif piece.kind == "aside" and result:
             result[-1] = _aside(result[-1], piece.text)

@@ -75,6 +75,8 @@ def linked(clauses: Sequence[Clause], given: frozenset[str] = frozenset()) -> tu
     for at, clause in enumerate(clauses):
         view = view_of(clause)
         text, meant = _spoken_of(view, past)
+        if clause.listed and view.words[view.verb + 1 : view.verb + 2] != ("it",):
+            text = clause.text
         waits = _waits(view, past, meant)
         past.things.append(_left(at, view, past, meant, given))
         past.views.append(view)
@@ -92,7 +94,7 @@ def standing(clause: Clause) -> str:
 
 def _borrowed(text: str, clauses: Sequence[Clause], at: int) -> str:
     """Return the context of the first clause for one whose pronoun found nothing nearer."""
-    return clauses[0].context if at and _unresolved(text) else ""
+    return clauses[0].context if at and not clauses[at].listed and _unresolved(text) else ""
 
 
 def _unresolved(text: str) -> bool:
