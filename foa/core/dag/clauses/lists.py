@@ -96,23 +96,23 @@ def content(text: str) -> frozenset[str]:
 def in_sequence(goal: str, steps: Sequence[Step]) -> bool:
     """Tell whether listed steps are a procedure; False if they stand beside each other.
 
-    They do where nothing ties them, where all begin with the same word, and where the request puts its parts side
-    by side ("also") while hardly any step speaks of another. Two show too little of either and are a procedure.
+    They do where nothing ties them (none speaks of another, they share no word, hardly any does another kind of
+    thing), and where the request puts its parts side by side ("also") and little ties them. Two show too little of
+    either and are a procedure.
     """
-    if len(steps) < _ALIKE:
-        return len(steps) > 1
+    gaps = len(steps) - 1
+    if gaps < 2:  # noqa: PLR2004 - two steps
+        return gaps > 0
     before: set[str] = set(steps[0].words)
     referring = shared = 0
     for one in steps[1:]:
         shared += not one.words.isdisjoint(before)
         referring += one.waits or one.points or one.mark in {"then", "last"} or not one.definite.isdisjoint(before)
         before |= one.words
-    if referring < _FEW * (len(steps) - 1) and _BESIDE.search(goal):
+    if referring < _FEW * gaps and 2 * shared <= gaps and _BESIDE.search(goal):
         return False
-    if not referring and len({one.first for one in steps}) == 1:
-        return False
-    changes = any(one.stage != other.stage for one, other in pairwise(steps))
-    return bool(referring or shared or changes)
+    changes = sum(one.stage != other.stage for one, other in pairwise(steps))
+    return bool(referring or shared) or changes >= _FEW * gaps
 
 
 def covers(steps: Sequence[Step], asked: Sequence[frozenset[str]]) -> bool:

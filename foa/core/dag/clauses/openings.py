@@ -30,7 +30,8 @@ _LEADER: Final = re.compile(
 _WRAPPER: Final = re.compile(
     r"(?:please|kindly|(?:can|could|would|will) you(?: please| kindly)?|i(?:'d| would) (?:like|love) (?:you )?to"
     r"|(?:i|we) (?:want|need|have) (?:you )?to|you (?:should|must|can|need to|have to|are to)|help me(?: to)?"
-    r"|let'?s|let us|make sure to|be sure to|go ahead and|try to|don'?t forget to|remember to|proceed to(?! (?:the|a|an|my|your|this|that|its)\b)"
+    r"|let'?s|let us|make sure to|be sure to|go ahead and|try to|don'?t forget to|remember to"
+    r"|proceed to(?! (?:the|a|an|my|your|this|that|its)\b)"
     r"|(?:your|the|our|my) (?:task|job|goal) is to)(?=[\s,]),?\s{0,4}",
     re.IGNORECASE,
 )

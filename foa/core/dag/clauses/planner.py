@@ -119,7 +119,7 @@ def _closing(body: Body, every: list[Segment]) -> int:
         at -= 1
     items = every[at:]
     led = at > 0 and body.hidden[every[at - 1].start : every[at - 1].end].rstrip().endswith(":")
-    if not 2 <= len(items) <= 4 * MAX_CLAUSES or not at or led:
+    if len(items) not in range(2, 4 * MAX_CLAUSES) or not at or led:
         return len(every)
     steps = sum(is_step(body.plain[item.start : item.end].strip()) for item in items)
     return at if 2 * steps >= len(items) else len(every)
