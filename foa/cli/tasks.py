@@ -1,6 +1,7 @@
 """``foa task …``: watch tasks, look at them, end them; `submitting` hands them in."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -27,6 +28,7 @@ SHOW_EXAMPLES: Final = """\b
 Examples:
   foa task show figures-2026
   foa task show figures-2026 --json
+  foa task show figures-2026 --svg plan.svg
 """
 LIST_EXAMPLES: Final = """\b
 Examples:
@@ -135,7 +137,8 @@ def summary(message: "State | Result") -> dict[str, Any]:
         ident, phase, done, cost = message.task, str(message.status), len(message.parts), message.cost
         text = message.text
     else:
-        ident, phase, text = message.task.id, str(message.phase), message.task.text
+        asked = any(work.question and work.phase not in {"done", "failed", "cancelled"} for work in message.work)
+        ident, phase, text = message.task.id, "input required" if asked else str(message.phase), message.task.text
         done, cost = sum(work.phase == "done" for work in message.work), message.spent
     return {
         "id": ident,
@@ -162,30 +165,41 @@ def list_(ctx: typer.Context, as_json: output.Json = False) -> None:
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
-def show(ctx: typer.Context, task: TaskName, as_json: output.Json = False) -> None:
-    """Show what is kept of a task: its plan, who has what, how it ended."""
-    from foa.cli.watching.picture import Picture
-    from foa.wire.messages import Result
+def show(
+    ctx: typer.Context,
+    task: TaskName,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", metavar="FILE", help="draw the plan into this file instead; - is standard output"),
+    ] = None,
+    as_json: output.Json = False,
+) -> None:
+    """Show what is kept of a task: its plan, who has what, what it asks, how it ended; or draw its plan."""
+    from foa.cli.planning.files import picture_of, write_svg
+    from foa.cli.watching.planned import nested
+    from foa.cli.watching.tree import guides, phase_of, question_lines
 
     options = options_of(ctx)
     message = one_kept(options.load(QUIET).settings, task)
-    if as_json or options.json:
+    wants_json = as_json or options.json
+    if svg is not None:
+        write_svg(message, svg, quiet=wants_json)
+    if wants_json:
         output.as_json(_shown(message))
+    if wants_json or svg is not None:
         return
-    picture = Picture(task)
-    if isinstance(message, Result):
-        picture.apply_result(message)
-    else:
-        picture.apply_state(message)
+    picture = picture_of(message)
     print(f"task {task}  {picture.phase}  {picture.ms / 1000:.1f} s  {picture.spent:g} USD  at {message.epoch.node}")
     if picture.text:
-        print(f"  {picture.text}")
+        print(f"  {output.printable(picture.text)}")
     if picture.reason:
-        print(f"  {picture.reason}")
+        print(f"  {output.printable(picture.reason)}")
+    for asked in picture.questions.values():
+        print("\n".join(question_lines(asked)))
     rows = [
-        {"subtask": r.id, "phase": r.phase, "try": r.attempt, "rounds": r.rounds, "agents": ", ".join(r.seats),
-         "after": ", ".join(r.after), "text": r.text[:60]}
-        for r in picture.rows.values()
+        {"subtask": guides(lasts)[0] + r.id, "phase": phase_of(r, picture), "try": r.attempt, "rounds": r.rounds,
+         "agents": ", ".join(r.seats), "after": ", ".join(r.after), "text": r.text[:60]}
+        for lasts, r, _ in nested(picture.rows, picture.parents, picture.before)
     ]  # fmt: skip
     output.table(rows, ("subtask", "phase", "try", "rounds", "agents", "after", "text"), "  it has no plan yet")
 
@@ -199,7 +213,8 @@ def _shown(message: "State | Result") -> dict[str, Any]:
         work.pop("outputs", None)
         for seat in work.get("seats", ()):
             seat.pop("outputs", None)
-    return {**summary(message), **bare, "decisions": msgspec.to_builtins(message.decisions)}
+    recorded = {"decisions": message.decisions, "deliberations": message.deliberations, "edits": message.edits}
+    return {**summary(message), **bare, **msgspec.to_builtins(recorded)}
 
 
 @app.command("cancel", epilog=CANCEL_EXAMPLES)

@@ -1,7 +1,8 @@
-"""``foa explain``: why a task went where it went, from the decisions recorded when they were made."""
+"""``foa explain``: why a task was planned so and went where it went, from what was recorded when it was decided."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -10,20 +11,24 @@ from foa.cli import output
 from foa.cli.charts import WIDE
 from foa.cli.ending import NotFound
 from foa.cli.loading import QUIET, options_of
-from foa.cli.searching import figures
+from foa.cli.searching import deliberating, figures
 from foa.cli.tasks import one_kept, summary
 
 if TYPE_CHECKING:
     from foa.wire.messages import Result, State
-    from foa.wire.records import Candidate, Decision, Seat
+    from foa.wire.records import Candidate, Decision
 
 EXAMPLES: Final = """\b
 Examples:
   foa explain figures-2026
   foa explain figures-2026 --subtask chart
+  foa explain figures-2026 --subtask planning
+  foa explain figures-2026 --svg plan.svg
   foa explain figures-2026 --json | jq '.decisions[].chosen'
+  foa explain figures-2026 --json | jq '.deliberations[].voices[] | {planner, kept, refused}'
 """
 PLANNING: Final = "planning"
+SVG_HELP: Final = "draw the plan into this file instead; - is standard output"
 ALPHA: Final = (
     f"{figures.ALPHA}: the cosine of vectors, the share of rare words that the agent uses too, and the mean reward of "
     "how many finished tasks near this one."
@@ -38,19 +43,35 @@ def explain(
     ctx: typer.Context,
     task: Annotated[str, typer.Argument(metavar="TASK", help="the task's id")],
     subtask: Annotated[str, typer.Option(help="this subtask alone; 'planning' is who was asked to plan")] = "",
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help=SVG_HELP)] = None,
     as_json: output.Json = False,
 ) -> None:
-    """Tell who was considered for each subtask, each part of every score, which gate refused whom, and who was chosen.
+    """Tell why a task was planned so, changed so, and given to whom it was given.
 
-    All of it was recorded when it was decided; nothing is computed again.
+    Who proposed which subtasks, what was kept and dropped; every change of the plan; who was considered for each
+    subtask, each part of every score, which gate refused whom, who was chosen; how teams came to one answer. All of it
+    was recorded when it was decided; nothing is computed again.
     """
+    from foa.cli.planning.files import write_svg
+
     options = options_of(ctx)
     message = one_kept(options.load(QUIET).settings, task)
     decisions = narrowed(message, subtask)
-    if as_json or options.json:
-        output.as_json({**summary(message), "decisions": [_data(message, each) for each in decisions]})
-        return
-    for line in _head(message):
+    wants_json = as_json or options.json
+    if svg is not None:
+        write_svg(message, svg, quiet=wants_json)
+    if wants_json:
+        recorded = deliberating.data(message, subtask)
+        output.as_json({**summary(message), **recorded, "decisions": [_data(message, each) for each in decisions]})
+    elif svg is None:
+        _tell(message, decisions, subtask)
+
+
+def _tell(message: "State | Result", decisions: "Sequence[Decision]", subtask: str) -> None:
+    """Print all that is recorded: the plan, its changes, decisions by subtask, clusters."""
+    for line in (*_head(message), *deliberating.planning(message, subtask)):
+        print(line)
+    for line in deliberating.changes(deliberating.edits(message, subtask)):
         print(line)
     last = ""
     for decision in decisions:
@@ -58,6 +79,8 @@ def explain(
             last = name(decision)
             print(f"\n{last}" + (f": {text}" if (text := _text(message, decision.subtask)) else ""))
         _show(message, decision)
+    for line in deliberating.together(message, subtask):
+        print(line)
     if any(decision.candidates for decision in decisions):
         print()
         print(textwrap.fill(ALPHA, WIDE))
@@ -71,10 +94,11 @@ def name(decision: "Decision") -> str:
 
 
 def narrowed(message: "State | Result", subtask: str) -> "list[Decision]":
-    """Return the decisions on `subtask` ("": on all), attempt by attempt; NotFound if there is none on it."""
+    """Return the decisions on `subtask` ("": on all), attempt by attempt; NotFound if nothing is recorded of it."""
     order = list(dict.fromkeys(map(name, message.decisions)))
-    if subtask and subtask not in order:
-        known = ", ".join(order) or "none at all yet"
+    recorded = [*order, *(each for each in deliberating.names(message) if each not in order)]
+    if subtask and subtask not in recorded:
+        known = ", ".join(recorded) or "none at all yet"
         raise NotFound(f"nothing was decided on subtask {subtask}; decisions there are on: {known}")
     found = [each for each in message.decisions if subtask in {"", name(each), each.subtask}]
     return sorted(found, key=lambda each: (order.index(name(each)), each.attempt))
@@ -163,8 +187,3 @@ def became(message: "State | Result", decision: "Decision") -> str:
     later = [each.attempt for each in message.decisions if each.subtask == decision.subtask]
     following = [attempt for attempt in later if attempt > decision.attempt]
     return f"not the end of it: attempt {min(following)} followed" if following else ""
-
-
-def _seat(seat: "Seat") -> str:
-    worth = f", worth {seat.score:.2f}" if seat.score is not None else ""
-    return f"{seat.agent} {seat.phase}{worth}{f' ({seat.reason})' if seat.reason else ''}"

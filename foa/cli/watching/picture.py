@@ -97,6 +97,7 @@ class Picture:
         self.status, self.reason = result.status, result.reason
         self.spent, self.ms = result.cost, result.ms
         self.questions = {}
+        self.text = self.text or result.text
         self._planned(result.plan, result.deliberations, result.edits)
         for part in result.parts:
             self._part(part)

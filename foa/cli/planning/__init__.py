@@ -1,0 +1,1 @@
+"""A plan as a picture: `layout` says where what stands, `drawing` writes it as SVG."""
