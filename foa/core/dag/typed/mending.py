@@ -1,0 +1,168 @@
+"""Plans mended over types: what a subtask needs and nobody brings is bridged, what can no longer be done gets a detour.
+
+Called by the coordinator after a merge and when agents disappear. Both only add: what was there keeps its subtasks and
+its order. A subtask that is added holds the policies of the one it is for, since permission is never traded.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from foa.core.dag.plan import check, order
+from foa.core.dag.topology import above
+from foa.core.dag.typed.layout import OWN_TEXT, laid
+from foa.core.dag.typed.offers import Offer, fits
+from foa.core.dag.typed.routes import DEFAULT, RouteRules, cheapest
+from foa.wire.ids import AgentId
+from foa.wire.records import Plan, Subtask
+
+
+class Bridged(NamedTuple):
+    """The plan with its gaps closed, the ids that were ``added``, and (subtask, type) of what is still ``missing``."""
+
+    plan: Plan
+    added: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+class _View(NamedTuple):
+    """A plan in topological order, and for every place in it the places of all it waits for, as bits."""
+
+    plan: Plan
+    subtasks: tuple[Subtask, ...]
+    above: list[int]
+
+    def earlier(self, at: int) -> list[Subtask]:
+        """Return all that the subtask at this place waits for, however far."""
+        return [one for other, one in enumerate(self.subtasks) if self.above[at] >> other & 1]
+
+    def free(self, at: int) -> list[Subtask]:
+        """Return all that does not wait for the subtask at this place, so may be put before it."""
+        return [one for other, one in enumerate(self.subtasks) if other != at and not self.above[other] >> at & 1]
+
+
+def bridged(plan: Plan, given: Collection[str], offers: Sequence[Offer], rules: RouteRules = DEFAULT) -> Bridged:
+    """Return a valid `plan` in which every subtask's ``needs`` are brought by the inputs or by what it waits for.
+
+    A gap is closed by an edge from a subtask that produces the type, else by the cheapest route to it over `offers`
+    from all that may come before. The request's own words bring plain text to everybody, so that is never missing:
+    only a subtask that makes text of something else is put before. An invalid plan comes back as it is.
+    """
+    added: list[str] = []
+    missing: list[tuple[str, str]] = []
+    if check(plan) is not None:
+        return Bridged(plan, (), ())
+    view = _view(plan)
+    for one in order(plan):
+        for kind in dict.fromkeys(_place(view, one)[1].needs):
+            at, _ = _place(view, one)
+            if _any(kind, given) or any(_yields(each, kind) for each in view.earlier(at)):
+                continue
+            closed = _edged(view, at, kind) or _routed(view, at, kind, given, offers, rules)
+            if closed is None:
+                missing += [] if fits(kind, OWN_TEXT) else [(one, kind)]
+                continue
+            known = frozenset(each.id for each in view.subtasks)
+            added += [each.id for each in closed.subtasks if each.id not in known]
+            view = _view(closed)
+    return Bridged(view.plan, tuple(added), tuple(missing))
+
+
+def detour(
+    plan: Plan,
+    subtask_id: str,
+    available: Collection[str],
+    offers: Iterable[Offer],
+    excluded: Collection[AgentId] = (),
+    rules: RouteRules = DEFAULT,
+) -> Plan | None:
+    """Return a small plan by other agents that yields what a subtask of `plan` produces from the types `available`.
+
+    None if there is none, if the subtask declares no types, or if the plan has no such subtask. Its last subtasks have
+    the words of the one they stand for, all have its policies and what else it was given; ids are new to `plan`.
+    """
+    found = next((one for one in plan.subtasks if one.id == subtask_id), None)
+    if found is None or not found.produces:
+        return None
+    others = [one for one in offers if one.agent not in excluded]
+    # What is to be yielded anew is no longer there, whoever brought it before.
+    start = [one for one in available if not any(fits(kind, one) for kind in found.produces)]
+    chosen = cheapest(start, found.produces, others, rules)
+    taken = [one.id for one in plan.subtasks]
+    small = laid(chosen, start, found.produces, rules, taken=taken) if chosen else None
+    if small is None:
+        return None
+    subtasks = tuple(_standing(one, found) for one in small.subtasks)
+    return msgspec.structs.replace(small, subtasks=subtasks)
+
+
+def _standing(one: Subtask, found: Subtask) -> Subtask:
+    """Return a subtask of a detour as it stands for `found`, in whose words the last of them are."""
+    last = not frozenset(one.produces).isdisjoint(found.produces)
+    return msgspec.structs.replace(
+        found,
+        id=one.id,
+        text=found.text if last else one.text,
+        skills=one.skills,
+        produces=one.produces,
+        needs=one.needs,
+    )
+
+
+def _edged(view: _View, at: int, kind: str) -> Plan | None:
+    """Return the plan with an edge from a subtask that yields `kind`, best one that does not need it itself."""
+    able = [each for each in view.free(at) if _yields(each, kind)]
+    if fits(kind, OWN_TEXT):
+        able = [each for each in able if kind not in each.needs]
+    if not able:
+        return None
+    best = min(able, key=lambda each: kind in each.needs)
+    return _sound(msgspec.structs.replace(view.plan, edges=(*view.plan.edges, (best.id, view.subtasks[at].id))))
+
+
+def _routed(
+    view: _View, at: int, kind: str, given: Collection[str], offers: Sequence[Offer], rules: RouteRules
+) -> Plan | None:
+    """Return the plan with the cheapest route to `kind` before a subtask, from all that does not wait for it."""
+    if fits(kind, OWN_TEXT):
+        return None
+    plan, one, before = view.plan, view.subtasks[at], view.free(at)
+    start = tuple(dict.fromkeys((*given, *(each for subtask in before for each in subtask.produces))))
+    chosen = cheapest(start, (kind,), offers, rules)
+    small = laid(chosen, start, (kind,), rules, taken=[each.id for each in plan.subtasks]) if chosen else None
+    if small is None:
+        return None
+    fed = [(each.id, need) for each in small.subtasks for need in each.needs if not _any(need, given)]
+    edges = [(source.id, ident) for ident, need in fed for source in [_first(before, need)] if source is not None]
+    edges += [(each.id, one.id) for each in small.subtasks if _yields(each, kind)]
+    subtasks = tuple(msgspec.structs.replace(each, policies=one.policies) for each in small.subtasks)
+    whole = (*plan.edges, *dict.fromkeys((*small.edges, *edges)))
+    return _sound(msgspec.structs.replace(plan, subtasks=(*plan.subtasks, *subtasks), edges=whole))
+
+
+def _view(plan: Plan) -> _View:
+    ordered = order(plan)
+    named = {one.id: one for one in plan.subtasks}
+    return _View(plan, tuple(named[one] for one in ordered), above(plan, ordered))
+
+
+def _place(view: _View, ident: str) -> tuple[int, Subtask]:
+    return next((at, one) for at, one in enumerate(view.subtasks) if one.id == ident)
+
+
+def _sound(plan: Plan) -> Plan | None:
+    """Return `plan` if it is one: a plan that is full already takes no more."""
+    return plan if check(plan) is None else None
+
+
+def _first(subtasks: Sequence[Subtask], kind: str) -> Subtask | None:
+    return next((one for one in subtasks if _yields(one, kind)), None)
+
+
+def _yields(subtask: Subtask, kind: str) -> bool:
+    return _any(kind, subtask.produces)
+
+
+def _any(kind: str, given: Collection[str]) -> bool:
+    return any(fits(kind, one) for one in given)
