@@ -11,6 +11,7 @@ from foa.bench.bus import command as bus
 from foa.bench.index import command as index
 from foa.bench.matchmaking import command as matchmaking
 from foa.bench.plans import command as plans
+from foa.bench.refine import command as refine
 from foa.bench.routing import command as routing
 
 app = typer.Typer(
@@ -56,3 +57,4 @@ app.command("bus", epilog=bus.EXAMPLES)(bus.bus_command)
 app.command("matchmaking", epilog=matchmaking.EXAMPLES)(matchmaking.matchmaking_command)
 app.command("bandit", epilog=matchmaking.BANDIT_EXAMPLES)(matchmaking.bandit_command)
 app.command("plans", epilog=plans.EXAMPLES)(plans.plans_command)
+app.command("refine", epilog=refine.EXAMPLES)(refine.refine_command)

@@ -1,0 +1,1 @@
+"""``foa bench refine``: recorded debates replayed through what a cluster's owner decides, accuracy against calls."""
