@@ -5,7 +5,7 @@ in the broker's order.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -100,7 +100,7 @@ class Owner:
         self.ends: dict[str, list[Done | Failed | Asking]] = {}
         self.heard: set[str] = set()
         self.roots: tuple[Key, ...] = (OWNER,)
-        self.steps: dict[str, Step[Any]] = {OWNER.kind: self._step}
+        self.steps: Mapping[str, Step[Any]] = {OWNER.kind: self._step}
 
     def birth(self, key: Key) -> Any | None:
         return self if key == OWNER else None
@@ -145,7 +145,8 @@ class Cluster:
         self.rng = Random(f"{seed}/cluster")
         self.world = World(seed, Settings(), faults)
         self.tempers = tempers
-        self.team = Team(**({"id": "main.1", "members": tuple(tempers), "round_ms": 1000} | team))
+        fields: dict[str, Any] = {"id": "main.1", "members": tuple(tempers), "round_ms": 1000} | team
+        self.team = Team(**fields)
         self.drafts: list[Frame] = []
         self.others: Counter[str] = Counter()
         self.world.witness(self._note)

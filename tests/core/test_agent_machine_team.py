@@ -206,7 +206,7 @@ def test_anchor_repairs_a_weak_draft_again_and_waits_for_the_weak_alone() -> Non
     revises(bench, Yielded(None))
     for agent, body in ((A2, "no it was"), (A3, "no way")):
         hear(bench, draft(agent, body, 1))
-    revises(bench, Yielded(text("yes it was"), confidence=0.2))
+    revises(bench, Yielded(text("yes it was"), confidence=0.2, scores={A2: 0.9, A3: 0.9}))
     for agent, body in ((A2, "no it was"), (A3, "no way")):
         hear(bench, draft(agent, body, 2, votes={ME: 0.1, A2: 0.9, A3: 0.9}))
     job = bench.jobs["w1"]
