@@ -118,7 +118,7 @@ class Inspector:
         holds = {node.program.context.profile.agent: node.program.context.profile.holds for node in self._agents()}
         batches: dict[tuple[str, str, int, str], set[str]] = {}
         for award in awards:
-            seat = (award.task, award.subtask.id, award.epoch.n, award.epoch.node)
+            seat = (award.task, award.key, award.epoch.n, award.epoch.node)
             batches.setdefault(seat, set()).add(award.award)
             if self._awards.setdefault(award.award, award.agent) != award.agent:
                 self.blame("award-id", f"{award.award} was given to {self._awards[award.award]} and {award.agent}")

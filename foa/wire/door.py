@@ -16,7 +16,7 @@ import msgspec
 from foa.errors import WireError
 from foa.wire.codec import MAX_JSON
 from foa.wire.ids import is_segment
-from foa.wire.messages import Accepted, Rejected, Result
+from foa.wire.messages import Accepted, Rejected, Required, Result
 from foa.wire.records import Given, Prefer, Task, Value
 
 _JSON: Final = "application/json"
@@ -115,13 +115,16 @@ def _value(name: str, raw: msgspec.Raw) -> Value:
     raise WireError("door", f"inputs.{name} has a type and no body; add text, json or base64")
 
 
-def write(message: Accepted | Rejected | Result) -> bytes:
+def write(message: Accepted | Rejected | Required | Result) -> bytes:
     """Return the JSON document that tells a stranger what came of its task."""
     match message:
         case Accepted(task):
             return msgspec.json.encode({"id": task, "status": "accepted"})
         case Rejected(task, code, reason):
             return msgspec.json.encode({"id": task, "status": "rejected", "code": code, "reason": reason})
+        case Required(task, subtask, question, _, options):
+            asked = {"subtask": subtask, "question": question, "options": options}
+            return msgspec.json.encode({"id": task, "status": "input-required", **asked})
         case Result():
             return msgspec.json.encode(_result(message))
 

@@ -62,6 +62,7 @@ class Bench:
     def feed(self, event: Event, *, answer: bool = True) -> list[Effect]:
         self.state, effects = machine.step(self.context, self.state, event, self.now, Random(0))
         everything = list(effects)
+        own: list[Event] = []
         for effect in effects:
             match effect:
                 case fx.Wake(timer, at):
@@ -72,6 +73,10 @@ class Bench:
                     self.retired = True
                 case fx.Tell(Key("lookup"), Asked() as asked):
                     self.asked.append(asked)
+                case fx.Tell(Key("task", self.ident) as me, word):
+                    own.append(fx.Told(me, word))
+        for word in own:
+            everything += self.feed(word, answer=answer)
         while answer and self.asked:
             everything += self.feed(self.found(self.asked.pop(0)))
         return everything

@@ -126,8 +126,9 @@ def _closing(live: Live, context: Context, now: float, result: Result) -> list[E
 
 def _calm(live: Live) -> list[Effect]:
     """Call off every timer of the task."""
+    plannings = [f"plan:{target}" for target in live.sessions]
     leases = [f"lease:{seat.award}" for work in live.works.values() for seat in work.seats if seat.phase == "running"]
-    return [fx.Sleep(timer) for timer in ("deadline", "relook", "plan", "events", *leases)]
+    return [fx.Sleep(timer) for timer in ("deadline", "relook", "events", *plannings, *leases)]
 
 
 def withdrawals(live: Live, context: Context, works: list[Work], reason: str) -> list[Effect]:

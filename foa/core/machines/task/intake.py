@@ -4,10 +4,11 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect
-from foa.core.machines.task.answers import answered
+from foa.core.machines.task.dialogue import again_asked
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.place import advance
-from foa.core.machines.task.planning import find
+from foa.core.machines.task.planning.sessions import find
+from foa.core.machines.task.replies.answers import answered
 from foa.core.machines.task.state import (
     MAX_SHADOW_ANSWERS,
     Context,
@@ -120,7 +121,7 @@ def resubmitted(state: Live | Ended, received: fx.Received, context: Context) ->
     """Answer a submission that came again: where we stand, to the new address."""
     if isinstance(state, Live):
         state = msgspec.structs.replace(state, reply_to=received.reply_to, correlation=received.correlation)
-        return state, accept(state, context) if state.accepted else []
+        return state, [*accept(state, context), *again_asked(state, context)] if state.accepted else []
     message = received.message
     if not received.reply_to or not isinstance(message, Submit):
         return state, []

@@ -6,17 +6,21 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.core.machines.task.answers import answered, settle, silent
+from foa.core.machines.task import dialogue
+from foa.core.machines.task.awarding import recorded
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.place import SENT, recorded, relook, weighed
-from foa.core.machines.task.planning import late, looked_up
+from foa.core.machines.task.pending import Consent, Split, Stuck
+from foa.core.machines.task.place import SENT, placed, relook, weighed
+from foa.core.machines.task.planning.recovery import detoured, recover
+from foa.core.machines.task.planning.sessions import late, looked_up, split
+from foa.core.machines.task.replies.answers import answered, settle, silent
 from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, save, snapshot
 from foa.core.machines.task.verdict import dropped
 from foa.core.routing.exchange import Answer, Weighed
 from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
-from foa.wire.messages import Cancel, Done, Failed, Result, State, Submit
+from foa.wire.messages import Asking, Cancel, Done, Failed, Found, Input, Result, State, Submit
 from foa.wire.topics import Topic
 
 MAX_RESTORED = 8
@@ -61,6 +65,10 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
 def _heard(context: Context, state: Shadow, received: fx.Received, now: float) -> Stepped:
     """Take a frame of a task not worked on here: as its heir remember it, as its owner begin once that can be."""
     message = received.message
+    if isinstance(message, Input):
+        known = state.epoch is None or not is_empty(state)
+        gone = dialogue.refused(received, None, "no such task is running here", context)
+        return state, [] if known else [*gone, fx.Retire()]
     if state.epoch is not None and state.snapshot is None and isinstance(message, AnswerMessage):
         settled = settle(message, state.epoch, context, used=False)
         return state, [*settled, fx.Retire()] if is_empty(state) else settled
@@ -100,10 +108,12 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
     match event:
         case fx.Received():
             return _live_heard(context, state, event, now)
-        case fx.Told(_, Answer(token, found)):
-            return looked_up(state, token, found, context, now)
+        case fx.Told(_, Answer() as answer):
+            return _found(state, answer, context, now)
         case fx.Told(_, Weighed() as told):
             return weighed(state, told, context, now)
+        case fx.Told(_, Split() | Consent() | Stuck() as word):
+            return _own(context, state, word, now)
         case fx.Delivered("accept", code):
             return durable(state, code, context, now)
         case fx.Delivered(token, code) if token.startswith(SENT):
@@ -116,12 +126,40 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return state, []
 
 
+def _found(state: Live, answer: Answer, context: Context, now: float) -> Stepped:
+    """Take the answer to any of a task's lookups; None where the index could not be asked."""
+    token, found = answer.token, answer.found
+    if token.startswith("detour:"):
+        found = found if isinstance(found, Found) else Found(())
+        return detoured(state, token.removeprefix("detour:"), found, context, now)
+    planned = looked_up(state, token, found, context, now)
+    if planned is not None:
+        return planned
+    return placed(state, token, found if isinstance(found, Found) else Found(()), context, now)
+
+
+def _own(context: Context, state: Live, word: Split | Consent | Stuck, now: float) -> Stepped:
+    """Take what the task told itself, if it is still so."""
+    work = state.works.get(word.ident)
+    if work is None or work.phase not in {"waiting", "ready"} or work.question:
+        return state, []
+    match word:
+        case Split():
+            return split(state, word, context, now)
+        case Consent(ident):
+            return dialogue.consent(state, ident, context, now)
+        case Stuck(ident, code, reason):
+            return recover(state, ident, code, reason, context, now)
+
+
 def _live_heard(context: Context, state: Live, received: fx.Received, now: float) -> Stepped:
     match received.message:
         case message if isinstance(message, AnswerMessage):
             return answered(state, message, context, now)
         case Submit():
             return resubmitted(state, received, context)
+        case Input():
+            return dialogue.said(state, received, context, now)
         case Cancel() as cancel:
             return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
         case Result() as result:
@@ -146,8 +184,8 @@ def _changed(context: Context, state: Live, change: Lost | Holds | Anew, now: fl
 def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
     if timer == "deadline":
         return fail(state, context, now, "deadline", "the deadline came before the result", "expired")
-    if timer == "plan":
-        return late(state, context, now)
+    if timer.startswith("plan:"):
+        return late(state, timer.removeprefix("plan:"), context, now)
     if timer == "relook":
         return relook(msgspec.structs.replace(state, busy=()), context, now)
     if timer.startswith("lease:"):
@@ -160,7 +198,7 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
 
     The snapshot is said once more, since the broker may have forgotten it and the new owner never seen it.
     """
-    timers = ["deadline", "relook", "plan", "events"]
+    timers = ["deadline", "relook", "events", *(f"plan:{target}" for target in state.sessions)]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
     state, said = save(state, context, now)
     shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now))
@@ -170,11 +208,14 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
 
 def _ended(context: Context, state: Ended, event: Event) -> Stepped:
     match event:
-        case fx.Received(_, Done() | Failed() as late_answer):
+        case fx.Received(_, Done() | Failed() | Asking() as late_answer):
             return state, settle(late_answer, state.result.epoch, context, used=False)
         case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
             received = event if isinstance(event, fx.Received) else event.message.received
             return resubmitted(state, received, context)
+        case fx.Received(_, Input()) | fx.Told(_, Opened(_, _, fx.Received(_, Input()))):
+            received = event if isinstance(event, fx.Received) else event.message.received
+            return state, dialogue.refused(received, None, f"the task has ended: {state.result.status}", context)
         case fx.Received(_, State()):
             return state, [_clear(context, state)]
         case fx.Received(_, Result() as result, retained=retained) if state.doubtful:

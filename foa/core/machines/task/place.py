@@ -1,41 +1,32 @@
 """Ready subtasks are looked up, decided upon and awarded; who finds nobody waits with patience, then fails."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
-
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.dag.plan import ancestors, ready
+from foa.core.dag.plan import ready
 from foa.core.effects import Effect, Key
-from foa.core.machines.task.finish import fail, finish
+from foa.core.machines.task.awarding import Manner, affordable, award, query_for, union
+from foa.core.machines.task.finish import finish
+from foa.core.machines.task.pending import ATOMIC, Consent, Split, Stuck, clauses_of
 from foa.core.machines.task.state import (
     MAX_DECISIONS,
-    PLANNING,
     Context,
     Live,
     Part,
     TaskState,
-    headers,
     left_ms,
-    note,
     put,
     save,
     tell,
 )
-from foa.core.machines.task.verdict import MATCH, begun
+from foa.core.machines.task.verdict import MATCH
 from foa.core.routing.choose import conclude, consider
 from foa.core.routing.exchange import Asked, Weigh, Weighed, Weighing, Weighted
-from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
-from foa.wire.ids import idempotency_key
-from foa.wire.messages import Ask, Award, Found
-from foa.wire.records import Decision, Given, Hit, Note, Query, Seat, Subtask, Team, Work
+from foa.wire.messages import Ask, Found
+from foa.wire.records import Decision, Note, Subtask
 
 MAX_QUERIES = 64
-NOTHING: Mapping[str, bytes] = MappingProxyType({})
-FOR_GOOD = ("declined:", "lies:")  # beginnings of reasons that another attempt would not change
 SENT = "sent:"
 
 
@@ -46,12 +37,45 @@ def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
         return finish(live, context, now)
     pending = {ident for idents in live.asked.values() for ident in idents}
     pending.update(part.ident for parts in live.weighing.values() for part in parts)
+    pending.update(live.sessions)
     waiting = [
         ident for ident in ready(live.plan, live.phases()) if ident not in pending and ident not in live.unplaced
     ]
-    if not waiting:
-        return live, []
-    return look(live, tuple(waiting[:MAX_QUERIES]), context)
+    due, own = _asked_first(live, waiting, context)
+    if not due:
+        return live, own
+    live, effects = look(live, tuple(due[:MAX_QUERIES]), context)
+    return live, [*own, *effects]
+
+
+def _asked_first(live: Live, waiting: list[str], context: Context) -> tuple[list[str], list[Effect]]:
+    """Return which of `waiting` agents are looked for now, and what the task tells itself about the others.
+
+    A step that needs consent waits for it, one with an open question for the answer; one of several clauses that names
+    no skill may be planned in its turn.
+    """
+    due: list[str] = []
+    own: list[Effect] = []
+    me = Key("task", live.task.id)
+    for ident in waiting:
+        work, subtask = live.works[ident], live.subtask(ident)
+        if work.question:
+            continue
+        if subtask.approve and not work.approved:
+            own.append(fx.Tell(me, Consent(ident)))
+        elif _may_split(live, subtask, context):
+            own.append(fx.Tell(me, Split(ident)))
+        else:
+            due.append(ident)
+    return due, own
+
+
+def _may_split(live: Live, subtask: Subtask, context: Context) -> bool:
+    if subtask.id == ATOMIC or subtask.id in live.atomic or live.works[subtask.id].attempt:
+        return False
+    if subtask.skills or subtask.depth >= context.rules.depth or not context.rules.planners:
+        return False
+    return len(clauses_of(subtask.text)) > 1
 
 
 def look(live: Live, idents: tuple[str, ...], context: Context) -> tuple[Live, list[Effect]]:
@@ -72,41 +96,6 @@ def relook(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]
         return live, effects
     live, asked = look(live, due, context)
     return live, effects + asked
-
-
-def query_for(live: Live, subtask: Subtask) -> Query:
-    """Return whom `subtask` looks for: its own demands and the task's."""
-    work = live.works.get(subtask.id)
-    return Query(
-        subtask.text,
-        skills=_union(subtask.skills, live.task.skills if subtask.id != PLANNING else ()),
-        policies=_union(subtask.policies, live.task.policies),
-        produces=subtask.produces,
-        offered=tuple(dict.fromkeys(given.value.type for given in inputs_of(live, subtask.id))),
-        budget=budget_left(live),
-        exclude=_union(work.failed + work.barred if work else (), live.task.hops),
-    )
-
-
-def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one + other)) if other else one
-
-
-def budget_left(live: Live) -> float | None:
-    """Return what may still be spent, counting running awards as spent; None without a budget."""
-    if live.task.budget is None:
-        return None
-    running = sum(seat.price for work in live.works.values() for seat in work.seats if seat.phase == "running")
-    return max(0.0, live.task.budget - live.spent - running)
-
-
-def inputs_of(live: Live, ident: str) -> tuple[Given, ...]:
-    """Return all that subtask `ident` may use: what the submitter gave and all it depends on yielded."""
-    given = list(live.task.inputs)
-    if live.plan is not None and ident != PLANNING:
-        for source in ancestors(live.plan, ident):
-            given += live.works[source].outputs
-    return tuple(given)
 
 
 def placed(live: Live, token: str, found: Found, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -140,7 +129,7 @@ def weighed(live: Live, told: Weighed, context: Context, now: float) -> tuple[Ta
 
 def _weighing(live: Live, one: Part, now: float) -> Weighing:
     query = query_for(live, live.subtask(one.ident))
-    query = msgspec.structs.replace(query, exclude=_union(query.exclude, live.busy))
+    query = msgspec.structs.replace(query, exclude=union(query.exclude, live.busy))
     return Weighing(one.ident, query, one.hits, one.vector, left_ms(live, now))
 
 
@@ -155,31 +144,13 @@ def _place_all(
             live, more, said = _place(live, one, order, context, now)
             effects += more
             notes += said
-    overdue = _overdue(live, context, now)
-    if overdue is not None:
-        state, ending = fail(live, context, now, *overdue)
-        return state, [*(one for one in effects if isinstance(one, fx.Tell)), *ending]
+    effects += _overdue(live, context, now)
     if live.unplaced:
         effects.append(fx.Wake("relook", now + context.rules.relook_s))
     if not notes:
         return live, effects
     live, saved = save(live, context, now, token=f"{SENT}{live.seq + 1}" if live.unsent else "")
     return live, [*saved, *effects, tell(live, context, *notes)]
-
-
-def recorded(live: Live, seq: int, code: int, context: Context, now: float) -> tuple[Live, list[Effect]]:
-    """Send the awards that waited for snapshot `seq`, which the broker has unless ``code`` says otherwise."""
-    if code >= 0x80:  # noqa: PLR2004 - MQTT 5: 0x80 and above are failures
-        return live, []
-    due = {award for award, wanted in live.unsent.items() if wanted <= seq}
-    live = msgspec.structs.replace(live, unsent={one: at for one, at in live.unsent.items() if one not in due})
-    left = budget_left(live)
-    return live, [
-        _award(live, work.id, seat, Terms(None, None if left is None else left + seat.price), context, now)
-        for work in live.works.values()
-        for seat in work.seats
-        if seat.award in due and seat.phase == "running"
-    ]
 
 
 def part(found: Found, at: int, ident: str = "") -> Part:
@@ -216,21 +187,7 @@ def _place(
         return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
     unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
     live = msgspec.structs.replace(live, unplaced=unplaced)
-    return award(live, ident, chosen, context, now, order.contexts)
-
-
-def affordable(chosen: list[Hit], query: Query) -> list[Hit]:
-    """Return those of `chosen`, best first, whom the budget pays together; the gate looked at each alone."""
-    if query.budget is None:
-        return chosen
-    left = query.budget
-    kept: list[Hit] = []
-    for hit in chosen:
-        price = expected_price(query, hit.resources)
-        if price <= left:
-            left -= price
-            kept.append(hit)
-    return kept
+    return award(live, ident, chosen, context, now, Manner(order.contexts))
 
 
 def _record(live: Live, decision: Decision) -> Live:
@@ -241,15 +198,17 @@ def _record(live: Live, decision: Decision) -> Live:
     return msgspec.structs.replace(live, decisions=(*kept, decision)[-MAX_DECISIONS:])
 
 
-def _overdue(live: Live, context: Context, now: float) -> tuple[str, str] | None:
-    """Return code and reason once a subtask has waited for somebody beyond all patience."""
+def _overdue(live: Live, context: Context, now: float) -> list[Effect]:
+    """Tell the task itself of every subtask that has waited for somebody beyond all patience."""
+    found: list[Effect] = []
     for ident, since in sorted(live.unplaced.items()):
         if now - since >= min(context.rules.patience_s, max(0.0, live.ends - since)):
-            if said := live.works[ident].reason:
-                return "agent-failed", f"subtask {ident}: {said}; nobody else is permitted and able"
             latest = [decision for decision in live.decisions if decision.subtask == ident]
-            return why_nobody(latest[-1] if latest else None, ident)
-    return None
+            code, reason = why_nobody(latest[-1] if latest else None, ident)
+            if said := live.works[ident].reason:
+                code, reason = "agent-failed", f"subtask {ident}: {said}; nobody else is permitted and able"
+            found.append(fx.Tell(Key("task", live.task.id), Stuck(ident, code, reason)))
+    return found
 
 
 def why_nobody(decision: Decision | None, ident: str) -> tuple[str, str]:
@@ -261,92 +220,3 @@ def why_nobody(decision: Decision | None, ident: str) -> tuple[str, str]:
     code = words.pop() if len(words) == 1 else "no-route"
     code = code if code in {"policy", "budget"} else "no-route"
     return code, f"subtask {ident}: nobody is permitted and able; first refusal: {refused[0]}"
-
-
-def award(
-    live: Live, ident: str, hits: list[Hit], context: Context, now: float, contexts: Mapping[str, bytes] = NOTHING
-) -> tuple[Live, list[Effect], list[Note]]:
-    """Give the subtask `ident` to the agents of `hits`; `contexts` are kept with the seats until rewards come.
-
-    An award's id is never used again, not even after a decline that cost no attempt: ``seq`` has moved on by then.
-    """
-    work = live.works[ident]
-    attempt = work.attempt + 1
-    name = f"{idempotency_key(live.task.id, ident)[:16]}.{live.epoch.n}.{live.seq}"
-    query = query_for(live, live.subtask(ident))
-    prices = [expected_price(query, hit.resources) for hit in hits]
-    seats = tuple(
-        Seat(
-            hit.agent,
-            f"{name}.{n}",
-            attempt,
-            "running",
-            hit.effects,
-            price=price,
-            expected=price,
-            context=contexts.get(hit.agent, b""),
-        )
-        for n, (hit, price) in enumerate(zip(hits, prices, strict=True))
-    )
-    live = put(live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=seats, outputs=()))
-    live = msgspec.structs.replace(live, started={**live.started, ident: now})
-    team = None
-    if len(seats) > 1 and ident != PLANNING:
-        rules = context.rules
-        members = tuple(seat.agent for seat in seats)
-        team = Team(f"{name[:12]}.{attempt}", members, rules.rounds, int(rules.round_s * 1000))
-    effects: list[Effect] = []
-    for seat in seats:
-        if seat.effects == "once" and ident != PLANNING:  # an heir must know of it before it can begin
-            live = msgspec.structs.replace(live, unsent={**live.unsent, seat.award: live.seq + 1})
-        else:
-            effects.append(_award(live, ident, seat, Terms(team, query.budget), context, now))
-        effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
-        if ident != PLANNING:
-            effects += begun(seat, context)
-    effects.append(fx.Measure("foa_awards_total", float(len(seats))))
-    return live, effects, [note(live, now, "awarded", ident, seat.agent) for seat in seats]
-
-
-class Terms(NamedTuple):
-    """What all members of a team are awarded alike: the team (None: alone), and what may be spent (None: no bound)."""
-
-    team: Team | None
-    budget: float | None
-
-
-def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, now: float) -> fx.Publish:
-    message = Award(
-        seat.award,
-        live.task.id,
-        live.partition,
-        live.subtask(ident),
-        live.epoch,
-        seat.attempt,
-        idempotency_key(live.task.id, ident),
-        int(context.rules.lease_s * 1000),
-        max(1, left_ms(live, now) - int(context.rules.grace_s * 1000)),
-        terms.budget,
-        inputs_of(live, ident),
-        live.task.policies,
-        terms.team,
-        live.task.hops,
-        seat.agent,
-    )
-    expiry = max(1, left_ms(live, now) // 1000 + 1)
-    return fx.Publish(context.topics.request(seat.agent), message, headers(live), expiry_s=expiry)
-
-
-def again(work: Work) -> Work:
-    """Return `work` waiting for another attempt; it keeps what the first to fail it said, the best match.
-
-    Who failed is asked again only if nobody else is found; who declined, or lied, never.
-    """
-    ended = [seat for seat in work.seats if seat.phase == "failed"]
-    final = tuple(seat.agent for seat in ended if seat.reason.startswith(FOR_GOOD))
-    failed = _union(work.failed, tuple(seat.agent for seat in ended if seat.agent not in final))
-    said = work.reason or (f"{ended[0].agent}: {ended[0].reason}"[:400] if ended else "")
-    barred = _union(work.barred, final)
-    return msgspec.structs.replace(
-        work, phase="waiting", seats=(), failed=failed[-64:], barred=barred[-64:], reason=said
-    )

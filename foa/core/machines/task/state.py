@@ -1,12 +1,12 @@
 """The states of a task machine, and the snapshot that lets an heir go on from each."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect
+from foa.core.machines.task.pending import JOINING, PLANNING, Pool, Session, is_pseudo
 from foa.core.routing.score import Weights
 from foa.wire import door
 from foa.wire.deliberation import Deliberation, Edit
@@ -14,6 +14,7 @@ from foa.wire.envelope import Envelope
 from foa.wire.ids import Epoch
 from foa.wire.messages import (
     Accepted,
+    Asking,
     Cancel,
     Declined,
     Done,
@@ -21,17 +22,17 @@ from foa.wire.messages import (
     Failed,
     Progress,
     Rejected,
+    Required,
     Result,
     State,
     Taken,
 )
-from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Seat, Strategy, Subtask, Task, Work
+from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Strategy, Subtask, Task, Work
 from foa.wire.topics import Topics
 
-AnswerMessage = Taken | Declined | Progress | Done | Failed
+AnswerMessage = Taken | Declined | Progress | Asking | Done | Failed
 Stage = Literal["finding", "planning", "running"]
 
-PLANNING = "~plan"  # the work that stands for asking planners; no subtask may be called so
 MAX_SHADOW_ANSWERS = 1024
 MAX_DECISIONS = 4096
 
@@ -102,32 +103,6 @@ class Part(NamedTuple):
     vector: bytes = b""
 
 
-class Session(msgspec.Struct, frozen=True):
-    """One planning under way: of the task (``target`` ""), or of a subtask of its plan.
-
-    ``why`` is the edit that a finished session makes ("expand" or "replan"; "" for the task itself), ``hits`` what was
-    found for its text and clauses, ``cases`` what is remembered of similar requests.
-    """
-
-    target: str
-    text: str
-    stage: Literal["comparing", "inviting", "recalling", "proposing", "embedding"] = "comparing"
-    why: Literal["", "expand", "replan"] = ""
-    hits: tuple[Hit, ...] = ()
-    vector: bytes = b""
-    cases: tuple[Any, ...] = ()
-
-
-class Pool(NamedTuple):
-    """Whom a subtask may still ask where those it asked disagree, and their answers before its cluster refined them."""
-
-    hits: tuple[Hit, ...]
-    trust: Mapping[str, float]
-    contexts: Mapping[str, bytes] = {}
-    drafts: tuple[Seat, ...] = ()
-    refined: bool = False
-
-
 class Live(msgspec.Struct, frozen=True):
     """A task that this node owns. Instants are of the node's own clock, in seconds.
 
@@ -170,8 +145,12 @@ class Live(msgspec.Struct, frozen=True):
 
     def subtask(self, ident: str) -> Subtask:
         """Return the subtask `ident` of the plan, or the one that stands for planning."""
-        if ident == PLANNING:
-            return Subtask(PLANNING, self.task.text, skills=("plan",), produces=("plan",))
+        if ident.startswith(PLANNING):
+            session = self.sessions.get(ident.partition("/")[2])
+            text = session.text if session is not None else self.task.text
+            return Subtask(PLANNING, text, skills=("plan",), produces=("plan",))
+        if ident == JOINING:
+            return Subtask(JOINING, self.task.text, skills=("synthesise",))
         assert self.plan is not None
         return next(subtask for subtask in self.plan.subtasks if subtask.id == ident)
 
@@ -230,7 +209,7 @@ def snapshot(live: Live, now: float) -> State:
         left_ms(live, now),
         live.spent,
         live.plan,
-        work=tuple(work for ident, work in live.works.items() if ident != PLANNING),
+        work=tuple(work for ident, work in live.works.items() if not is_pseudo(ident)),
         decisions=live.decisions,
         phase="running" if live.plan is not None else "waiting",
         reply_to=live.reply_to,
@@ -298,7 +277,7 @@ class Reply(NamedTuple):
     task: Task
 
 
-def answer_to(to: Reply, message: Accepted | Rejected | Result, context: Context) -> list[fx.Publish]:
+def answer_to(to: Reply, message: Accepted | Rejected | Required | Result, context: Context) -> list[fx.Publish]:
     """Return what tells the submitter. What strangers read at the door is JSON.
 
     On the door's result topic it is retained and stands alone: whoever reads one message from it has the result.
@@ -313,7 +292,7 @@ def answer_to(to: Reply, message: Accepted | Rejected | Result, context: Context
     return [fx.Publish(to.topic, body, retain=kept, expiry_s=expiry, correlation=to.correlation)]
 
 
-def reply(live: Live, context: Context, message: Accepted | Result) -> list[fx.Publish]:
+def reply(live: Live, context: Context, message: Accepted | Required | Result) -> list[fx.Publish]:
     """Return what the submitter is told, if it said where it listens."""
     if not live.reply_to:
         return []

@@ -8,7 +8,8 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Key
-from foa.core.machines.task.state import PLANNING, Context, Live
+from foa.core.machines.task.pending import is_pseudo
+from foa.core.machines.task.state import Context, Live
 from foa.core.routing.exchange import Awarded, Concluded
 from foa.wire.messages import Result, State
 from foa.wire.records import Seat, Work
@@ -28,7 +29,7 @@ def concluded(
 
     Time and bill are measured where work was done: a failure says nothing about what success takes.
     """
-    if not context.rules.learning or work.id == PLANNING:
+    if not context.rules.learning or is_pseudo(work.id):
         return seat, []
     ended = now + context.wall
     began = live.started.get(work.id)

@@ -3,14 +3,19 @@
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.cluster.represent import Answer, represent
 from foa.core.dag.blobs import outsource
+from foa.core.dag.plan import ancestors
 from foa.core.effects import Effect
+from foa.core.machines.task.awarding import again
+from foa.core.machines.task.changing import taken_back
+from foa.core.machines.task.dialogue import ask
 from foa.core.machines.task.finish import fail, withdrawals
-from foa.core.machines.task.place import advance, again
-from foa.core.machines.task.planning import planned
+from foa.core.machines.task.pending import PLANNING, is_pseudo
+from foa.core.machines.task.place import advance
+from foa.core.machines.task.planning.recovery import recover
+from foa.core.machines.task.planning.sessions import planned
+from foa.core.machines.task.replies.teams import decided, with_seat
 from foa.core.machines.task.state import (
-    PLANNING,
     AnswerMessage,
     Context,
     Live,
@@ -22,10 +27,11 @@ from foa.core.machines.task.state import (
 )
 from foa.core.machines.task.verdict import concluded, dropped
 from foa.wire.ids import Epoch, idempotency_key
-from foa.wire.messages import Declined, Done, Failed, Progress, Settled, Taken
+from foa.wire.messages import Asking, Declined, Done, Failed, Progress, Required, Settled, Taken
 from foa.wire.records import Given, Seat, Work
 
 LEASE_LOST = "the lease ended without a sign of life"
+PIECE = 500  # characters of a partial answer that one note carries
 NEVER_SENT = "the award was never sent: the broker did not confirm its record in time"
 
 
@@ -41,6 +47,9 @@ def answered(live: Live, message: AnswerMessage, context: Context, now: float) -
             return _alive(live, work, seat, message, context, now)
         case Declined():
             return _declined(live, work, seat, message, context, now)
+        case Asking():
+            state, effects = _asking(live, work, seat, message, context, now)
+            return state, effects + _settle(live, message, context, used=True)
         case Failed():
             state, effects = _failed(live, work, seat, message, context, now)
             return state, effects + _settle(live, message, context, used=True)
@@ -69,7 +78,7 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
 
 def settle(message: AnswerMessage, epoch: Epoch, context: Context, *, used: bool) -> list[Effect]:
     """Tell the agent that its final answer is durable here; nothing for answers that are not final."""
-    if not isinstance(message, Done | Failed):
+    if not isinstance(message, Done | Failed | Asking):
         return []
     reply = Settled(message.award, message.task, epoch, used)
     return [fx.Publish(context.topics.request(message.agent), reply, qos=0)]
@@ -89,22 +98,21 @@ def _alive(
         kind, text = (
             ("round", f"round {message.round}: {message.text}") if message.round else ("progress", message.text)
         )
-        if message.text:
-            effects.append(tell(live, context, note(live, now, kind, work.id, seat.agent, text)))
+        notes = [note(live, now, kind, work.id, seat.agent, text)] if message.text else []
+        notes += [
+            note(live, now, "partial", work.id, seat.agent, message.partial[at : at + PIECE])
+            for at in range(0, len(message.partial), PIECE)
+        ]
+        if notes:
+            effects.append(tell(live, context, *notes))
         return live, effects
     if seat.started or not message.started:
         return live, effects
-    live = put(live, _with_seat(work, msgspec.structs.replace(seat, started=True)))
+    live = put(live, with_seat(work, msgspec.structs.replace(seat, started=True)))
     if seat.effects == "once":
         live, saved = save(live, context, now)
         effects = saved + effects
     return live, [*effects, tell(live, context, note(live, now, "started", work.id, seat.agent))]
-
-
-def _with_seat(work: Work, seat: Seat) -> Work:
-    seats = tuple(seat if other.award == seat.award else other for other in work.seats)
-    known = any(other.award == seat.award for other in work.seats)
-    return msgspec.structs.replace(work, seats=seats if known else (*work.seats, seat))
 
 
 def _declined(
@@ -116,7 +124,7 @@ def _declined(
         live = msgspec.structs.replace(live, busy=(*live.busy, seat.agent))
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"declined: {message.code}: {message.reason}"[:500])
     closed, told = concluded(live, work, closed, None, context, now)
-    work = _with_seat(work, closed)
+    work = with_seat(work, closed)
     state, effects = _closed(put(live, work), work, context, now, blame=message.code != "busy", attempt_lost=False)
     return state, [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *told, *effects]
 
@@ -129,12 +137,15 @@ def _failed(
     live = msgspec.structs.replace(live, spent=live.spent + paid)
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
     closed, judged = concluded(live, work, closed, None if message.code == "retry" else 0.0, context, now)
-    work = _with_seat(work, closed)
+    work = with_seat(work, closed)
     before: list[Effect] = [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *judged]
     state: TaskState
-    if not message.retryable and len(work.seats) == 1 and not _others_may_try(message):
+    if message.refutes and _may_refute(live, work, message.refutes):
+        state, effects = _refuted(put(live, work), seat, message, context, now)
+        return state, [*before, *effects]
+    if not message.retryable and len(work.seats) == 1 and not is_pseudo(work.id) and not _others_may_try(message):
         reason = f"subtask {work.id}: {seat.agent}: {message.reason}"
-        state, effects = fail(put(live, work), context, now, "agent-failed", reason)
+        state, effects = recover(put(live, work), work.id, "agent-failed", reason, context, now)
         return state, [*before, *effects]
     pause: list[Effect] = []
     if message.after_ms and len(work.seats) == 1:  # nobody is looked for before then
@@ -143,6 +154,41 @@ def _failed(
         pause.append(fx.Wake("relook", due))
     state, effects = _closed(put(live, work), work, context, now, blame=message.code != "retry")
     return state, [*before, *effects, *(pause if isinstance(state, Live) else [])]
+
+
+def _asking(
+    live: Live, work: Work, seat: Seat, message: Asking, context: Context, now: float
+) -> tuple[TaskState, list[Effect]]:
+    """Have a person answer; the award is over, costs no attempt, and comes back to who asked, with the answer.
+
+    A planner cannot be answered: it counts as one that declined.
+    """
+    closed = msgspec.structs.replace(seat, phase="failed", reason=f"asks: {message.question}"[:500])
+    closed, judged = concluded(live, work, closed, None, context, now)
+    before: list[Effect] = [fx.Sleep(f"lease:{seat.award}"), *judged]
+    if is_pseudo(work.id) or len(work.seats) > 1:
+        after = with_seat(work, closed)
+        state, effects = _closed(put(live, after), after, context, now, attempt_lost=False)
+        return state, [*before, *effects]
+    live = put(live, msgspec.structs.replace(work, attempt=max(0, work.attempt - 1), seats=()))
+    required = Required(live.task.id, work.id, message.question, live.epoch, message.options, message.agent)
+    state, effects = ask(live, required, "input", context, now)
+    return state, [*before, *effects]
+
+
+def _may_refute(live: Live, work: Work, source: str) -> bool:
+    """Tell whether `work` was given what subtask `source` yielded, and that may be done once more."""
+    if live.plan is None or source not in ancestors(live.plan, work.id):
+        return False
+    return live.works[source].phase == "done" and live.works[source].attempt < live.task.attempts
+
+
+def _refuted(live: Live, seat: Seat, message: Failed, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Do again what an agent found wrong among its inputs, and then what was built on it, this subtask too."""
+    said = note(live, now, "refuted", message.refutes, seat.agent, message.reason)
+    live, effects = taken_back(live, message.refutes, message.reason, seat.agent, context, now)
+    state, more = advance(live, context, now)
+    return state, [tell(live, context, said), *effects, *more]
 
 
 def _others_may_try(message: Failed) -> bool:
@@ -160,7 +206,7 @@ def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskSt
                 closed, judged = concluded(live, work, closed, None if why == NEVER_SENT else 0.0, context, now)
                 said = note(live, now, "silent", work.id, seat.agent, why)
                 effects = withdrawals(live, context, [msgspec.structs.replace(work, seats=(seat,))], LEASE_LOST)
-                after = _with_seat(work, closed)
+                after = with_seat(work, closed)
                 state, more = _closed(put(live, after), after, context, now)
                 return state, [*effects, tell(live, context, said), *judged, *more]
     return live, []
@@ -174,7 +220,16 @@ def _done(
     expiry = live.task.deadline_ms // 1000 + live.task.retention_s
     outputs, blobs = outsource(message.outputs, context.topics, expiry, context.rules.inline_bytes)
     outputs = tuple(Given(given.name, given.value, work.id, seat.agent) for given in outputs)
-    done = msgspec.structs.replace(seat, phase="done", outputs=outputs, rounds=message.rounds, price=paid, started=True)
+    done = msgspec.structs.replace(
+        seat,
+        phase="done",
+        outputs=outputs,
+        rounds=message.rounds,
+        price=paid,
+        started=True,
+        confidence=message.confidence,
+        votes=message.votes,
+    )
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident != work.id}
     live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost, unplaced=unplaced)
     if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
@@ -182,7 +237,7 @@ def _done(
         effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]
         effects += dropped(live, [work], None, context, now)
         work = msgspec.structs.replace(work, seats=())
-    work = _with_seat(work, done)
+    work = with_seat(work, done)
     said = note(live, now, "done", work.id, seat.agent)
     state, more = _closed(put(live, work), work, context, now)
     return state, [*effects, *blobs, tell(live, context, said), *more]
@@ -207,18 +262,18 @@ def _closed(
     """Go on once no seat of `work` runs any more: settle on an answer, or try again with others."""
     if any(seat.phase == "running" for seat in work.seats):
         return save(live, context, now)
-    if work.id == PLANNING:
-        return planned(live, context, now)
+    if work.id.startswith(PLANNING):
+        return planned(live, work.id, context, now)
     finished = [seat for seat in work.seats if seat.phase == "done"]
     if finished:
-        return _agreed(live, work, finished, context, now)
+        return decided(live, work, finished, context, now)
     stuck = _must_not_repeat(live, work)
     if stuck:
         return fail(live, context, now, "agent-failed", f"subtask {work.id}: {stuck}")
     if attempt_lost and work.attempt >= live.task.attempts:
         last = work.seats[-1]
         reason = f"{last.agent}: {last.reason} (attempt {work.attempt} of {live.task.attempts})"
-        return fail(live, context, now, "agent-failed", f"subtask {work.id}: {reason}")
+        return recover(live, work.id, "agent-failed", f"subtask {work.id}: {reason}", context, now)
     retry = again(work) if blame else msgspec.structs.replace(work, phase="waiting", seats=())
     if not attempt_lost:
         retry = msgspec.structs.replace(retry, attempt=max(0, work.attempt - 1))
@@ -237,31 +292,3 @@ def _must_not_repeat(live: Live, work: Work) -> str:
         if seat.effects == "once" and begun and not live.subtask(work.id).consent:
             return f"{seat.agent} {begun} and its effects happen once; give consent to repeat it ({seat.reason})"
     return ""
-
-
-def _agreed(
-    live: Live, work: Work, finished: list[Seat], context: Context, now: float
-) -> tuple[TaskState, list[Effect]]:
-    """Take the representative of the team's answers as the subtask's."""
-    members = len(live.works[work.id].seats)
-    outputs, reason, credit = finished[0].outputs, "", dict.fromkeys((seat.agent for seat in finished), 1.0)
-    if members > 1:
-        chosen = represent([Answer(seat.agent, seat.outputs) for seat in finished], {}, members=members)
-        assert chosen is not None
-        outputs, reason = finished[chosen.place].outputs, f"{chosen.how} of {members}: {chosen.share:.0%} agree"
-        credit = dict(chosen.credit)
-        if not chosen.agreed:
-            live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
-    effects: list[Effect] = []
-    for seat in finished:
-        judged, told = concluded(live, work, seat, min(1.0, max(0.0, credit[seat.agent])), context, now)
-        work = _with_seat(work, judged)
-        effects += told
-    live = put(live, msgspec.structs.replace(work, phase="done", outputs=outputs, reason=reason))
-    took = (now - live.started.get(work.id, now)) * 1000
-    live = msgspec.structs.replace(live, took={**live.took, work.id: took})
-    state, more = advance(live, context, now)
-    if isinstance(state, Live):
-        state, saved = save(state, context, now)
-        return state, saved + effects + more
-    return state, effects + more

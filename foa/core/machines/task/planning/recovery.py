@@ -1,0 +1,102 @@
+"""The ladder of recovery: awarded again, re-routed, planned anew, then a person or the end. Never silent.
+
+The first rung is `foa.core.machines.task.replies.answers`, which awards again, without who failed, as often as the task
+allows. Where that is over, or nobody is there to be awarded, `recover` takes the next rung; each is climbed once for a
+subtask, and each that is taken is an edit on record.
+"""
+
+from typing import Final
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.dag import typed
+from foa.core.dag.edit import spliced
+from foa.core.dag.plan import ancestors
+from foa.core.machines.task.awarding import query_for
+from foa.core.machines.task.changing import changed, logged
+from foa.core.machines.task.dialogue import AGAIN, ask
+from foa.core.machines.task.finish import fail
+from foa.core.machines.task.pending import Session
+from foa.core.machines.task.place import advance
+from foa.core.machines.task.planning.sessions import LOOKUP, Stepped, begin
+from foa.core.machines.task.state import Context, Live, put
+from foa.core.routing.exchange import Asked
+from foa.errors import ProposalError
+from foa.wire.messages import Ask, Found, Required
+from foa.wire.records import Subtask
+
+AWARDED, REROUTED, REPLANNED, ASKED = range(4)
+"""`foa.wire.records.Work.rung`."""
+
+FORBIDDEN: Final = frozenset({"policy", "budget"})
+"""What no other way to the same end would change."""
+
+MAX_OFFERS: Final = 64
+
+
+def recover(live: Live, ident: str, code: str, reason: str, context: Context, now: float) -> Stepped:
+    """Take the next rung for subtask `ident`, which `reason` keeps from being done."""
+    work = msgspec.structs.replace(live.works[ident], phase="waiting", seats=(), reason=reason[:500])
+    live = _settled(live, ident)
+    subtask = live.subtask(ident)
+    if work.rung < REROUTED and subtask.produces:
+        live = put(live, msgspec.structs.replace(work, rung=REROUTED))
+        return _ask_for_detour(live, subtask, code)
+    splits = code not in FORBIDDEN and context.rules.planners > 0
+    if splits and work.rung < REPLANNED and subtask.depth < context.rules.depth:
+        live = put(live, msgspec.structs.replace(work, rung=REPLANNED))
+        return begin(live, Session(ident, subtask.text, why="replan", code=code), context)
+    if work.rung < ASKED and live.task.attended:
+        live = put(live, msgspec.structs.replace(work, rung=ASKED))
+        question = f"Subtask {ident} ({subtask.text[:500]}) cannot be done: {reason[:500]}. What now?"
+        return ask(live, Required(live.task.id, ident, question, live.epoch, AGAIN), "escalate", context, now)
+    return fail(live, context, now, code, reason)
+
+
+def _settled(live: Live, ident: str) -> Live:
+    """Return `live` with nothing under way for `ident` but its recovery."""
+    unplaced = {one: since for one, since in live.unplaced.items() if one != ident}
+    pools = {one: pool for one, pool in live.pools.items() if one != ident}
+    sessions = {one: session for one, session in live.sessions.items() if one != ident}
+    return msgspec.structs.replace(live, unplaced=unplaced, pools=pools, sessions=sessions)
+
+
+def _ask_for_detour(live: Live, subtask: Subtask, code: str) -> Stepped:
+    """Look for agents about the subtask's text, and for those that yield what it must, whatever they are about."""
+    query = msgspec.structs.replace(query_for(live, subtask), produces=(), skills=())
+    wanted = tuple(msgspec.structs.replace(query, produces=(kind,)) for kind in subtask.produces[:8])
+    session = Session(subtask.id, subtask.text, stage="inviting", why="replan", code=code)
+    live = msgspec.structs.replace(live, sessions={**live.sessions, subtask.id: session})
+    return live, [fx.Tell(LOOKUP, Asked(f"detour:{subtask.id}", Ask((query, *wanted), MAX_OFFERS)))]
+
+
+def detoured(live: Live, ident: str, found: Found, context: Context, now: float) -> Stepped:
+    """Put the cheapest other way to what subtask `ident` must yield in its place; without one go up the ladder."""
+    work = live.works.get(ident)
+    if work is None or work.phase not in {"waiting", "ready"} or live.plan is None:
+        return live, []
+    graph, session = live.plan, live.sessions.get(ident)
+    code = session.code if session is not None else "agent-failed"
+    live = _settled(live, ident)
+    offers = typed.offers(hit for hits in found.hits for hit in hits)
+    plan = typed.detour(graph, ident, _available(live, ident), offers, frozenset(work.failed + work.barred))
+    if plan is not None:
+        try:
+            edited = spliced(graph, ident, plan, live.phases(), deeper=False)
+        except ProposalError:
+            return recover(live, ident, code, work.reason, context, now)
+        edit = logged(live, now, "reroute", ident, work.reason, edited)
+        live, effects = changed(live, edited, edit, context, now)
+        state, more = advance(live, context, now)
+        return state, [*effects, *more]
+    return recover(live, ident, code, work.reason, context, now)
+
+
+def _available(live: Live, ident: str) -> frozenset[str]:
+    """Return the types that subtask `ident` may be given."""
+    assert live.plan is not None
+    kinds = {given.value.type for given in live.task.inputs}
+    for source in ancestors(live.plan, ident):
+        kinds.update(given.value.type for given in live.works[source].outputs)
+    return frozenset(kinds)

@@ -1,0 +1,74 @@
+"""Who proposes: the coordinator's own planners, and the agents that were asked; and what those are told.
+
+Our own are *clauses* (the request's structure), *typed* (declared inputs and outputs of the agents found) and *cases*
+(plans that worked for similar requests), so that a federation without planners plans all the same. One that an agent
+repeats word for word is counted once.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from foa.core.dag import planfile, typed
+from foa.core.dag.clauses import propose
+from foa.core.dag.merge import Proposal
+from foa.core.machines.task.pending import Session, planning
+from foa.core.machines.task.state import Live
+from foa.errors import ConfigError, ProposalError
+from foa.wire.deliberation import Voice
+from foa.wire.records import Given, Plan, Port, Value
+
+MAX_TEXTS: Final = 64
+
+
+def proposals(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]]:
+    """Return what was proposed for `session`, and who was refused and why."""
+    asked, refused = _asked(live, session)
+    known = {_content(one.plan) for one in asked}
+    own = [one for one in _own(live, session) if _content(one.plan) not in known]
+    return own + asked, refused
+
+
+def _own(live: Live, session: Session) -> list[Proposal]:
+    ports = tuple(Port(given.name, given.value.type) for given in live.task.inputs)
+    offers = typed.offers(session.hits)
+    made = (("clauses", propose(session.text, ports)), ("typed", typed.propose(session.text, ports, offers)))
+    return [Proposal(name, plan) for name, plan in made if plan is not None]
+
+
+def _asked(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]]:
+    read: list[Proposal] = []
+    refused: list[Voice] = []
+    work = live.works.get(planning(session.target))
+    for seat in work.seats if work else ():
+        for given in seat.outputs:
+            if given.value.type != "plan" or given.value.body is None:
+                continue
+            try:
+                document: Any = msgspec.json.decode(given.value.body)
+                read.append(Proposal(seat.agent, planfile.read(document)))
+            except (msgspec.DecodeError, ConfigError, ProposalError, TypeError, ValueError, RecursionError) as error:
+                refused.append(Voice(seat.agent, refused=str(error)[:500]))
+        if seat.phase == "failed":
+            refused.append(Voice(seat.agent, refused=seat.reason[:500]))
+    return read, refused
+
+
+def _content(plan: Plan) -> bytes:
+    return msgspec.msgpack.encode(msgspec.structs.replace(plan, origin=()))
+
+
+def texts(read: list[Proposal]) -> tuple[str, ...]:
+    """Return the texts that are to be compared, each once."""
+    return tuple(dict.fromkeys(subtask.text for one in read for subtask in one.plan.subtasks))[:MAX_TEXTS]
+
+
+def material(session: Session) -> tuple[Given, ...]:
+    """Return what planners are given beside the request: whom there is to work, and plans that worked."""
+    if not session.hits:
+        return ()
+    return (_json("agents", typed.offers_document(typed.offers(session.hits))),)
+
+
+def _json(name: str, document: Any) -> Given:
+    return Given(name, Value(name, body=msgspec.json.encode(document)))

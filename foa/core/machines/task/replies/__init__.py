@@ -1,0 +1,1 @@
+"""What agents answer: one alone, or a team that has to come to one answer."""
