@@ -2,7 +2,7 @@
 
 Each round is one frame a member, retained for as long as the cluster may last, so that who subscribes late has the
 others' last drafts; nothing is said twice. Strategy *anchor* with two rounds or more: round 1 is for critiques alone,
-in round 2 each draft is repaired by them, and from then on only weak ones are again. Otherwise a member critiques
+in round 2 each draft is repaired by them, in round 3 the weak ones are once more. Otherwise a member critiques
 and revises in the same round. A revision that fails lets the draft stand.
 """
 
@@ -95,7 +95,7 @@ def _on(context: Context, state: Joined, now: float) -> Stepped:
     team = state.refining.team
     if team.strategy == "anchor" and state.mended:
         weak = weaklings(latest(state.refining), team.trust)
-        if context.profile.agent not in weak:
+        if context.profile.agent not in weak or state.mended > 1:
             return give_best(context, state, now, agreed=False)
     refining = advance(state.refining)
     if weak:  # whose draft stands has answered by now
@@ -111,7 +111,7 @@ def _on(context: Context, state: Joined, now: float) -> Stepped:
     mine = best(state.tried, _others(context, state), team.trust)
     left = max(1, int((state.ends - now) * 1000))
     job = Job(state.award, state.inputs, left, refining.round, mine.outputs, others, only)
-    state = msgspec.structs.replace(state, busy=True, asked=now, jobs=state.jobs + 1, mended=state.mended or not only)
+    state = msgspec.structs.replace(state, busy=True, asked=now, jobs=state.jobs + 1, mended=state.mended + (not only))
     return state, [fx.Sleep("round"), fx.Request("handler", "revised", job)]
 
 

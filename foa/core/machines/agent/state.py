@@ -88,8 +88,8 @@ class Running(msgspec.Struct, frozen=True):
 class Joined(msgspec.Struct, frozen=True):
     """It is refined in its cluster. ``tried`` are this member's own drafts, oldest first.
 
-    ``busy``: the handler is at work since ``asked``, the longest such work took ``longest`` seconds. ``mended``: it
-    was asked for a revision before. ``resting``: it has no more to say. ``scores`` are what it last held of others.
+    ``busy``: the handler is at work since ``asked``, the longest such work took ``longest`` seconds. ``mended``:
+    so many revisions it was asked for. ``resting``: it has no more to say. ``scores`` are what it last held of others.
     """
 
     award: Award
@@ -102,7 +102,7 @@ class Joined(msgspec.Struct, frozen=True):
     asked: float = 0.0
     longest: float = 0.0
     jobs: int = 1
-    mended: bool = False
+    mended: int = 0
     resting: bool = False
     scores: dict[str, float] = {}
     bill: Usage | None = None
