@@ -111,7 +111,7 @@ class Chat:
                         await self._take_turn(deadline)
                         return await self._once(question)
             except TimeoutError as error:
-                raise AgentFailed(f"took longer than {question.seconds:g} s") from error
+                raise AgentFailed(f"took longer than {question.seconds:.3g} s") from error
             except _Trouble as trouble:
                 wait = pause(attempt, trouble.after, self._rng)
                 attempt += 1
@@ -186,7 +186,7 @@ class Chat:
         try:
             with contextlib.suppress(httpx.TransportError):  # the same as an end too early: judged below
                 async for piece in _bounded(reply):
-                    if text := stream.feed(piece):
+                    for text in stream.feed(piece):
                         question.heard(text)
                     if stream.ended:
                         break

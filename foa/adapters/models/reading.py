@@ -84,10 +84,10 @@ class Stream:
         self._counted: Counted | None = None
         self.ended = False
 
-    def feed(self, piece: bytes) -> str:
-        """Take bytes, return the characters they complete; Garbled on events that cannot be read."""
+    def feed(self, piece: bytes) -> list[str]:
+        """Take bytes, return the pieces of text they complete; Garbled on events that cannot be read."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        return "".join(self._line(line.rstrip(b"\r")) for line in lines)
+        return [text for line in lines if (text := self._line(line.rstrip(b"\r")))]
 
     def _line(self, line: bytes) -> str:
         """Take one line; servers send one JSON document in each ``data:`` line, other fields mean nothing here."""

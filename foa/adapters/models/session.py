@@ -67,7 +67,6 @@ class Session:
                 spent=self._charge,
             )
         )
-        self._show()
         if said.refusal or said.finish == "content_filter":
             raise Decline("refused", f"the model will not answer: {said.refusal[:300] or 'its content filter objects'}")
         if said.finish == "length":
@@ -106,6 +105,7 @@ class Session:
         self._assignment.progress(min(0.99, tokens / (self._bound or tokens + TYPICAL_TOKENS)), "")
 
     def _charge(self, tokens: Tokens) -> None:
+        self._show()
         usd = self._prices.of(tokens.tokens_in, tokens.tokens_out)
         self.spent += usd
         self._assignment.charge(usd, tokens.tokens_in, tokens.tokens_out)

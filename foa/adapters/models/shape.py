@@ -4,6 +4,7 @@ Used for what a profile's ``schema`` asks of a model: `checked` says in one line
 keyword that we could not hold would be a promise nobody keeps, so it is refused when the profile is read.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Union
 
@@ -43,7 +44,7 @@ def type_of(schema: Mapping[str, Any]) -> Any:
     try:
         made = _type(schema, "$", 0)
         msgspec.json.Decoder(made)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, re.error) as error:
         if isinstance(error, Unheld):
             raise
         raise Unheld(" ".join(str(error).split())[:300]) from error
