@@ -5,6 +5,7 @@ pass, orders by barycentres, then places that keep the order, nearest to their n
 total: edges to nowhere are left out, and what is on a cycle stands behind the rest.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import ceil, sqrt
@@ -12,14 +13,16 @@ from typing import Final, NamedTuple
 
 Edge = tuple[str, str]
 Node = tuple[str, str, int]
-"""A box (its id, "", 0), or the lane of an edge in a layer."""
+"""A box (its id, "", 0), or the lane in a layer of long edges out of (">") or into ("<") the box with this id."""
 
 SWEEPS: Final = 8
 MAX_LANES: Final = 20_000
-"""Of lanes over all edges; the edges beyond, longest last, are drawn straight."""
+"""In all; the edges beyond, the longest ones, are drawn without."""
 LANE: Final = 12.0
 SLACK: Final = 1.6
 NARROW: Final = 12
+PULL: Final = 0.8
+"""Nodes stand near the neighbours they have, and all of it near the middle of the page: layers do not drift aside."""
 
 
 class Size(NamedTuple):
@@ -52,7 +55,7 @@ def placed(ids: Sequence[str], edges: Iterable[Edge], size: Size) -> Placed:
     kept = [each for each in kept if layer[each[0]] < layer[each[1]]]
     lanes = _lanes(kept, layer)
     rows = _rows(list(known), layer, lanes)
-    links = [pair for nodes in lanes.values() for pair in pairwise(nodes)]
+    links = dict.fromkeys(pair for nodes in lanes.values() for pair in pairwise(nodes))
     back, forth = _neighbours(links)
     _order(rows, back, forth)
     across = _across(rows, back, forth, size)
@@ -111,13 +114,22 @@ def _sorted(ids: Sequence[str], before: Mapping[str, list[str]], after: Mapping[
 
 
 def _lanes(edges: Sequence[Edge], layer: Mapping[str, int]) -> dict[Edge, list[Node]]:
-    """Return what each edge goes through: its first box, a lane in every layer it passes, its last box."""
+    """Return what each edge goes through: its first box, a lane in every layer it passes, its last box.
+
+    Long edges out of one box share their lanes, or those into one box, whichever are more: a fan is one line.
+    """
+    ordered = sorted(edges, key=lambda edge: layer[edge[1]] - layer[edge[0]])
+    long = [edge for edge in ordered if layer[edge[1]] - layer[edge[0]] > 1]
+    out = Counter(first for first, _ in long)
+    into = Counter(second for _, second in long)
     found: dict[Edge, list[Node]] = {}
-    left = MAX_LANES
-    for first, second in sorted(edges, key=lambda edge: layer[edge[1]] - layer[edge[0]]):
-        passed = range(layer[first] + 1, layer[second])
-        left -= len(passed)
-        between = [(first, second, at) for at in passed] if left >= 0 else []
+    known: set[Node] = set()
+    for first, second in ordered:
+        shared = (first, ">") if out[first] >= into[second] else (second, "<")
+        between: list[Node] = [(*shared, at) for at in range(layer[first] + 1, layer[second])]
+        if len(known) + len(between) > MAX_LANES:
+            between = []
+        known.update(between)
         found[first, second] = [(first, "", 0), *between, (second, "", 0)]
     return found
 
@@ -126,9 +138,8 @@ def _rows(ids: Sequence[str], layer: Mapping[str, int], lanes: Mapping[Edge, lis
     rows: list[list[Node]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
     for ident in ids:
         rows[layer[ident]].append((ident, "", 0))
-    for nodes in lanes.values():
-        for node in nodes[1:-1]:
-            rows[node[2]].append(node)
+    for node in dict.fromkeys(node for nodes in lanes.values() for node in nodes[1:-1]):
+        rows[node[2]].append(node)
     return rows
 
 
@@ -168,9 +179,8 @@ def _across(
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 == 0 else reversed(rows):
             if row:
-                wishes = [
-                    _mean([at[each] for each in (*back.get(node, ()), *forth.get(node, ()))], at[node]) for node in row
-                ]
+                near = [[at[each] for each in (*back.get(node, ()), *forth.get(node, ()))] for node in row]
+                wishes = [PULL * _mean(each, at[node]) for node, each in zip(row, near, strict=True)]
                 offsets = _offsets(row, size)
                 moved = _rising([wish - offset for wish, offset in zip(wishes, offsets, strict=True)])
                 at.update({node: move + off for node, move, off in zip(row, moved, offsets, strict=True)})
