@@ -155,7 +155,14 @@ def test_the_card_s_prices_stand_where_the_endpoint_names_none(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "said",
-    ['{"n": 3}', '```json\n{"n": 3}\n```', 'Here it is:\n```\n{"n": 3}\n```\nAnything else?', 'Sure! {"n": 3}'],
+    [
+        '{"n": 3}',
+        '{"n": 3}\n\nAnything else?',
+        '```json\n{"n": 3}\n```',
+        'Here it is:\n```\n{"n": 3}\n```\nAnything else?',
+        'Sure! {"n": 3}',
+        '<think>{"n": 4}? No:\n</think>\n{"n": 3}',
+    ],
 )
 def test_json_is_found_in_what_was_said(tmp_path: Path, said: str) -> None:
     found, server = work(tmp_path, [Says(said)], "r count", keys='json_schema = "shape.json"')

@@ -4,6 +4,7 @@ Made by `foa.adapters.runners.openai` for each award and round; `ask` is what `s
 """
 
 import asyncio
+import re
 from typing import Final
 
 import msgspec
@@ -14,6 +15,9 @@ from foa.adapters.models.endpoint import Endpoint
 from foa.adapters.models.limits import BYTES_PER_TOKEN, LEAST_TOKENS, Prices, Tokens
 from foa.adapters.models.structured import Messages
 from foa.errors import AgentFailed, Decline
+
+_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+"""What some models say to themselves first; it is streamed and billed, and no part of the answer."""
 
 PIECE: Final = 24
 """Characters that are gathered before watchers are shown them."""
@@ -72,7 +76,7 @@ class Session:
         if said.finish == "length":
             bound = f"{self._bound} tokens" if self._bound else "the server's own bound"
             raise AgentFailed(f"its answer was cut off at {bound}: raise max_tokens or the budget", retryable=False)
-        return said.text
+        return _THOUGHT.sub("", said.text)
 
     def _longest(self, size: int, messages: int) -> int:
         if self._budget is None:

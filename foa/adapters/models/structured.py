@@ -57,14 +57,14 @@ def reader(wanted: Any = Any) -> Callable[[str], Any]:
 
 
 def json_in(text: str) -> str:
-    """Return the JSON part of an answer: all of it, else the last fenced block, else from bracket to bracket."""
+    """Return the JSON part of an answer: the last fenced block if words come first, else from bracket to bracket."""
     plain = text.strip()
     if not plain:
         raise Unfit("it is empty")
-    if plain[0] in '{["':
+    if plain[0] == '"':
         return plain
     blocks: list[tuple[str, str]] = _FENCE.findall(plain)
-    if blocks:
+    if blocks and plain[0] not in "{[":
         return next((body for kind, body in reversed(blocks) if kind.lower() == "json"), blocks[-1][1])
     starts = [at for at in (plain.find("{"), plain.find("[")) if at >= 0]
     end = max(plain.rfind("}"), plain.rfind("]"))
