@@ -10,6 +10,7 @@ import sklearn
 from foa.adapters.handlers import Assignment, inputs_of
 from foa.adapters.profile import load, problems
 from foa.adapters.runners import Outcome, Runner, runner_for
+from foa.adapters.runners.base import lacking
 from foa.core.vcv.card import card_of, profile_of
 from foa.wire.records import Given, Value
 from foa.wire.topics import Topics
@@ -20,14 +21,22 @@ WINE = Path(sklearn.__file__).parent / "datasets" / "data" / "wine_data.csv"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda each: each.name)
-def test_a_ready_agent_is_in_order(folder: Path) -> None:
+def test_a_ready_agent_is_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems(folder) == []
     declared = load(folder)
+    for name in lacking(declared.run):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
     assert (folder / "README.md").is_file()
     assert (folder / f"test_{folder.name}.py").is_file()
     assert all(len(skill.examples) >= 3 for skill in declared.profile.skills)
     assert profile_of(card_of(declared.profile, Topics()), declared.profile.agent) == declared.profile
-    asyncio.run(runner_for(declared).start())
+
+    async def go() -> None:
+        runner = runner_for(declared)
+        await runner.start()
+        await runner.close()
+
+    asyncio.run(go())
 
 
 async def started(name: str) -> Runner:
