@@ -49,24 +49,33 @@ def bridged(plan: Plan, given: Collection[str], offers: Sequence[Offer], rules: 
     from all that may come before. The request's own words bring plain text to everybody, so that is never missing:
     only a subtask that makes text of something else is put before. An invalid plan comes back as it is.
     """
-    added: list[str] = []
-    missing: list[tuple[str, str]] = []
     if check(plan) is not None:
         return Bridged(plan, (), ())
-    view = _view(plan)
-    for one in order(plan):
-        for kind in dict.fromkeys(_place(view, one)[1].needs):
-            at, _ = _place(view, one)
+    view, missing = _once(_view(plan), given, offers, rules)
+    before = plan
+    while missing and view.plan != before:
+        # What was added may bring what was missing elsewhere.
+        before = view.plan
+        view, missing = _once(view, given, offers, rules)
+    return Bridged(view.plan, tuple(one.id for one in view.plan.subtasks[len(plan.subtasks) :]), tuple(missing))
+
+
+def _once(
+    view: _View, given: Collection[str], offers: Sequence[Offer], rules: RouteRules
+) -> tuple[_View, list[tuple[str, str]]]:
+    """Return the plan with the gaps closed that can be, from the front to the back, and those that cannot, sorted."""
+    missing: list[tuple[str, str]] = []
+    for one in view.subtasks:
+        for kind in dict.fromkeys(one.needs):
+            at = next(at for at, other in enumerate(view.subtasks) if other.id == one.id)
             if _any(kind, given) or any(_yields(each, kind) for each in view.earlier(at)):
                 continue
             closed = _edged(view, at, kind) or _routed(view, at, kind, given, offers, rules)
-            if closed is None:
-                missing += [] if fits(kind, OWN_TEXT) else [(one, kind)]
-                continue
-            known = frozenset(each.id for each in view.subtasks)
-            added += [each.id for each in closed.subtasks if each.id not in known]
-            view = _view(closed)
-    return Bridged(view.plan, tuple(added), tuple(missing))
+            if closed is not None:
+                view = _view(closed)
+            elif not fits(kind, OWN_TEXT):
+                missing.append((one.id, kind))
+    return view, sorted(missing)
 
 
 def detour(
@@ -145,10 +154,6 @@ def _view(plan: Plan) -> _View:
     ordered = order(plan)
     named = {one.id: one for one in plan.subtasks}
     return _View(plan, tuple(named[one] for one in ordered), above(plan, ordered))
-
-
-def _place(view: _View, ident: str) -> tuple[int, Subtask]:
-    return next((at, one) for at, one in enumerate(view.subtasks) if one.id == ident)
 
 
 def _sound(plan: Plan) -> Plan | None:
