@@ -1,179 +1,75 @@
-"""The states of a task machine, and the snapshot that lets an heir go on from each."""
+"""What is done with the states of a task machine: changed, saved so that an heir can go on from each, and told of."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from foa.core import effects as fx
+from foa.core.dag.blobs import store
+from foa.core.dag.graph import Graph
+from foa.core.dag.works import Works
 from foa.core.effects import Effect
+from foa.core.machines.task.live import (
+    MAX_DECISIONS,
+    MAX_SHADOW_ANSWERS,
+    MAX_TAIL,
+    AnswerMessage,
+    Context,
+    Ended,
+    Live,
+    Part,
+    Rules,
+    Shadow,
+    Stage,
+    TaskState,
+)
 from foa.core.machines.task.pending import JOINING, PLANNING, Pool, Session, is_pseudo
-from foa.core.routing.score import Weights
 from foa.wire import door
-from foa.wire.deliberation import Deliberation, Edit
 from foa.wire.envelope import Envelope
 from foa.wire.ids import Epoch
-from foa.wire.messages import (
-    Accepted,
-    Asking,
-    Cancel,
-    Declined,
-    Done,
-    Events,
-    Failed,
-    Progress,
-    Rejected,
-    Required,
-    Result,
-    State,
-    Taken,
-)
-from foa.wire.records import Candidate, Decision, Hit, Note, Phase, Plan, Strategy, Subtask, Task, Work
-from foa.wire.topics import Topics
+from foa.wire.messages import Accepted, Blob, Events, Rejected, Required, Result, State
+from foa.wire.records import Note, Plan, Task, Work
 
-AnswerMessage = Taken | Declined | Progress | Asking | Done | Failed
-Stage = Literal["finding", "planning", "running"]
-
-MAX_SHADOW_ANSWERS = 1024
-MAX_DECISIONS = 4096
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """The knobs of coordination; times in seconds.
-
-    ``accept_s``: how long an agent may stay silent after an award; ``grace_s``: how much longer than the
-    agent an owner counts; ``patience_s``: how long it looks for somebody to come; ``remember_s``: how long
-    an ended task is known here; ``event_s``: what happens within it is told to watchers in one frame;
-    ``learning``: candidates are put in order by ``Key("match")``, which hears how awards end. ``depth``: how often a
-    subtask may be planned again; ``strategy``, ``team``, ``escalate``: how clusters come to an answer, how large they
-    form by themselves, and whether they begin small.
-    """
-
-    accept_s: float = 1.5
-    lease_s: float = 10.0
-    grace_s: float = 0.5
-    planners: int = 4
-    plan_s: float = 2.0
-    patience_s: float = 10.0
-    relook_s: float = 0.25
-    remember_s: float = 300.0
-    candidates: int = 16
-    rounds: int = 3
-    round_s: float = 5.0
-    inline_bytes: int = 4096
-    event_s: float = 0.1
-    learning: bool = False
-    depth: int = 2
-    strategy: Strategy = ""
-    team: int = 4
-    escalate: bool = True
-    weights: Weights = Weights()
-
-
-class Context(msgspec.Struct, frozen=True):
-    """What is the same for all tasks of a node; ``wall`` added to its clock gives seconds since 1970."""
-
-    topics: Topics
-    rules: Rules = Rules()
-    wall: float = 0.0
-
-
-class Shadow(msgspec.Struct, frozen=True):
-    """A task that somebody else works on, or nobody yet: what an heir would go on from.
-
-    ``epoch`` is ours if we own its partition and only lack the task itself; ``since`` is when, by our clock, the
-    snapshot was made or the submission came.
-    """
-
-    partition: int
-    epoch: Epoch | None = None
-    since: float = 0.0
-    submit: fx.Received | None = None
-    snapshot: State | None = None
-    answers: tuple[AnswerMessage, ...] = ()
-    cancel: Cancel | None = None
-
-
-class Part(NamedTuple):
-    """What a lookup found for one subtask."""
-
-    ident: str
-    hits: tuple[Hit, ...]
-    refused: tuple[Candidate, ...]
-    covered: int
-    vector: bytes = b""
-
-
-class Live(msgspec.Struct, frozen=True):
-    """A task that this node owns. Instants are of the node's own clock, in seconds.
-
-    ``asked`` maps the token of a lookup in flight to the subtasks it is for, ``weighing`` that of a question to the
-    matchmaker to what was found for each; ``unplaced`` says since when a
-    subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look; ``unsent`` are
-    awards that wait until the broker has the snapshot, of this ``seq``, that names them.
-    """
-
-    partition: int
-    epoch: Epoch
-    task: Task
-    began: float
-    ends: float
-    stage: Stage = "finding"
-    seq: int = 0
-    spent: float = 0.0
-    plan: Plan | None = None
-    works: dict[str, Work] = {}
-    decisions: tuple[Decision, ...] = ()
-    asked: dict[str, tuple[str, ...]] = {}
-    weighing: dict[str, tuple[Part, ...]] = {}
-    unplaced: dict[str, float] = {}
-    busy: tuple[str, ...] = ()
-    unsent: dict[str, int] = {}
-    started: dict[str, float] = {}
-    took: dict[str, float] = {}
-    disagreed: tuple[str, ...] = ()
-    lookups: int = 0
-    sessions: dict[str, Session] = {}
-    atomic: frozenset[str] = frozenset()
-    pools: dict[str, Pool] = {}
-    deliberations: tuple[Deliberation, ...] = ()
-    edits: tuple[Edit, ...] = ()
-    accepted: bool = False
-    reply_to: str = ""
-    correlation: bytes = b""
-    trace: str = ""
-    untold: Events | None = None
-
-    def subtask(self, ident: str) -> Subtask:
-        """Return the subtask `ident` of the plan, or the one that stands for planning."""
-        if ident.startswith(PLANNING):
-            session = self.sessions.get(ident.partition("/")[2])
-            text = session.text if session is not None else self.task.text
-            return Subtask(PLANNING, text, skills=("plan",), produces=("plan",))
-        if ident == JOINING:
-            return Subtask(JOINING, self.task.text, skills=("synthesise",))
-        assert self.plan is not None
-        return next(subtask for subtask in self.plan.subtasks if subtask.id == ident)
-
-    def phases(self) -> dict[str, Phase]:
-        """Return the phase of every subtask."""
-        return {ident: work.phase for ident, work in self.works.items()}
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """A task that is over; kept a while so that late and repeated messages get the same answer.
-
-    ``confirmed``: the result was read back from the broker as the first; ``restored``: how often it had to be
-    said again. ``doubtful``: it is from an earlier life, and only what the broker keeps can tell what became of it.
-    """
-
-    partition: int
-    result: Result
-    confirmed: bool = False
-    restored: int = 0
-    doubtful: bool = False
-
-
-TaskState = Shadow | Live | Ended
+__all__ = [
+    "JOINING",
+    "MAX_DECISIONS",
+    "MAX_SHADOW_ANSWERS",
+    "MAX_TAIL",
+    "PLANNING",
+    "AnswerMessage",
+    "Context",
+    "Ended",
+    "Live",
+    "Part",
+    "Pool",
+    "Reply",
+    "Rules",
+    "Session",
+    "Shadow",
+    "Stage",
+    "TaskState",
+    "active",
+    "adopted",
+    "anew",
+    "answer_to",
+    "changed",
+    "cleared",
+    "expiry_s",
+    "headers",
+    "is_pseudo",
+    "left_ms",
+    "made_at",
+    "note",
+    "put",
+    "reply",
+    "resumed",
+    "save",
+    "snapshot",
+    "tell",
+    "tracked",
+    "works_of",
+]
 
 
 def left_ms(live: Live, now: float) -> int:
@@ -195,13 +91,57 @@ def made_at(seen: State, expiry: int | None, now: float) -> float:
     return now if expiry is None else now - max(0, _kept_s(seen.left_ms, seen.task) - expiry)
 
 
+def tracked(live: Live) -> Live:
+    """Return `live` with its works as `Works` of its plan: what is asked of them at every step is kept along.
+
+    Whoever replaces the plan or the works need not call this: everybody who counts on it does. Without a plan there
+    is nothing to keep.
+    """
+    plan = live.plan
+    if plan is None:
+        return live
+    graph = live.graph
+    if graph is not None and graph.plan is plan and isinstance(live.works, Works) and live.works.graph is graph:
+        return live
+    if graph is None or graph.plan is not plan:
+        graph = Graph(plan)
+        live = msgspec.structs.replace(live, waits=0, queues={})
+    return msgspec.structs.replace(live, graph=graph, works=Works(graph, live.works), saved=())
+
+
+def adopted(live: Live, plan: Plan) -> Live:
+    """Return `live` with `plan`, of which nothing has begun."""
+    extra = {ident: work for ident, work in live.works.items() if is_pseudo(ident)}
+    return tracked(msgspec.structs.replace(live, plan=plan, works=extra))
+
+
+def changed(live: Live, plan: Plan) -> Live:
+    """Return `live` with the edited `plan`: works of subtasks that are still there go on, the others are gone."""
+    return tracked(msgspec.structs.replace(live, plan=plan))
+
+
+def works_of(live: Live) -> Works:
+    """Return the works of a tracked task."""
+    assert isinstance(live.works, Works)
+    return live.works
+
+
 def put(live: Live, work: Work) -> Live:
     """Return `live` with `work` in place of the one of the same id."""
-    return msgspec.structs.replace(live, works={**live.works, work.id: work})
+    live = tracked(live)
+    works = live.works.put(work) if isinstance(live.works, Works) else {**live.works, work.id: work}
+    return msgspec.structs.replace(live, works=works)
+
+
+def active(live: Live) -> list[Work]:
+    """Return the works of which a seat runs, without looking at all others."""
+    if live.graph is not None and isinstance(live.works, Works) and live.works.graph.plan is live.plan:
+        return live.works.active()
+    return [work for work in live.works.values() if any(seat.phase == "running" for seat in work.seats)]
 
 
 def snapshot(live: Live, now: float) -> State:
-    """Return what an heir needs; see `resumed` for the way back."""
+    """Return what an heir needs, whole; see `resumed` for the way back."""
     return State(
         live.task,
         live.epoch,
@@ -221,41 +161,112 @@ def snapshot(live: Live, now: float) -> State:
     )
 
 
+def _head(live: Live, graph: Graph, now: float) -> State:
+    """Return group 0 of a large plan: all but works and plan."""
+    bare = msgspec.structs.replace(live, works={}, decisions=live.decisions[-MAX_TAIL:])
+    return msgspec.structs.replace(
+        snapshot(bare, now),
+        task=msgspec.structs.replace(live.task, plan=None),
+        plan=None,
+        plan_ref=graph.digest,
+        plan_size=len(graph.packed),
+        groups=graph.groups,
+    )
+
+
+def _group(live: Live, number: int, works: Mapping[str, Work], now: float) -> State:
+    """Return group `number`, from 1: the works of some subtasks."""
+    named = Task(live.task.id, "", deadline_ms=live.task.deadline_ms, retention_s=live.task.retention_s)
+    return State(named, live.epoch, live.seq, left_ms(live, now), work=tuple(works.values()), group=number)
+
+
 def resumed(partition: int, seen: State, epoch: Epoch, since: float) -> Live:
     """Return the task as an heir goes on with it under `epoch`; a task without a plan is planned anew.
 
     `since` is when the snapshot was made: deadlines do not move because an owner died.
     """
-    return Live(
-        partition,
-        epoch,
-        seen.task,
-        since - seen.ms / 1000,
-        since + seen.left_ms / 1000,
-        "running" if seen.plan is not None else "finding",
-        seen.seq,
-        seen.spent,
-        seen.plan,
-        {work.id: work for work in seen.work},
-        seen.decisions,
-        accepted=True,
-        reply_to=seen.reply_to,
-        correlation=seen.correlation,
-        trace=seen.trace,
-        deliberations=seen.deliberations,
-        edits=seen.edits,
+    return tracked(
+        Live(
+            partition,
+            epoch,
+            seen.task,
+            since - seen.ms / 1000,
+            since + seen.left_ms / 1000,
+            "running" if seen.plan is not None else "finding",
+            seen.seq,
+            seen.spent,
+            seen.plan,
+            {work.id: work for work in seen.work},
+            records=seen.groups,
+            decisions=seen.decisions,
+            accepted=True,
+            reply_to=seen.reply_to,
+            correlation=seen.correlation,
+            trace=seen.trace,
+            deliberations=seen.deliberations,
+            edits=seen.edits,
+        )
     )
 
 
 def save(live: Live, context: Context, now: float, token: str = "") -> tuple[Live, list[Effect]]:
-    """Make the task durable here (journal) and for an heir (retained at the broker)."""
-    live = msgspec.structs.replace(live, seq=live.seq + 1)
-    message = snapshot(live, now)
-    topic = context.topics.task(live.partition, live.task.id, "state/0")
-    publish = fx.Publish(
-        topic, message, Envelope(epoch=live.epoch), retain=True, expiry_s=expiry_s(live, now), token=token
-    )
-    return live, [fx.Persist(message), publish]
+    """Make the task durable here (journal) and for an heir (retained at the broker).
+
+    A plan of one group is one record. Of a larger one only the groups that changed since the last time are written,
+    and group 0, which comes last: whoever has it has what came before.
+    """
+    live = tracked(msgspec.structs.replace(live, seq=live.seq + 1))
+    graph = live.graph
+    if live.plan is None or graph is None or graph.groups <= 1:
+        effects = cleared(live, context, 0)
+        live = msgspec.structs.replace(live, records=0, saved=(), stored="", blobs=0)
+        return live, [*effects, *_kept(live, snapshot(live, now), context, now, token)]
+    live, effects = _stored(live, graph, context, now)
+    chunks = works_of(live).chunks
+    if live.records > graph.groups:
+        effects += cleared(live, context, graph.groups, plan=False)
+    for at, chunk in enumerate(chunks):
+        if at >= len(live.saved) or live.saved[at] is not chunk:
+            effects += _kept(live, _group(live, at + 1, chunk, now), context, now)
+    effects += _kept(live, _head(live, graph, now), context, now, token)
+    return msgspec.structs.replace(live, saved=chunks, records=graph.groups), effects
+
+
+def anew(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
+    """Save everything again: the broker forgot it, or has another's word."""
+    return save(msgspec.structs.replace(live, saved=(), stored=""), context, now)
+
+
+def _kept(live: Live, message: State, context: Context, now: float, token: str = "") -> list[Effect]:
+    topic = context.topics.task(live.partition, live.task.id, f"state/{message.group}")
+    expiry = expiry_s(live, now)
+    publish = fx.Publish(topic, message, Envelope(epoch=live.epoch), retain=True, expiry_s=expiry, token=token)
+    return [fx.Persist(message, str(message.group) if message.group else ""), publish]
+
+
+def _stored(live: Live, graph: Graph, context: Context, now: float) -> tuple[Live, list[Effect]]:
+    """Have the broker and the journal keep the plan, once: its blob at the broker, the same bodies here."""
+    if live.stored == graph.digest:
+        return live, []
+    _, frames = store(graph.packed, context.topics, expiry_s(live, now))
+    kept: list[Effect] = []
+    for at, frame in enumerate(frames):
+        assert isinstance(frame.message, Blob)
+        kept.append(fx.Persist(frame.message, f"plan{at}"))
+    kept += [fx.Persist(None, f"plan{at}") for at in range(len(frames), live.blobs)]
+    return msgspec.structs.replace(live, stored=graph.digest, blobs=len(frames)), [*kept, *frames]
+
+
+def cleared(live: Live, context: Context, left: int, *, plan: bool = True) -> list[Effect]:
+    """Forget all group records beyond the first `left`, here and at the broker; with ``plan`` our copy of it too.
+
+    The plan's blob stays until it expires: another task may have the same.
+    """
+    effects: list[Effect] = []
+    for number in range(left + 1, live.records + 1):
+        topic = context.topics.task(live.partition, live.task.id, f"state/{number}")
+        effects += [fx.Persist(None, str(number)), fx.Publish(topic, None, retain=True)]
+    return effects + [fx.Persist(None, f"plan{at}") for at in range(live.blobs if plan else 0)]
 
 
 def tell(live: Live, context: Context, *notes: Note, plan: Plan | None = None) -> fx.Publish:
