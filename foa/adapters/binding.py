@@ -4,16 +4,24 @@ Called by every runner just before a handler starts. The rule, in order: the sam
 then the type alone, nearest source first (a predecessor before the submitter, the later before the
 earlier); then, for what is required and nothing else fits, a value whose *media* fits. A value is given
 to one input only, unless by name. An optional input of a generic type (plain text, JSON, bytes) is taken
-by name only: a stray dict is not somebody's options.
+by name only: a stray dict is not somebody's options. So is a person's answer to a question: it is no text to work on.
 """
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from foa.adapters.values import GENERIC, base
+from foa.adapters.values import GENERIC, TEXT, base
 from foa.errors import Decline
 from foa.wire.records import Given, Port
 
 Bound = dict[str, tuple[Given, ...]]
+_ANSWER: Final = re.compile(r"answer(-\d+)?")
+
+
+def is_answer(given: Given) -> bool:
+    """Tell whether a value is what a person answered to this agent's question."""
+    return not given.source and given.value.type == TEXT and _ANSWER.fullmatch(given.name) is not None
 
 
 def bind(ports: Sequence[Port], offered: Iterable[Given], many: frozenset[str] = frozenset()) -> Bound:
@@ -75,7 +83,7 @@ def _nearest(given: tuple[Given, ...], taken: set[int], kind: str, *, by_media: 
     free = [
         i
         for i, each in enumerate(given)
-        if i not in taken and fits(kind, each.value.media if by_media else each.value.type)
+        if i not in taken and not is_answer(each) and fits(kind, each.value.media if by_media else each.value.type)
     ]
     return sorted(free, key=lambda i: _nearness(given, i), reverse=True)
 

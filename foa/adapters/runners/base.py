@@ -2,18 +2,20 @@
 
 ``await start()`` once before the agent announces itself (ConfigError if it cannot work), then ``run`` per
 award and ``revise`` per round of a cluster, any number at a time, and ``close()``. Whatever the code does,
-a runner raises only Retry, Decline or AgentFailed; cancelling the coroutine stops the work where it can.
+a runner raises only Retry, Decline, AgentFailed, Ask or Refute; cancelling the coroutine stops the work where it can.
+A runner that can do more has the methods of `Critic`, `Planner` or `Synthesiser` too.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
 from foa.adapters.handlers import Assignment
 from foa.adapters.models.endpoint import Endpoint
+from foa.adapters.peers import Critique, Peer
 from foa.core.vcv.profile import Profile
 from foa.errors import AgentFailed, ConfigError, Decline
 from foa.wire.records import Given, Port, Value
@@ -27,7 +29,9 @@ class Run(msgspec.Struct, frozen=True):
     """How an agent's code is run: exactly one of ``python``, ``command``, ``http`` and ``openai`` is set.
 
     ``timeout_s`` bounds one call (the award's own time does too); ``cwd`` is absolute; ``env`` names the
-    variables of the environment that it needs; ``revise`` is a second ``file.py:function``.
+    variables of the environment that it needs; ``revise``, ``critique``, ``plan`` and
+    ``synthesise`` are further ``file.py:function``. ``jobs`` says which of the latter three a command or an endpoint
+    understands.
     """
 
     python: str = ""
@@ -35,6 +39,10 @@ class Run(msgspec.Struct, frozen=True):
     http: str = ""
     openai: Endpoint | None = None
     revise: str = ""
+    critique: str = ""
+    plan: str = ""
+    synthesise: str = ""
+    jobs: tuple[str, ...] = ()
     timeout_s: float = 300.0
     cwd: str = ""
     env: tuple[str, ...] = ()
@@ -64,6 +72,32 @@ class Runner(Protocol):
 
     async def close(self) -> None:
         """Give back what `start` took; work in flight was cancelled before."""
+
+
+@runtime_checkable
+class Critic(Protocol):
+    """A runner that says what is wrong with others' drafts."""
+
+    async def critique(
+        self, assignment: Assignment, draft: Outcome, peers: tuple[Peer[Outcome], ...]
+    ) -> Mapping[str, Critique]:
+        """Return critiques by the peers' agent ids; `draft` is this agent's own."""
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """A runner that may have a planner beside its draft."""
+
+    async def plan(self, assignment: Assignment) -> Outcome | None:
+        """Return a value of type ``plan``; None if it has no planner of its own, so that `run` is asked."""
+
+
+@runtime_checkable
+class Synthesiser(Protocol):
+    """A runner that may make one answer of parts."""
+
+    async def synthesise(self, assignment: Assignment) -> Outcome | None:
+        """Return the one answer; None if it has no way of its own, so that `run` is asked."""
 
 
 def lacking(run: Run) -> tuple[str, ...]:
@@ -110,6 +144,35 @@ def outcome(ports: tuple[Port, ...], values: Mapping[str, Value]) -> Outcome:
     if unknown:
         raise lies(f"output {unknown[0][:80]!r} was not declared")
     return tuple(Given(port.name, values[port.name]) for port in ports if port.name in values)
+
+
+def critiques_of(said: Any, agents: Collection[str]) -> dict[str, Critique]:
+    """Return critiques by agent, of a mapping from agents to words or `Critique`, or of many `Critique`.
+
+    What is said of anybody else is left out; AgentFailed if it is nothing of the kind.
+    """
+    if said is None:
+        return {}
+    found: Iterable[tuple[Any, Any]] = said.items() if isinstance(said, Mapping) else ()
+    if not isinstance(said, Mapping):
+        if isinstance(said, str | bytes) or not isinstance(said, Iterable):
+            raise lies(f"got {type(said).__name__}, declared critiques by agent")
+        found = [(getattr(each, "agent", None), each) for each in said]
+    kept: dict[str, Critique] = {}
+    for agent, each in found:
+        one = Critique(str(agent), each) if isinstance(each, str) else each
+        if not isinstance(one, Critique):
+            raise lies(f"got {type(each).__name__}, declared Critique")
+        if agent in agents:
+            kept[str(agent)] = Critique(str(agent), one_line(one.text), _score(one.score))
+    return kept
+
+
+def _score(score: float | None) -> float | None:
+    """Return a score within [0, 1]; None if it is no number."""
+    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:  # noqa: PLR0124 - nan
+        return None
+    return min(1.0, max(0.0, float(score)))
 
 
 def words(error: Decline) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from foa.adapters.binding import fits
-from foa.adapters.handlers import Handler, Signature, checked_reviser, signature_of
+from foa.adapters.handlers import Handler, Roles, Signature, among_peers, fulfilling, planner, signature_of, synthesiser
 from foa.adapters.runners.base import Declared, check_environment, one_line
 from foa.adapters.runners.python import PythonRunner
 from foa.adapters.runners.threads import Threads
@@ -41,12 +41,32 @@ class FileRunner(PythonRunner):
     def _load(self) -> None:
         target = self._attribute(self._declared.run.python)
         if isinstance(target, Handler):
-            function, signature, reviser = target.function, target.signature, target.reviser
+            function, signature, roles = target.function, target.signature, target.roles
         else:
-            function, signature, reviser = target, signature_of(target), None
-        if self._declared.run.revise:
-            reviser = checked_reviser(self._attribute(self._declared.run.revise))
-        self._adopt(function, self._fitted(signature), reviser)
+            function, signature, roles = target, signature_of(target), Roles()
+        roles = self._beside(roles)
+        self._declares(roles)
+        self._adopt(function, self._fitted(signature), roles)
+
+    def _beside(self, roles: Roles) -> Roles:
+        """Return what the agent can do beside its draft: what its profile names, else what its file decorates."""
+        run = self._declared.run
+        for name in ("critique", "revise"):
+            if place := getattr(run, name):
+                roles = msgspec.structs.replace(roles, **{name: among_peers(self._attribute(place), name)})
+        if run.plan:
+            roles = msgspec.structs.replace(roles, plan=planner(self._attribute(run.plan)))
+        if run.synthesise:
+            roles = msgspec.structs.replace(roles, synthesise=synthesiser(self._attribute(run.synthesise)))
+        return roles
+
+    def _declares(self, roles: Roles) -> None:
+        """Nobody finds a planner by a skill that is not declared: the profile is read before the file is."""
+        lost = [skill.id for skill in fulfilling(self.profile, roles.named).skills if skill not in self.profile.skills]
+        if lost:
+            raise ConfigError(
+                f'{self._declared.path}: run.{lost[0]}: is missing, add {lost[0]} = "file.py:function" to declare it'
+            )
 
     def _attribute(self, place: str) -> Any:
         file, _, name = place.rpartition(":")

@@ -7,38 +7,38 @@ that overstays is given up, and ends when it ends).
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from foa.adapters.binding import Bound, bind
-from foa.adapters.handlers import Assignment, Handler, Parameter, Signature
-from foa.adapters.runners.base import Outcome, lies, one_line, outcome, seconds_left, too_slow
+from foa.adapters.handlers import PLAN, PLAN_PORT, Assignment, Handler, Roles, Signature, wants_peers
+from foa.adapters.peers import Critique, Peer, Proposal
+from foa.adapters.runners.base import Outcome, critiques_of, lies, one_line, seconds_left, too_slow
+from foa.adapters.runners.contract import Contract
 from foa.adapters.runners.threads import Caught, Threads
-from foa.adapters.values import Hint, Misfit, Outputs, decode, encode
+from foa.adapters.values import Misfit, encode
 from foa.core.vcv.profile import Profile
-from foa.errors import AgentFailed, Decline, Retry, TaskError
-from foa.wire.records import Given, Port, Value
+from foa.errors import AgentFailed, Ask, Decline, Refute, Retry, TaskError
+from foa.wire.records import Given, Plan
 
 
 class PythonRunner:
-    """One function, with the signature it was declared by and perhaps a reviser."""
+    """One function, with the signature it was declared by and what else the agent can do."""
 
     def __init__(self, handler: Handler[..., Any], timeout_s: float = 300.0) -> None:
         self.profile: Profile = handler.profile
         self._timeout_s = timeout_s
         self._threads = Threads(self.profile.agent, self.profile.resources.concurrency)
-        self._adopt(handler.function, handler.signature, handler.reviser)
+        self._adopt(handler.function, handler.signature, handler.roles)
 
-    def _adopt(self, function: Callable[..., Any], signature: Signature, reviser: Callable[..., Any] | None) -> None:
-        self._function, self._signature, self._reviser = function, signature, reviser
-        self._many = frozenset(each.name for each in signature.parameters if each.hint.many)
-        declared = inspect.signature(function).parameters
-        self._without_default = tuple(
-            each.name for each in signature.parameters if declared[each.name].default is inspect.Parameter.empty
-        )
+    def _adopt(self, function: Callable[..., Any], signature: Signature, roles: Roles) -> None:
+        outputs = self.profile.outputs
+        if roles.plan is not None:  # the plan is the planner's output, not the draft's
+            outputs = tuple(port for port in outputs if port != PLAN_PORT)
+        self._draft = Contract(function, signature, self.profile.inputs, outputs)
+        self._roles = roles
 
     async def start(self) -> None:
         """Nothing to make ready: the function is here."""
@@ -48,63 +48,67 @@ class PythonRunner:
 
     async def run(self, assignment: Assignment) -> Outcome:
         """Bind, decode, call, check, encode."""
-        arguments = self._arguments(assignment)
-        if self._signature.context:
-            arguments[self._signature.context] = self._tethered(assignment, self._function)
-        result = await self._call(assignment, self._function, **arguments)
-        return self._encoded(result)
+        return self._draft.encoded(await self._bound(assignment, self._draft))
+
+    async def critique(
+        self, assignment: Assignment, draft: Outcome, peers: tuple[Peer[Outcome], ...]
+    ) -> Mapping[str, Critique]:
+        """Hand the decoded drafts to the critic, if there is one."""
+        if self._roles.critique is None:
+            return {}
+        said = await self._among_peers(assignment, self._roles.critique, draft, peers)
+        return critiques_of(said, {peer.agent for peer in peers})
 
     async def revise(self, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]) -> Outcome | None:
         """Hand the decoded drafts to the reviser; a peer's draft that does not decode is left out."""
-        if self._reviser is None:
+        if self._roles.revise is None:
             return None
-        decoded = [each for each in map(self._decoded, peers) if each is not None]
-        arguments = [self._decoded(draft), decoded, self._tethered(assignment, self._reviser)]
-        taken = len(inspect.signature(self._reviser).parameters)
-        result = await self._call(assignment, self._reviser, *arguments[:taken])
-        return None if result is None else self._encoded(result)
+        known = assignment.peers or tuple(Peer("", outputs) for outputs in peers)
+        result = await self._among_peers(assignment, self._roles.revise, draft, known)
+        return None if result is None else self._draft.encoded(result)
 
-    # --- in ---------------------------------------------------------------------------------------------
-
-    def _arguments(self, assignment: Assignment) -> dict[str, Any]:
-        offered = tuple(assignment.inputs.values())
-        parameters = {each.name: each for each in self._signature.parameters}
-        ports = tuple(self._wanted(port, parameters[port.name]) for port in self._ports())
-        arguments: dict[str, Any] = {}
-        chosen = self._bound(ports, offered, parameters)
-        for name, parameter in parameters.items():
-            if name in chosen:
-                arguments[name] = _argument(parameter, chosen[name])
-            elif parameter.asked:
-                arguments[name] = assignment.text
-            elif parameter.hint.many:
-                arguments[name] = []
-        for name in self._without_default:  # ``X | None``, or it would have been declined
-            arguments.setdefault(name, None)
-        return arguments
-
-    def _ports(self) -> tuple[Port, ...]:
-        """Return the declared inputs: the profile's, which for a decorated handler are its parameters."""
-        return self.profile.inputs
-
-    @staticmethod
-    def _wanted(port: Port, parameter: Parameter) -> Port:
-        """Text to work on is sought by type before the subtask's own words stand in for it."""
-        if parameter.asked and parameter.name == "text":
-            return Port(port.name, port.type)
-        return port
-
-    def _bound(self, ports: tuple[Port, ...], offered: tuple[Given, ...], parameters: dict[str, Parameter]) -> Bound:
+    async def plan(self, assignment: Assignment) -> Outcome | None:
+        """Ask the planner for a plan; None if there is none."""
+        if self._roles.plan is None:
+            return None
+        function, signature = self._roles.plan
+        inputs = tuple(each.port for each in signature.parameters)
+        result = await self._bound(assignment, Contract(function, signature, inputs, ()))
         try:
-            return bind(ports, offered, self._many)
-        except Decline:
-            kept = [port for port in ports if not parameters[port.name].asked]
-            return bind(kept, offered, self._many)
+            proposal = result if isinstance(result, Proposal) else Proposal(_plan(result))
+            return (Given(PLAN, encode(proposal.document(), PLAN)),)
+        except (Misfit, TypeError, ValueError) as error:
+            raise lies(f"plan: {error}") from error
+
+    async def synthesise(self, assignment: Assignment) -> Outcome | None:
+        """Ask for one answer made of the parts given; None if nobody here does that."""
+        if self._roles.synthesise is None:
+            return None
+        function, signature = self._roles.synthesise
+        inputs = tuple(each.port for each in signature.parameters)
+        contract = Contract(function, signature, inputs, signature.outputs)
+        return contract.encoded(await self._bound(assignment, contract))
 
     # --- the call ---------------------------------------------------------------------------------------
 
+    async def _bound(self, assignment: Assignment, contract: Contract) -> Any:
+        arguments = contract.arguments(assignment)
+        if contract.signature.context:
+            arguments[contract.signature.context] = self._tethered(assignment, contract.function)
+        return await self._call(assignment, contract.function, **arguments)
+
+    async def _among_peers(
+        self, assignment: Assignment, function: Callable[..., Any], draft: Outcome, peers: Iterable[Peer[Outcome]]
+    ) -> Any:
+        """Call a function that takes a draft and those of others; one of them that does not decode is left out."""
+        read = [replace(peer, outputs=self._draft.decoded(peer.outputs)) for peer in peers]
+        read = [peer for peer in read if peer.outputs is not None]
+        shown = read if wants_peers(function) else [peer.outputs for peer in read]
+        arguments = [self._draft.decoded(draft), shown, self._tethered(assignment, function)]
+        return await self._call(assignment, function, *arguments[: len(inspect.signature(function).parameters)])
+
     async def _call(self, assignment: Assignment, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call the author's code; whatever comes of it is a value, Retry, Decline or AgentFailed."""
+        """Call the author's code; whatever comes of it is a value, or one of the exceptions of `runners.base`."""
         seconds = seconds_left(self._timeout_s, assignment)
         call = partial(function, *args, **kwargs)
         result: Any = None
@@ -116,13 +120,13 @@ class PythonRunner:
             raise too_slow(seconds) from error
         if caught.error is None:
             return result
-        if isinstance(caught.error, Retry | Decline | AgentFailed):
+        if isinstance(caught.error, Retry | Decline | AgentFailed | Ask | Refute):
             raise caught.error
         raise _failure(caught.error) from caught.error
 
     @staticmethod
     def _tethered(assignment: Assignment, function: Callable[..., Any]) -> Assignment:
-        """Progress told from a thread is handed to the loop."""
+        """Progress told from a thread is handed to the loop; what else an assignment takes may come from anywhere."""
         if inspect.iscoroutinefunction(function):
             return assignment
         loop, progress = asyncio.get_running_loop(), assignment.progress
@@ -133,68 +137,11 @@ class PythonRunner:
 
         return replace(assignment, progress=tell)
 
-    # --- out --------------------------------------------------------------------------------------------
 
-    def _encoded(self, result: Any) -> Outcome:
-        ports = self.profile.outputs
-        named = self._named(result, ports)
-        types = {port.name: port.type for port in ports}
-        values: dict[str, Value] = {}
-        for name, value in named.items():
-            hint = self._signature.results.get(name, _any) if self._signature.record else self._only()
-            try:
-                values[name] = encode(value, types.get(name, hint.type), hint.python)
-            except Misfit as error:
-                raise lies(f"{name}: {error}") from error
-        return outcome(ports, values)
-
-    def _named(self, result: Any, ports: tuple[Port, ...]) -> dict[str, Any]:
-        """Return a result as outputs by name; what is None and optional was not given."""
-        if self._signature.record is not None or isinstance(result, Outputs):
-            if not isinstance(result, self._signature.record or Outputs):
-                raise lies(f"got {type(result).__name__}, declared {getattr(self._signature.record, '__name__', '')}")
-            found = {name: getattr(result, name) for name in result.__struct_fields__}
-        elif len(ports) == 1:
-            found = {ports[0].name: result}
-        elif isinstance(result, dict):
-            found = result
-        else:
-            raise lies(f"got {type(result).__name__}, declared the outputs {', '.join(port.name for port in ports)}")
-        optional = {port.name for port in ports if port.optional}
-        return {str(name): value for name, value in found.items() if value is not None or name not in optional}
-
-    def _only(self) -> Hint:
-        """Return the one hint of a function without named outputs, or Any where the profile declares several."""
-        hint = next(iter(self._signature.results.values()))
-        return hint if len(self.profile.outputs) == 1 else _any
-
-    def _decoded(self, draft: Outcome) -> Any:
-        """Return a draft as the function would have returned it; None if it cannot be read so."""
-        hints = self._signature.results
-        try:
-            values = {
-                given.name: decode(
-                    given.value, hints[given.name].python if self._signature.record else self._only().python
-                )
-                for given in draft
-                if given.name in {port.name for port in self.profile.outputs}
-            }
-            if self._signature.record is not None:
-                return self._signature.record(**values)
-        except (Misfit, TypeError):
-            return None
-        return next(iter(values.values()), None) if len(self.profile.outputs) == 1 else values
-
-
-_any: Final = Hint(Any, "application/json")
-
-
-def _argument(parameter: Parameter, chosen: tuple[Given, ...]) -> Any:
-    try:
-        found = [decode(given.value, parameter.hint.python) for given in chosen]
-    except Misfit as error:
-        raise Decline("inputs", f"{parameter.name}: {error}") from error
-    return found if parameter.hint.many else found[0]
+def _plan(result: Any) -> Any:
+    if isinstance(result, Mapping | list | tuple | Plan):
+        return result
+    raise lies(f"plan: got {type(result).__name__}, declared Proposal")
 
 
 def _failure(error: BaseException) -> AgentFailed:
