@@ -1,0 +1,98 @@
+"""The memory of plans that worked, and what they taught of order, in a coordinator.
+
+Under ``Key("cases")``. A task that ended done by several subtasks tells it `Worked` (a private one never does); whoever
+plans tells it `Recall` and hears `Recalled`. Both are kept over restarts: every case in a part of its own, what was
+learned in one. Bounded by ``rules.most``; what goes is stated at `foa.core.dag.cases.memory.kept`.
+"""
+
+from random import Random
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from foa.core import effects as fx
+from foa.core.dag.cases import Case, Model, Recall, Recalled, Rules, Worked, is_worth, kept, learned, nearest
+from foa.core.effects import Effect, Event, Key
+from foa.wire.messages import Blob
+
+KEY: Final = Key("cases")
+ORDER: Final = "order"
+
+
+class State(msgspec.Struct, frozen=True):
+    """Cases in the order they came, the number each is kept under, the next number, and what was learned of order."""
+
+    rules: Rules = Rules()
+    cases: tuple[Case, ...] = ()
+    numbers: tuple[int, ...] = ()
+    count: int = 0
+    order: Model = Model()
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What stands in one part on disk: a case with its number, or what was learned of order."""
+
+    number: Annotated[int, Meta(ge=0)] = 0
+    case: Case | None = None
+    order: Model | None = None
+
+
+def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, list[Effect]]:
+    """Take one event."""
+    del now, rng
+    match event:
+        case fx.Told(_, Worked() as worked):
+            return _worked(state, worked)
+        case fx.Told(sender, Recall(token, _, vector)):
+            near = nearest(state.cases, vector, state.rules.nearest)
+            return state, [fx.Tell(sender, Recalled(token, near, state.order))]
+        case fx.Restored(Blob(body)):
+            return _restored(state, body), []
+        case _:
+            return state, []
+
+
+def _worked(state: State, told: Worked) -> tuple[State, list[Effect]]:
+    """Learn from a plan by what was known before it, then remember it."""
+    case = Case(told.vector, told.text, msgspec.structs.replace(told.plan, origin=()), told.score, told.ended)
+    if not is_worth(case):
+        return state, []
+    order = learned(state.order, case, state.cases, state.rules)
+    after, gone = _remembered(state, case, state.count)
+    effects: list[Effect] = [_persist(ORDER, _Kept(order=order))]
+    if gone != state.count:
+        effects.append(_persist(_part(state.count), _Kept(state.count, case)))
+        effects += [fx.Persist(None, part=_part(gone))] if gone is not None else []
+    return msgspec.structs.replace(after, order=order), effects
+
+
+def _remembered(state: State, case: Case, number: int) -> tuple[State, int | None]:
+    """Return the state with a case under a number, and the number of the one that had to go for it, if one had."""
+    cases, out = kept(state.cases, case, state.rules)
+    count = max(state.count, number + 1)
+    if out is case:
+        return msgspec.structs.replace(state, count=count), number
+    gone = next((at for one, at in zip(state.cases, state.numbers, strict=True) if one is out), None)
+    numbers = (*(at for at in state.numbers if at != gone), number)
+    return msgspec.structs.replace(state, cases=cases, numbers=numbers, count=count), gone
+
+
+def _restored(state: State, body: bytes) -> State:
+    """Take back what was kept; what an older version wrote otherwise is forgotten."""
+    try:
+        found = msgspec.msgpack.decode(body, type=_Kept)
+    except msgspec.DecodeError:
+        return state
+    if found.order is not None:
+        return msgspec.structs.replace(state, order=found.order)
+    return state if found.case is None else _remembered(state, found.case, found.number)[0]
+
+
+def _persist(part: str, what: _Kept) -> fx.Persist:
+    return fx.Persist(Blob(msgspec.msgpack.encode(what)), part=part)
+
+
+def _part(number: int) -> str:
+    """Return a part whose name sorts as its number does: they are restored in that order."""
+    return f"case:{number:012d}"
