@@ -215,11 +215,15 @@ def main(arguments: Sequence[str]) -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m foa.testing.models", description="A scripted chat model.")
     parser.add_argument("answers", nargs="?", type=Path, help="a file of answers, one a line; default: an echo")
+    parser.add_argument("--document", type=Path, help="a JSON file: the answer where a schema is asked for")
     parser.add_argument("--port", type=int, default=8033)
     given = parser.parse_args(arguments)
     lines = given.answers.read_text(encoding="utf-8").splitlines() if given.answers else []
+    document = given.document.read_text(encoding="utf-8") if given.document else ""
 
     def by(asked: Asked, number: int) -> Says:
+        if document and "response_format" in asked.document:
+            return Says(document)
         return Says(lines[number % len(lines)] if lines else f"You said: {asked.prompt}")
 
     async def serve() -> None:

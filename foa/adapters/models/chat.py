@@ -43,13 +43,14 @@ Messages = Sequence[dict[str, str]]
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked: the conversation, how long it may take, how long the answer may be (0: as the server likes).
 
-    ``heard`` is called with each piece of an answer that is streamed, ``spent`` once for each call that used tokens,
-    also for one that broke off.
+    ``schema`` is the JSON Schema that the answer must fit, None where it need not fit any. ``heard`` is called with
+    each piece of an answer that is streamed, ``spent`` once for each call that used tokens, also for one that broke off.
     """
 
     messages: Messages
     seconds: float
     max_tokens: int = 0
+    schema: dict[str, Any] | None = None
     heard: Callable[[str], None]
     spent: Callable[[Tokens], None]
 
@@ -153,8 +154,8 @@ class Chat:
         if question.max_tokens:
             body["max_tokens"] = question.max_tokens
         kind = endpoint.response_format
-        if endpoint.schema is not None and kind in {"auto", "json_schema"}:
-            named = {"name": "answer", "schema": endpoint.schema}
+        if question.schema is not None and kind in {"auto", "json_schema"}:
+            named = {"name": "answer", "schema": question.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         elif kind == "json_object":
             body["response_format"] = {"type": "json_object"}

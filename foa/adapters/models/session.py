@@ -5,7 +5,7 @@ Made by `foa.adapters.runners.openai` for each award and round; `ask` is what `s
 
 import asyncio
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -38,6 +38,7 @@ class Session:
         *,
         seconds: float,
         budget: float | None,
+        schema: dict[str, Any] | None = None,
         window: int = 0,
         aloud: bool = False,
     ) -> None:
@@ -48,7 +49,8 @@ class Session:
         self._budget = budget
         self._window = window
         self._max_tokens = endpoint.max_tokens
-        self._extra = 0 if endpoint.schema is None else len(msgspec.json.encode(endpoint.schema))
+        self._schema = schema
+        self._extra = 0 if schema is None else len(msgspec.json.encode(schema))
         self._ends = asyncio.get_running_loop().time() + seconds
         self._aloud = aloud
         self._waiting = ""
@@ -67,6 +69,7 @@ class Session:
                 messages=messages,
                 seconds=max(0.001, self._ends - asyncio.get_running_loop().time()),
                 max_tokens=self._bound,
+                schema=self._schema,
                 heard=self._listen,
                 spent=self._charge,
             )

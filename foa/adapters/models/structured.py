@@ -7,6 +7,8 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from foa.adapters.models.shape import Unfit, checked
 from foa.errors import AgentFailed
 
@@ -48,10 +50,19 @@ def _complaint(fault: Unfit) -> str:
 
 
 def reader(wanted: Any = Any) -> Callable[[str], Any]:
-    """Return a function that reads JSON of the type `wanted` out of a model's words; it raises Unfit."""
+    """Return a function that finds JSON in a model's words and gives it as it is; Unfit if it is no `wanted`."""
 
     def read(text: str) -> Any:
         return checked(json_in(text).encode("utf-8", "replace"), wanted)
+
+    return read
+
+
+def reader_of(wanted: type[T]) -> Callable[[str], T]:
+    """Return a function that makes a `wanted` of the JSON in a model's words; Unfit if it is none."""
+
+    def read(text: str) -> T:
+        return msgspec.convert(reader(wanted)(text), wanted)
 
     return read
 

@@ -8,9 +8,10 @@ are charged as they are spent; an award's budget bounds how long an answer may g
 import os
 from collections.abc import Callable, Iterable, Mapping
 from random import SystemRandom
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from foa.adapters.binding import bind
 from foa.adapters.handlers import Assignment
@@ -19,13 +20,15 @@ from foa.adapters.models.endpoint import key_of, settled
 from foa.adapters.models.limits import prices_of
 from foa.adapters.models.session import Session
 from foa.adapters.models.shape import Unfit, type_of
-from foa.adapters.models.structured import Messages, reader, structured, unfenced
+from foa.adapters.models.structured import Messages, reader, reader_of, structured, unfenced
 from foa.adapters.models.template import RULES, Datum, fenced, fill
+from foa.adapters.peers import Critique, Peer
 from foa.adapters.runners.base import (
     Declared,
     Outcome,
     check_environment,
     garbage,
+    one_line,
     outcome,
     seconds_left,
 )
@@ -36,6 +39,21 @@ from foa.wire.records import Given, Port, Value
 
 T = TypeVar("T")
 
+
+class Remark(msgspec.Struct, frozen=True):
+    """What a model says of one peer's draft, by the number the draft was shown under."""
+
+    peer: int
+    text: str = ""
+    score: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+
+
+class Remarks(msgspec.Struct, frozen=True):
+    """What a model says of its peers' drafts."""
+
+    critiques: tuple[Remark, ...]
+
+
 PLAN: Final = "plan"
 KEEP: Final = "KEEP"
 MAX_REMEMBERED: Final = 256
@@ -44,6 +62,10 @@ REVISE: Final = (
     "Drafts of others who were asked the same:\n{peers}\n\nWhat was said against the drafts:\n{critique}\n\n"
     f"Where others are right and you are wrong, correct your draft. Answer with {KEEP} alone if your draft should "
     "stand as it is, otherwise with the whole corrected answer and nothing else."
+)
+REMARK: Final = (
+    'Answer with one JSON document alone: {"critiques": [{"peer": 1, "text": "what is wrong with peer-1\'s draft", '
+    '"score": 0.5}]}, an entry for each peer, score from 0 (useless) to 1 (right in every way).'
 )
 
 
@@ -67,6 +89,7 @@ class ModelRunner:
         self._chat = Chat(self._endpoint, key_of(self._endpoint, os.environ, where), SystemRandom())
         self._wanted = Any if self._endpoint.schema is None else type_of(self._endpoint.schema)
         self._system = {"role": "system", "content": self._instructions()}
+        self._critic = {"role": "system", "content": "\n\n".join(filter(None, (self._endpoint.system, RULES, REMARK)))}
         self._chat.open()
 
     async def close(self) -> None:
@@ -75,7 +98,7 @@ class ModelRunner:
 
     async def run(self, assignment: Assignment) -> Outcome:
         """Ask for the work; an answer in one text is streamed to whoever watches."""
-        session = self._session(assignment, aloud=self._plain)
+        session = self._session(assignment, aloud=self._plain, schema=self._endpoint.schema)
         try:
             return await self._answered(session, self._endpoint.prompt, self._values(assignment), self._read)
         finally:
@@ -85,7 +108,7 @@ class ModelRunner:
         """Ask for a better draft in view of the others'; None keeps `draft`, also where no usable answer comes."""
         if not self.profile.refines:
             return None
-        session = self._session(assignment, aloud=False)
+        session = self._session(assignment, aloud=False, schema=self._endpoint.schema)
         try:
             return await self._revised(session, assignment, draft, peers)
         except (AgentFailed, Retry, Decline) as error:
@@ -94,22 +117,37 @@ class ModelRunner:
         finally:
             self._remember(assignment, session)
 
+    async def critique(
+        self, assignment: Assignment, draft: Outcome, peers: tuple[Peer[Outcome], ...]
+    ) -> dict[str, Critique]:
+        """Say what is wrong with the peers' drafts, where the profile has a prompt for that; by their agent ids."""
+        if not self._endpoint.critique or not peers:
+            return {}
+        session = self._session(assignment, aloud=False, schema=None)
+        try:
+            values = self._values(assignment) | _shown_drafts(draft, tuple(peer.outputs for peer in peers))
+            messages = (self._critic, {"role": "user", "content": fill(self._endpoint.critique, values)})
+            said: Remarks = await structured(session.ask, messages, reader_of(Remarks))
+        except (AgentFailed, Retry, Decline) as error:
+            assignment.progress(1.0, f"nothing is said of the others' drafts: {error}")
+            return {}
+        finally:
+            self._remember(assignment, session)
+        names = {number: peer.agent for number, peer in enumerate(peers, 1)}
+        return {names[each.peer]: _critique(names[each.peer], each) for each in said.critiques if each.peer in names}
+
     async def _revised(
         self, session: Session, assignment: Assignment, draft: Outcome, peers: tuple[Outcome, ...]
     ) -> Outcome | None:
         values = self._values(assignment)
-        values["draft"] = fenced(_data(draft))
-        values["peers"] = fenced([each for number, peer in enumerate(peers, 1) for each in _data(peer, number)])
-        values["critique"] = fenced([])
-        if self._endpoint.critique:
-            words = await session.ask(self._messages(self._endpoint.critique, values))
-            values["critique"] = fenced([Datum("critique", "text/plain", words)])
+        said = [Datum(f"critique-{n}", "text/plain", each.critique) for n, each in enumerate(assignment.peers, 1)]
+        values |= _shown_drafts(draft, peers) | {"critique": fenced([each for each in said if each.text])}
         template = self._endpoint.revise or REVISE
         return await self._answered(session, template, values, lambda text: None if _keeps(text) else self._read(text))
 
     # --- what is asked ------------------------------------------------------------------------------------
 
-    def _session(self, assignment: Assignment, *, aloud: bool) -> Session:
+    def _session(self, assignment: Assignment, *, aloud: bool, schema: dict[str, Any] | None) -> Session:
         budget = assignment.budget
         if budget is not None:
             budget -= self._spent.get((assignment.key, assignment.attempt), 0.0)
@@ -120,6 +158,7 @@ class ModelRunner:
             assignment,
             seconds=seconds_left(self._timeout_s, assignment),
             budget=budget,
+            schema=schema,
             window=self.profile.resources.context_tokens,
             aloud=aloud,
         )
@@ -223,6 +262,15 @@ def _encoded(value: Any, port: Port) -> Value:
         return encode(value, port.type)
     except Misfit as error:
         raise Unfit(f"{port.name}: {error}") from error
+
+
+def _shown_drafts(draft: Outcome, peers: Iterable[Outcome]) -> dict[str, str]:
+    others = [each for number, peer in enumerate(peers, 1) for each in _data(peer, number)]
+    return {"draft": fenced(_data(draft)), "peers": fenced(others)}
+
+
+def _critique(agent: str, remark: Remark) -> Critique:
+    return Critique(agent, one_line(remark.text), remark.score)
 
 
 def _keeps(text: str) -> bool:
