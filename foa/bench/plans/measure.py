@@ -16,7 +16,7 @@ from foa.adapters.embed import Embedder
 from foa.bench.plans import noise, planners
 from foa.bench.plans.data import Graph, PlanRow, graph_of, plan_of, read
 from foa.bench.plans.metric import Scores, Vectors, scores
-from foa.core.dag.merge import Proposal, merge
+from foa.core.dag.merge import Ended, Proposal, merge, reputation, worthy
 
 Say = Callable[[str], None]
 UNION: Final = "union"
@@ -55,11 +55,10 @@ def measure(terms: Terms, embedder: Embedder | None, say: Say) -> dict[str, Any]
     graphs = [row.gold for row in rows]
     graphs += [graph for found in proposals.values() for each in found for graph in each.values()]
     graphs += [graph for found in spoilt.values() for each in found for graph in each.values()]
-    vectors = embedded((text for graph in graphs for text in graph.nodes), embedder, say)
-    runs = {
-        given: [_scored(row, each, vectors) for row, each in zip(rows, found, strict=True)]
-        for given, found in proposals.items()
-    }
+    asked = {given: [planners.request(row, given) for row in rows] for given in terms.given}
+    texts = [text for graph in graphs for text in graph.nodes] + [text for found in asked.values() for text in found]
+    vectors = embedded(texts, embedder, say)
+    runs = {given: stream(rows, asked[given], found, vectors) for given, found in proposals.items()}
     first, *others = runs
     found = figures(runs[first])
     found |= {given: figures(runs[given]) for given in others}
@@ -82,23 +81,39 @@ def embedded(texts: Iterable[str], embedder: Embedder | None, say: Say) -> Vecto
     return found
 
 
-def consensus(proposals: Mapping[str, Graph], vectors: Vectors) -> Graph:
-    """Return what the proposals agree on; empty if none is a plan."""
-    voices = [Proposal(name, plan_of(graph, name)) for name, graph in proposals.items() if graph.nodes]
-    return graph_of(merge(voices, vectors)[0])
+def stream(
+    rows: Sequence[PlanRow], asked: Sequence[str], proposals: Sequence[Mapping[str, Graph]], vectors: Vectors
+) -> list[Scored]:
+    """Return what became of each row, in order; how a row's proposals ended is known only to the rows after it."""
+    ended: list[Ended] = []
+    found: list[Scored] = []
+    for row, text, each in zip(rows, asked, proposals, strict=True):
+        weights = reputation(ended, each, vectors.get(text))
+        found.append(scored(row, each, weights, vectors))
+        worth = {name: (one.node_f1 + one.edge_f1) / 2 for name, one in found[-1].by.items() if name in each}
+        ended.append(Ended(worth, vectors.get(text)))
+    return found
 
 
-def _scored(row: PlanRow, proposals: Mapping[str, Graph], vectors: Vectors) -> Scored:
+def consensus(proposals: Mapping[str, Graph], weights: Mapping[str, float], vectors: Vectors) -> Graph:
+    """Return what the worthy ones of the proposals agree on; empty if none is a plan."""
+    plans = {name: plan_of(graph, name) for name, graph in proposals.items() if graph.nodes}
+    heard = worthy({name: weights[name] for name in plans})
+    return graph_of(merge([Proposal(name, plans[name], weights[name]) for name in heard], vectors)[0])
+
+
+def scored(row: PlanRow, proposals: Mapping[str, Graph], weights: Mapping[str, float], vectors: Vectors) -> Scored:
+    """Return how near each proposal, the union and the consensus come to the row's plan."""
     by = {name: scores(graph, row.gold, vectors) for name, graph in proposals.items()}
     by[UNION] = scores(graph_of(plan_of(planners.union(proposals), UNION)), row.gold, vectors)
     start = perf_counter()
-    agreed = consensus(proposals, vectors)
+    agreed = consensus(proposals, weights, vectors)
     ms = (perf_counter() - start) * 1000
     by[CONSENSUS] = scores(agreed, row.gold, vectors)
-    without = {
-        name: scores(consensus({one: it for one, it in proposals.items() if one != name}, vectors), row.gold, vectors)
-        for name in proposals
-    }
+    without = {}
+    for name in proposals:
+        others = {one: graph for one, graph in proposals.items() if one != name}
+        without[name] = scores(consensus(others, weights, vectors), row.gold, vectors)
     return Scored(row.source, by, without, ms)
 
 
@@ -136,7 +151,7 @@ def _spoilt(rows: Sequence[PlanRow], rate: float, seed: int) -> list[dict[str, G
 
 def _noisy(rows: Sequence[PlanRow], spoilt: Sequence[Mapping[str, Graph]], vectors: Vectors) -> dict[str, Any]:
     """Return the mean single proposal, the naive union and the consensus of `VOICES` spoilt plans."""
-    run = [_scored(row, each, vectors).by for row, each in zip(rows, spoilt, strict=True)]
+    run = [scored(row, each, dict.fromkeys(each, 1.0), vectors).by for row, each in zip(rows, spoilt, strict=True)]
     found = means(run)
     singles = [found[f"noisy-{at}"] for at in range(VOICES)]
     single = {key: round(fmean(one[key] for one in singles), ROUND) for key in Scores._fields}

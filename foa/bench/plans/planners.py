@@ -10,6 +10,7 @@ from foa.core.dag import clauses
 
 CHAIN: Final = "chain"
 CLAUSES: Final = "clauses"
+PARALLEL: Final = "parallel"
 _SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+|\n+|,?\s+(?:and\s+)?then\s+")
 
 
@@ -20,15 +21,23 @@ def request(row: PlanRow, given: str) -> str:
 
 def chain(text: str) -> Graph:
     """Return the trivial plan: the listed items of a request, or else its sentences, each after the one before."""
-    items = tuple(line.removeprefix(ITEM).strip() for line in text.splitlines() if line.startswith(ITEM))
-    parts = items or tuple(part.strip() for part in _SENTENCE.split(text) if part.strip())
+    parts = _items(text) or tuple(part.strip() for part in _SENTENCE.split(text) if part.strip())
     return Graph(parts, tuple(pairwise(range(len(parts)))))
+
+
+def parallel(text: str) -> Graph:
+    """Return the other trivial plan: the listed items of a request, or else its clauses, all at once."""
+    return Graph(_items(text) or clauses.clauses(text))
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(line.removeprefix(ITEM).strip() for line in text.splitlines() if line.startswith(ITEM))
 
 
 def proposed(row: PlanRow, given: str) -> dict[str, Graph]:
     """Return what each planner that remembers nothing proposes for a row."""
     text = request(row, given)
-    found = {CHAIN: chain(text), CLAUSES: graph_of(clauses.propose(text))}
+    found = {CHAIN: chain(text), CLAUSES: graph_of(clauses.propose(text)), PARALLEL: parallel(text)}
     if given == "request":
         found.update((name, graph) for name, graph in sorted(row.proposals.items()) if name not in found)
     return found

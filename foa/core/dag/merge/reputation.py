@@ -21,6 +21,12 @@ PRIOR: Final = 1.0
 GAIN: Final = 8.0
 """A planner that is better by 0.1 has `exp(GAIN / 10)`, 2.2 times the weight."""
 
+FLOOR: Final = 0.4
+"""Who is worth less than this part of the best is not asked: merged with much better plans, poor ones only harm."""
+
+VOICES: Final = 4
+"""So many planners are asked, the worthiest."""
+
 _FAR: Final = 0.02
 """What an ended request counts however unlike this one it is, so that a stranger's request finds an opinion."""
 
@@ -42,6 +48,13 @@ def reputation(
     means = {name: _mean(name, known) for name in planners}
     best = max(means.values(), default=0.0)
     return {name: exp(GAIN * (mean - best)) for name, mean in means.items()}
+
+
+def worthy(weights: Mapping[str, float], most: int = VOICES) -> tuple[str, ...]:
+    """Return whose proposals are worth merging, best first, at most `most`; ties by name."""
+    best = max(weights.values(), default=0.0)
+    ranked = sorted(weights, key=lambda name: (-weights[name], name))
+    return tuple(name for name in ranked[:most] if weights[name] >= FLOOR * best)
 
 
 def _counts(latest: Sequence[Ended], vector: NDArray[np.floating] | None) -> list[float]:
