@@ -6,23 +6,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, Self
 
-from foa.adapters.handlers import Assignment, inputs_of
-from foa.adapters.runners.base import Runner
+from foa.adapters.binding import is_answer
+from foa.adapters.handlers import PLAN, SYNTHESISE, Assignment, inputs_of
+from foa.adapters.metering import Meter
+from foa.adapters.peers import Critique, Peer
+from foa.adapters.runners.base import Critic, Planner, Runner, Synthesiser
 from foa.bus.port import Will
 from foa.core import effects as fx
 from foa.core.dag.blobs import CHUNK
 from foa.core.effects import Key, Step
 from foa.core.machines import blobs, lookup
 from foa.core.machines.agent import announce, award
-from foa.core.machines.agent.state import Agent, Context, Fresh, Job, Progressed, Rules, Stumbled, Yielded
+from foa.core.machines.agent.state import Agent, Context, Fresh, Job, Rules, Stumbled, Yielded
 from foa.core.vcv.card import card_of
 from foa.core.vcv.profile import Profile
-from foa.errors import AgentFailed, Decline, Retry
+from foa.errors import AgentFailed, Ask, Decline, Refute, Retry
 from foa.nodes.host import Host, Place, birth, topics_of
 from foa.nodes.ports import Done, Service
 from foa.nodes.window import frame_of
 from foa.settings import Settings
-from foa.wire.messages import Award, Settled
+from foa.wire.messages import Settled
 from foa.wire.records import Given
 from foa.wire.topics import Topics
 
@@ -30,10 +33,10 @@ REPLY_SEPARATOR = "."
 
 
 class Worker(Protocol):
-    """An author's code, as the runners of `foa.adapters.runners` wrap it."""
+    """An author's code, as the runners of `foa.adapters.runners` wrap it; it may be a Critic, Planner, Synthesiser."""
 
     async def run(self, assignment: Assignment) -> tuple[Given, ...]:
-        """Do the work; raises Retry, Decline or AgentFailed."""
+        """Do the work; raises Retry, Decline, AgentFailed, Ask or Refute."""
 
     async def revise(
         self, assignment: Assignment, draft: tuple[Given, ...], peers: tuple[tuple[Given, ...], ...]
@@ -136,24 +139,24 @@ class Handling:
             task.cancel()
 
     async def _work(self, job: Job, done: Done) -> None:
-        done(await attempt(self.worker, job, self._progress(job.award)), "")
-
-    def _progress(self, award_: Award) -> Callable[..., None]:
-        loop = asyncio.get_running_loop()
-
-        def progress(fraction: float, text: str = "") -> None:
-            loop.call_soon_threadsafe(self.tell, Key("award", award_.award), Progressed(float(fraction), str(text)))
-
-        return progress
+        meter = Meter(partial(self.tell, Key("award", job.award.award)))
+        try:
+            outcome = await attempt(self.worker, job, meter)
+        finally:
+            meter.close()
+        done(outcome, "")
 
 
-async def attempt(worker: Worker, job: Job, progress: Callable[..., None]) -> Yielded | Stumbled:
+async def attempt(worker: Worker, job: Job, meter: Meter) -> Yielded | Stumbled:
     """Do one job and say what came of it, in the words that travel."""
-    assignment = assignment_of(job, progress)
+    assignment = assignment_of(job, meter)
     try:
-        if job.round:
-            return Yielded(await worker.revise(assignment, job.draft, job.peers))
-        return Yielded(await worker.run(assignment))
+        made = await (_round(worker, job, assignment) if job.round else _first(worker, job, assignment))
+        return made._replace(confidence=meter.confidence)
+    except Ask as error:
+        return Stumbled("asking", "ask", str(error.question), options=tuple(map(str, error.options)))
+    except Refute as error:
+        return Stumbled("failed", "refuted", error.reason, refutes=error.source)
     except Decline as error:
         code, reason = error.args if len(error.args) == 2 else ("declined", str(error))  # noqa: PLR2004 - code, reason
         return Stumbled("declined", str(code)[:64] or "declined", str(reason))
@@ -165,14 +168,41 @@ async def attempt(worker: Worker, job: Job, progress: Callable[..., None]) -> Yi
         return Stumbled("failed", _code(str(error)), str(error), error.retryable)
 
 
+async def _first(worker: Worker, job: Job, assignment: Assignment) -> Yielded:
+    """Plan or synthesise if that is what is asked and the author has a way of its own, else draft."""
+    subtask = job.award.subtask
+    made = None
+    if PLAN in subtask.skills and isinstance(worker, Planner):
+        made = await worker.plan(assignment)
+    elif SYNTHESISE in subtask.skills and isinstance(worker, Synthesiser):
+        made = await worker.synthesise(assignment)
+    return Yielded(await worker.run(assignment) if made is None else made)
+
+
+async def _round(worker: Worker, job: Job, assignment: Assignment) -> Yielded:
+    """Critique the others' drafts, then (unless critiques alone are wanted) revise in view of them."""
+    said: Mapping[str, Critique] = {}
+    members = tuple(peer for peer in assignment.peers if not peer.guest)
+    if isinstance(worker, Critic) and members:
+        try:
+            said = await worker.critique(assignment, job.draft, members)
+        except (AgentFailed, Retry, Decline) as error:
+            assignment.progress(0.0, f"no critique: {error}")
+    outputs = None if job.critical else await worker.revise(assignment, job.draft, job.peers)
+    words = {agent: one.text for agent, one in said.items() if one.text}
+    scores = {agent: one.score for agent, one in said.items() if one.score is not None}
+    return Yielded(outputs, critiques=words, scores=scores)
+
+
 def _code(reason: str) -> str:
     """Return the word for a failure that discredits the agent rather than the subtask."""
     return "lies" if reason.startswith("lies") else "garbage" if reason.startswith("answered garbage") else "handler"
 
 
-def assignment_of(job: Job, progress: Callable[..., None]) -> Assignment:
+def assignment_of(job: Job, meter: Meter) -> Assignment:
     """Return what the author's code is given."""
     granted = job.award
+    members = granted.team.members if granted.team is not None else ()
     return Assignment(
         text=granted.subtask.text,
         task=granted.task,
@@ -183,8 +213,22 @@ def assignment_of(job: Job, progress: Callable[..., None]) -> Assignment:
         budget=granted.budget,
         policies=granted.policies,
         inputs=inputs_of(job.inputs),
-        progress=progress,
+        progress=meter.progress,
         round=job.round,
+        stream=meter.stream,
+        charge=meter.charge,
+        confident=meter.confident,
+        answers=tuple((each.value.body or b"").decode(errors="replace") for each in job.inputs if is_answer(each)),
+        peers=tuple(
+            Peer(
+                one.agent,
+                one.outputs,
+                one.critiques.get(granted.agent, ""),
+                one.confidence,
+                one.agent not in members or one.subtask not in ("", granted.subtask.id),
+            )
+            for one in job.others
+        ),
     )
 
 
