@@ -42,7 +42,8 @@ def words_of(asked: Open, line: str) -> Words | None:
         said = asked.options[int(said[:4]) - 1]
     first, _, rest = said.partition(" ")
     word = first.strip(",;:.").lower()
-    if asked.consent or (word in YES | NO and word in {option.lower() for option in asked.options}):
+    offered = not asked.asker and word in {option.lower() for option in asked.options}
+    if asked.consent or (offered and word in YES | NO):
         if word not in YES | NO:
             return None
         return Words(rest.strip() or said, word in YES)

@@ -15,8 +15,10 @@ def lines(events: Events) -> Iterator[str]:
     """Yield what happened: notes, then how the plan came about, what was edited, and the new plan's subtasks."""
     for note in events.notes:
         yield line(note)
+    proposed = any(note.kind == "proposal" for note in events.notes)
     for deliberation in events.deliberations:
-        for each in agreement(deliberation):
+        how, *parts = agreement(deliberation)
+        for each in (how,) if proposed else (how, *parts):
             yield _INDENT + each
     told = {(note.subtask, note.text) for note in events.notes if note.kind == "edited"}
     for edit in events.edits:

@@ -134,6 +134,8 @@ class Picture:
             after.setdefault(second, []).append(first)
         for row in self.rows.values():
             row.after = tuple(after.get(row.id, ()))
+        for ident in self.rows:
+            self.before.pop(ident, None)
         gone = {row.id: row.text for row in known.values() if row.id not in self.rows and not is_planning(row.id)}
         _bounded(self.before, gone, MAX_ROWS)
 
@@ -147,7 +149,7 @@ class Picture:
 
     def _work(self, work: Work) -> None:
         row = self._row(work.id)
-        row.phase, row.attempt, row.rung = work.phase, work.attempt, work.rung
+        row.phase, row.attempt, row.rung, row.approved = work.phase, work.attempt, work.rung, work.approved
         row.seats = {seat.agent: seat.phase for seat in work.seats}
         row.rounds = max([row.rounds, *(seat.rounds for seat in work.seats)])
         row.cost = sum(seat.price for seat in work.seats)
@@ -174,7 +176,7 @@ class Picture:
         if known is not None and known.asker == asker and known.text.startswith(text):
             text, options = known.text, options or known.options
         row = self.rows.get(subtask)
-        consent = not asker and row is not None and row.approve
+        consent = not asker and row is not None and row.approve and not row.approved
         _bounded(self.questions, {subtask: Open(subtask, text, asker, options, consent)}, MAX_ROWS)
 
     # --- notes --------------------------------------------------------------------------------------------
@@ -184,31 +186,33 @@ class Picture:
         match note.kind:
             case "accepted" | "taken-over":
                 self.owner = note.text
-            case "proposal" | "proposal-dropped":
-                said = note.text if note.kind == "proposal" else f"refused: {note.text}"
-                _bounded(self.proposals, {(note.subtask, note.agent): said}, MAX_PROPOSALS)
+            case "proposal":
+                _bounded(self.proposals, {(note.subtask, note.agent): note.text}, MAX_PROPOSALS)
             case "input-required":
                 if self.status is None:
                     self._ask(note.subtask, note.text, note.agent)
-            case "answered" | "approved":
+            case "answered" | "approved" | "rejected":
                 self.questions.pop(note.subtask, None)
-            case _ if note.subtask and not (is_planning(note.subtask) and self.plan.subtasks):
-                self._seat(self._row(note.subtask), note)
+                if note.kind == "approved" and note.subtask in self.rows:
+                    self.rows[note.subtask].approved = True
+            case kind if kind in _UNDONE and note.subtask in self.rows:
+                row = self.rows[note.subtask]
+                row.phase, row.seats, row.partial, row.ended_ms = "waiting", {}, "", None
+                row.said = f"{note.kind}: {note.text}" if note.text else note.kind
+            case kind if kind in _SEAT and note.subtask and not self._is_past(note.subtask):
+                self._seat(self._row(note.subtask), note, _SEAT[kind])
 
-    def _seat(self, row: Row, note: Note) -> None:
-        if note.kind in _UNDONE:
-            row.phase, row.seats, row.partial, row.ended_ms = "waiting", {}, "", None
-            row.said = f"{note.kind}: {note.text}" if note.text else note.kind
-            return
-        word = _SEAT.get(note.kind)
-        if word is None:
-            return
+    def _is_past(self, ident: str) -> bool:
+        """Tell whether a late note is of what stands in the plan no more: of its planning, or of what was replaced."""
+        return ident not in self.rows and (ident in self.before or (is_planning(ident) and bool(self.plan.subtasks)))
+
+    def _seat(self, row: Row, note: Note, word: str) -> None:
         if note.kind == "awarded" and row.seats.get(note.agent) != "awarded":
             self._awarded(row, note)
         row.seats[note.agent] = word
         if note.kind == "round":
             row.rounds, row.agreement = max(row.rounds, round_of(note.text)), note.text.partition(":")[2].strip()
-        if note.kind == "partial":
+        elif note.kind == "partial":
             row.partial = (row.partial + note.text)[-MAX_PARTIAL:]
         else:
             row.said = note.text or row.said

@@ -33,6 +33,7 @@ class Row(msgspec.Struct):
     cost: float = 0.0
     depth: int = 0
     approve: bool = False
+    approved: bool = False
     strategy: str = ""
     voices: tuple[str, ...] = ()
     agreement: str = ""

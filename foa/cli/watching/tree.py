@@ -25,7 +25,6 @@ TEXT: Final = 70
 ARROWS: Final = 4
 """So many of what a subtask comes after are named."""
 _COLUMNS: Final = ("", "subtask", "agents", "try", "rounds", "voices", "time", "cost", "")
-_WRAPS: Final = frozenset({"agents", "subtask"})
 
 
 def draw(picture: Picture, now_ms: int, room: int | None = None) -> "RenderableType":
@@ -38,7 +37,7 @@ def draw(picture: Picture, now_ms: int, room: int | None = None) -> "RenderableT
     below = [*_changes(picture), *_partials(picture), *_questions(picture)]
     table = Table(box=None, pad_edge=False, show_header=bool(picture.rows))
     for column in _COLUMNS:
-        table.add_column(column, overflow="ellipsis", no_wrap=column not in _WRAPS)
+        table.add_column(column, overflow="ellipsis", no_wrap=column != "agents")
     branches = nested(picture.rows, picture.parents, picture.before)
     left = None if room is None else max(3, room - len(above) - len(below) - 2)
     tall = left is None or 2 * len(branches) <= left
@@ -104,7 +103,7 @@ def _proposals(picture: Picture) -> "Iterator[Text]":
             yield Text(flat(f"    {dropped.planner or 'merged'}: {dropped.what}: {dropped.reason}"), "dim")
     for (subtask, planner), said in picture.proposals.items():
         if subtask.removeprefix("~plan").removeprefix(":") not in told:
-            yield Text(flat(f"  {planner} proposes {said}"), "cyan")
+            yield Text(flat(f"  {planner}: {said}"), "cyan")
 
 
 def _changes(picture: Picture) -> "Iterator[Text]":
@@ -120,7 +119,7 @@ def _partials(picture: Picture) -> "Iterator[Text]":
     streaming = [row for row in picture.rows.values() if row.partial and row.phase == "running"]
     for row in streaming[-PARTIALS:]:
         last = row.partial.rstrip("\n").rpartition("\n")[2]
-        yield Text.assemble((f"{row.id} ", "yellow"), flat(last)[-100:], ("▌", "yellow"))
+        yield Text.assemble((flat(f"{row.id} "), "yellow"), flat(last)[-100:], ("▌", "yellow"))
 
 
 def _questions(picture: Picture) -> "Iterator[Text]":
@@ -143,14 +142,14 @@ def _cells(branch: Branch, picture: Picture, now_ms: int, *, total: int, tall: b
 
     row = branch.row
     guide, under = guides(branch.lasts)
-    name = Text.assemble((guide, "dim"), (row.id, "italic" if branch.heading else ""))
+    label = Text.assemble((guide, "dim"), (flat(row.id), "italic" if branch.heading else ""))
     if row.after:
         more = " …" if len(row.after) > ARROWS else ""
-        name.append(flat(f" ← {', '.join(row.after[:ARROWS])}{more}"), "dim")
+        label.append(flat(f" ← {', '.join(row.after[:ARROWS])}{more}"), "dim")
     if row.text:
-        name.append(f"\n{under}  {flat(row.text)[:TEXT]}" if tall else f"  {flat(row.text)[:24]}", "dim")
-    agents = [agent if word in {"running", "done"} else f"{agent} ({word})" for agent, word in row.seats.items()]
-    rounds = f"{row.rounds}{f' {row.agreement}' if row.agreement else ''}" if row.rounds else ""
+        label.append(f"\n{under}  {flat(row.text)[:TEXT]}" if tall else f"  {flat(row.text)[:24]}", "dim")
+    agents = [flat(name if word in {"running", "done"} else f"{name} ({word})") for name, word in row.seats.items()]
+    rounds = flat(f"{row.rounds}{f' {row.agreement}' if row.agreement else ''}") if row.rounds else ""
     cells = (
         "\n".join(agents) if tall else plural(len(agents), "agent") if len(agents) > 1 else "".join(agents),
         str(row.attempt or ""),
@@ -158,9 +157,9 @@ def _cells(branch: Branch, picture: Picture, now_ms: int, *, total: int, tall: b
         f"{len(row.voices)}/{total}" if row.voices else "",
         _time(row, now_ms),
         f"{row.cost:g}" if row.cost else "",
-        "approval needed" if row.approve and row.id in picture.questions else row.said[:40],
+        "approval needed" if row.approve and row.id in picture.questions else flat(row.said)[:40],
     )
-    return [name, *(Text(cell if cell.count("\n") else flat(cell)) for cell in cells)]
+    return [label, *map(Text, cells)]
 
 
 def guides(lasts: Sequence[bool]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from foa.wire.messages import Accepted, Events, Rejected, Required, Result
 
 MAX_QUESTIONS: Final = 256
 """Questions nobody took yet; of more than that the later ones are not kept."""
-_ANSWERED: Final = frozenset({"answered", "approved"})
+_ANSWERED: Final = frozenset({"answered", "approved", "rejected"})
 
 
 class Outcome:
