@@ -134,10 +134,10 @@ def test_a_team_forms_by_itself_only_of_close_peers_that_refine() -> None:
     hits = [
         hit("a", 0.8, **REFINES), hit("b", 0.7, **REFINES), hit("c", 0.79), hit("d", 0.5, **REFINES),
         hit("e", 0.75, refines=True, outputs=(Port("o", "image/png"),)), hit("f", 0.78, effects="once", **REFINES),
-        hit("g", 0.69, **REFINES), hit("h", 0.68, **REFINES),
+        hit("g", 0.69, **REFINES), hit("h", 0.68, **REFINES), hit("i", 0.67, **REFINES),
     ]  # fmt: skip
     decision = decide(Query("x"), hits, Weights(), subtask="s")
-    assert decision.chosen == ("o/u/a", "o/u/b", "o/u/g")
+    assert decision.chosen == ("o/u/a", "o/u/b", "o/u/g", "o/u/h")
     assert decide(Query("x"), hits[2:4], Weights(), subtask="s").chosen == ("o/u/c",)
     assert decide(Query("x"), hits, Weights(), subtask="s", team=5).chosen == tuple(f"o/u/{n}" for n in "acebg")
     assert decide(Query("x"), [hit("f", 0.9, effects="once"), *hits], Weights(), subtask="s", team=3).chosen == (

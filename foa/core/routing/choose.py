@@ -3,11 +3,14 @@
 A learner stands between `consider` and `pick`: it may reorder permitted candidates, never add one.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Final
 
 import msgspec
 
+from foa.core.routing.assign import Want, assign
 from foa.core.routing.gate import Refusal, expected_price, gate
 from foa.core.routing.score import Circumstances, Weights, alpha
 from foa.wire.records import MAX_TEAM, Candidate, Decision, Hit, Query
@@ -15,9 +18,9 @@ from foa.wire.records import MAX_TEAM, Candidate, Decision, Hit, Query
 MAX_CANDIDATES: Final = 64
 """What a `Decision` may list; the worst refused ones are left out first."""
 
-AUTO_TEAM: Final = 3
+AUTO_TEAM: Final = 4
 TEAM_RATIO: Final = 0.5
-"""A team formed by itself has at most 3 members, each with at least this share of the best score."""
+"""A team formed by itself has at most 4 members (the paper, 3.4), each with at least this share of the best score."""
 
 
 def consider(
@@ -76,7 +79,11 @@ def _unrelated(candidate: Candidate) -> Candidate:
 
 
 def pick(
-    candidates: Sequence[Candidate], hits: Iterable[Hit], team: int = 0, ratio: float = TEAM_RATIO
+    candidates: Sequence[Candidate],
+    hits: Iterable[Hit],
+    team: int = 0,
+    ratio: float = TEAM_RATIO,
+    most: int = AUTO_TEAM,
 ) -> tuple[tuple[str, ...], str]:
     """Return the chosen among `candidates` (best first, as given) and why so many; none if all are refused.
 
@@ -97,7 +104,7 @@ def pick(
     if not lead.refines:
         return (best.agent,), "alone, since its answers do not gain from peers"
     close = [c for c in others if _is_peer(known[c.agent], lead) and c.score >= ratio * best.score]
-    chosen = (best, *close)[:AUTO_TEAM]
+    chosen = (best, *close)[: max(1, most)]
     reason = f"team of {len(chosen)}, peers that refine and score at least {ratio:.0%} of the best"
     return tuple(c.agent for c in chosen), reason if close else "alone, no peer comes close"
 
@@ -135,11 +142,12 @@ def conclude(
     attempt: int = 1,
     team: int = 0,
     ratio: float = TEAM_RATIO,
+    most: int = AUTO_TEAM,
     refused: Sequence[Candidate] = (),
     covered: int = 0,
 ) -> Decision:
     """Return the record of a choice among `candidates`, best first. ``refused``, ``covered``: of the `Found`."""
-    chosen, reason = pick(candidates, hits, team, ratio)
+    chosen, reason = pick(candidates, hits, team, ratio, most)
     seen = {candidate.agent for candidate in candidates}
     told = tuple(c for c in refused if c.agent not in seen)
     best = next((c for c in candidates if c.agent in chosen), None)
@@ -151,6 +159,47 @@ def conclude(
         covered=covered,
         reason=f"{_lead(best) if best else ''}{reason}"[:512],
     )
+
+
+def together(decisions: Sequence[Decision], free: Mapping[str, int]) -> list[Decision]:
+    """Return `decisions` as one assignment: nobody is chosen for more subtasks than it has free slots.
+
+    Each was decided for itself; where that asks too much of somebody, all are solved as one program
+    (`foa.core.routing.assign`), in which a candidate is worth what its place in the order says. A subtask for which no
+    slot is left waits in the queue of its best.
+    """
+    asked = Counter(agent for decision in decisions for agent in decision.chosen)
+    if all(count <= free.get(agent, 1) for agent, count in asked.items()):
+        return list(decisions)
+    wants = [Want(one.subtask, _open_to(one), 1, len(one.chosen)) for one in decisions if one.chosen]
+    teams = assign(wants, free)
+    told: list[Decision] = []
+    for decision in decisions:
+        team = teams.get(decision.subtask) or decision.chosen[:1]
+        if set(team) != set(decision.chosen):
+            reason = f"{decision.reason}; assigned together with {len(wants) - 1} others, for want of slots"
+            decision = msgspec.structs.replace(decision, chosen=team, reason=reason[:512])  # noqa: PLW2901
+        told.append(decision)
+    return told
+
+
+def _open_to(decision: Decision) -> dict[str, float]:
+    """Return who may have a subtask and what they are worth; a team is of peers, so nobody else can join it."""
+    values = worths(decision.candidates)
+    if len(decision.chosen) == 1:
+        return values
+    return {agent: values[agent] for agent in decision.chosen if agent in values}
+
+
+def worths(candidates: Iterable[Candidate]) -> dict[str, float]:
+    """Return what each permitted candidate is worth: what is hoped of it, never more than of one before it."""
+    found: dict[str, float] = {}
+    best = inf
+    for one in candidates:
+        if not one.refused:
+            best = min(best, one.score if one.mean is None else one.mean + one.width)
+            found[one.agent] = best
+    return found
 
 
 def _lead(best: Candidate) -> str:

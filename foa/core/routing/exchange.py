@@ -52,13 +52,14 @@ class Weighted(NamedTuple):
     """The candidates for one subtask, best first and the refused last, and what the decision is to be judged by.
 
     ``hits`` are the found with what was measured of them in place of what they declare. ``contexts`` has, per
-    permitted agent, the features that its reward will be learned with.
+    permitted agent, the features that its reward will be learned with; ``free`` the slots each agent has left.
     """
 
     ident: str
     candidates: tuple[Candidate, ...]
     hits: tuple[Hit, ...]
     contexts: Mapping[str, bytes] = {}
+    free: Mapping[str, int] = {}
 
 
 class Weighed(NamedTuple):

@@ -50,7 +50,8 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     curious = _plausible(permitted)
     bound = {c.agent: (c.mean or 0.0) + c.width * (c.agent in curious) - lost[c.agent] for c in told}
     ordered = _turn(state, sorted(told, key=lambda c: (-bound[c.agent], c.agent)))
-    return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x))
+    free = {hit.agent: hit.resources.concurrency - state.loads.get(hit.agent, 0) for hit in hits}
+    return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x), free)
 
 
 def _plausible(permitted: Sequence[Candidate]) -> set[str]:

@@ -9,11 +9,11 @@ import msgspec
 from foa.core import effects as fx
 from foa.core.dag.plan import ancestors
 from foa.core.effects import Effect
-from foa.core.machines.task.pending import PLANNING, is_pseudo
+from foa.core.machines.task.pending import NOBODY, PLANNING, Kin, is_pseudo
 from foa.core.machines.task.state import Context, Live, headers, left_ms, note, put
 from foa.core.machines.task.verdict import begun
 from foa.core.routing.gate import expected_price
-from foa.wire.ids import AgentId, idempotency_key
+from foa.wire.ids import idempotency_key
 from foa.wire.messages import Award
 from foa.wire.records import Given, Hit, Note, Query, Seat, Strategy, Subtask, Team, Work
 
@@ -90,7 +90,7 @@ class Manner(NamedTuple):
     """How an award is made: ``contexts`` are kept with the seats until rewards come.
 
     ``grow`` adds members to those who answered already; ``alone`` keeps several from speaking with each other.
-    ``strategy``, ``trust`` and ``guests`` are those of the cluster that several form.
+    ``strategy``, ``trust`` and ``kin`` are those of the cluster that several form.
     """
 
     contexts: Mapping[str, bytes] = NOTHING
@@ -98,7 +98,7 @@ class Manner(NamedTuple):
     alone: bool = False
     strategy: Strategy = ""
     trust: Mapping[str, float] = {}
-    guests: tuple[AgentId, ...] = ()
+    kin: Kin = NOBODY
 
 
 PLAIN: Final = Manner()
@@ -148,16 +148,16 @@ def award(
 
 def _team(name: str, attempt: int, seats: tuple[Seat, ...], manner: Manner, context: Context) -> Team | None:
     """Return the cluster that `seats` form; None for one who has nobody to speak with."""
-    if manner.alone or (len(seats) < 2 and not manner.guests):  # noqa: PLR2004 - two make a cluster
+    if manner.alone or len(seats) < 2:  # noqa: PLR2004 - two make a cluster
         return None
     members = tuple(seat.agent for seat in seats)
     return Team(
-        f"{name[:12]}.{attempt}",
+        f"{manner.kin.channel or name[:12]}.{attempt}",
         members,
         context.rules.rounds,
         int(context.rules.round_s * 1000),
         manner.strategy,
-        tuple(guest for guest in manner.guests if guest not in members),
+        tuple(guest for guest in manner.kin.guests if guest not in members),
         {agent: manner.trust[agent] for agent in members if agent in manner.trust},
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from foa.core.dag.clauses import clauses
+from foa.wire.ids import AgentId
 from foa.wire.records import Given, Hit, Seat
 
 ATOMIC: Final = "main"  # the one subtask of a task that is one agent's job
@@ -74,11 +75,22 @@ class Consent(NamedTuple):
     ident: str
 
 
+class Kin(NamedTuple):
+    """The channel that subtasks close in meaning share, and who works on the others ("" and nobody: there are none)."""
+
+    channel: str = ""
+    guests: tuple[AgentId, ...] = ()
+
+
+NOBODY: Final = Kin()
+
+
 class Pool(NamedTuple):
     """Whom a subtask may still ask where those it asked disagree, and their answers before its cluster refined them."""
 
     hits: tuple[Hit, ...]
     trust: Mapping[str, float]
     contexts: Mapping[str, bytes] = {}
+    kin: Kin = NOBODY
     drafts: tuple[Seat, ...] = ()
     refined: bool = False

@@ -1,13 +1,19 @@
 """Ready subtasks are looked up, decided upon and awarded; who finds nobody waits with patience, then fails."""
 
+from math import log1p
+
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from foa.core import effects as fx
+from foa.core.cluster.formation import Item, clusters
+from foa.core.cluster.formation import Rules as Formation
 from foa.core.dag.plan import ready
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.awarding import Manner, affordable, award, query_for, union
 from foa.core.machines.task.finish import finish
-from foa.core.machines.task.pending import ATOMIC, Consent, Split, Stuck, clauses_of
+from foa.core.machines.task.pending import ATOMIC, NOBODY, Consent, Kin, Pool, Split, Stuck, clauses_of
 from foa.core.machines.task.state import (
     MAX_DECISIONS,
     Context,
@@ -20,13 +26,16 @@ from foa.core.machines.task.state import (
     tell,
 )
 from foa.core.machines.task.verdict import MATCH
-from foa.core.routing.choose import conclude, consider
+from foa.core.routing.choose import conclude, consider, together
 from foa.core.routing.exchange import Asked, Weigh, Weighed, Weighing, Weighted
+from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
+from foa.wire.ids import digest_of
 from foa.wire.messages import Ask, Found
-from foa.wire.records import Decision, Note, Subtask
+from foa.wire.records import Decision, Hit, Note, Query, Subtask
 
 MAX_QUERIES = 64
+PROBES = 2
 SENT = "sent:"
 
 
@@ -136,14 +145,20 @@ def _weighing(live: Live, one: Part, now: float) -> Weighing:
 def _place_all(
     live: Live, parts: tuple[Part, ...], weighted: tuple[Weighted, ...], context: Context, now: float
 ) -> tuple[TaskState, list[Effect]]:
-    """Decide and award subtask by subtask; what is spent on one is not there for the next."""
+    """Decide upon all at once, then award one by one: what is spent on one is not there for the next."""
     effects: list[Effect] = []
     notes: list[Note] = []
-    for one, order in zip(parts, weighted, strict=True):
-        if live.works[one.ident].phase in {"waiting", "ready"}:
-            live, more, said = _place(live, one, order, context, now)
-            effects += more
-            notes += said
+    pairs = [
+        (one, order)
+        for one, order in zip(parts, weighted, strict=True)
+        if one.ident in live.works and live.works[one.ident].phase in {"waiting", "ready"}
+    ]
+    decisions = together([_decided(live, *pair, context) for pair in pairs], _free(weighted))
+    guests = _guests(pairs, decisions, context)
+    for (_, order), decision in zip(pairs, decisions, strict=True):
+        live, more, said = _place(live, decision, order, guests.get(decision.subtask, NOBODY), context, now)
+        effects += more
+        notes += said
     effects += _overdue(live, context, now)
     if live.unplaced:
         effects.append(fx.Wake("relook", now + context.rules.relook_s))
@@ -151,6 +166,66 @@ def _place_all(
         return live, effects
     live, saved = save(live, context, now, token=f"{SENT}{live.seq + 1}" if live.unsent else "")
     return live, [*saved, *effects, tell(live, context, *notes)]
+
+
+def _free(weighted: tuple[Weighted, ...]) -> dict[str, int]:
+    """Return how many more awards each agent can take, as far as is known here."""
+    free = {hit.agent: hit.resources.concurrency for order in weighted for hit in order.hits}
+    for order in weighted:
+        free |= order.free
+    return free
+
+
+def _decided(live: Live, found: Part, order: Weighted, context: Context) -> Decision:
+    """Return who should have a subtask, regardless of the others; who asked a person about it has it again."""
+    subtask, work = live.subtask(found.ident), live.works[found.ident]
+    decision = conclude(
+        order.candidates,
+        order.hits,
+        subtask=found.ident,
+        attempt=work.attempt + 1,
+        team=subtask.team or live.task.team,
+        most=context.rules.team,
+        refused=found.refused,
+        covered=found.covered,
+    )
+    if any(one.agent == work.asker and not one.refused for one in decision.candidates):
+        reason = "asked a person about it, and has the answer now"
+        return msgspec.structs.replace(decision, chosen=(work.asker,), reason=reason)
+    return decision
+
+
+def _guests(pairs: list[tuple[Part, Weighted]], decisions: list[Decision], context: Context) -> dict[str, Kin]:
+    """Return, for subtasks close in meaning that begin together, the channel they share and who works on the others.
+
+    Only who refines is asked along: nobody else looks at what others drafted.
+    """
+    refining: dict[str, tuple[str, ...]] = {}
+    items: list[Item] = []
+    for (found, order), decision in zip(pairs, decisions, strict=True):
+        known = {hit.agent: hit for hit in order.hits}
+        able = tuple(agent for agent in decision.chosen if known[agent].refines)
+        if able and found.vector:
+            refining[found.ident] = able
+            items.append(Item(found.ident, found.vector, _resources(known[able[0]])))
+    if len(items) < 2:  # noqa: PLR2004 - two are needed to be close
+        return {}
+    close = clusters(items, Formation(smallest=2, largest=max(2, context.rules.team)))
+    return {
+        ident: Kin(
+            digest_of(" ".join(group).encode())[:12],
+            tuple(agent for other in group if other != ident for agent in refining[other]),
+        )
+        for group in close
+        for ident in group
+    }
+
+
+def _resources(hit: Hit) -> NDArray[np.float32]:
+    """Return the ``r`` of an agent as a vector: what its work costs and takes, each on a scale of its own order."""
+    seen = hit.resources
+    raw = (seen.price_call, seen.price_1k, seen.latency_ms / 1000, seen.memory_mb / 1000, float(seen.concurrency))
+    return np.array([1.0, *(log1p(max(0.0, each)) for each in raw)], dtype=np.float32)
 
 
 def part(found: Found, at: int, ident: str = "") -> Part:
@@ -162,24 +237,29 @@ def part(found: Found, at: int, ident: str = "") -> Part:
 
 
 def _place(
-    live: Live, found: Part, order: Weighted, context: Context, now: float
+    live: Live, decision: Decision, order: Weighted, kin: Kin, context: Context, now: float
 ) -> tuple[Live, list[Effect], list[Note]]:
-    ident = found.ident
+    """Award what was decided, as far as the budget pays for it; or have the subtask wait for somebody."""
+    ident = decision.subtask
     subtask, work, query = live.subtask(ident), live.works[ident], query_for(live, live.subtask(ident))
-    decision = conclude(
-        order.candidates,
-        order.hits,
-        subtask=ident,
-        attempt=work.attempt + 1,
-        team=subtask.team or live.task.team,
-        refused=found.refused,
-        covered=found.covered,
-    )
     known = {hit.agent: hit for hit in order.hits}
     chosen = affordable([known[agent] for agent in decision.chosen], query)
     if len(chosen) < len(decision.chosen):
         reason = f"{decision.reason}; the budget pays for {len(chosen)}"[:512]
         decision = msgspec.structs.replace(decision, chosen=tuple(hit.agent for hit in chosen), reason=reason)
+    manner = Manner(
+        order.contexts,
+        strategy=subtask.strategy or live.task.strategy or context.rules.strategy,
+        trust=_trust(decision),
+        kin=kin,
+    )
+    if len(chosen) > 1 and context.rules.escalate and not (subtask.team or live.task.team):
+        pool = Pool(tuple(chosen), manner.trust, order.contexts, kin)
+        live = msgspec.structs.replace(live, pools={**live.pools, ident: pool})
+        chosen, manner = _probes(chosen, query), manner._replace(alone=True)
+        asked = tuple(hit.agent for hit in chosen)
+        reason = f"{decision.reason}; {len(asked)} asked first, more while they disagree"[:512]
+        decision = msgspec.structs.replace(decision, chosen=asked, reason=reason)
     live = _record(live, decision)
     if not chosen:
         since = live.unplaced.get(ident, now)
@@ -187,7 +267,22 @@ def _place(
         return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
     unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
     live = msgspec.structs.replace(live, unplaced=unplaced)
-    return award(live, ident, chosen, context, now, Manner(order.contexts))
+    return award(live, ident, chosen, context, now, manner)
+
+
+def _probes(chosen: list[Hit], query: Query) -> list[Hit]:
+    """Return the best and the cheapest of the others: what they agree on needs no more (after ACAR)."""
+    rest = sorted(chosen[1:], key=lambda hit: (expected_price(query, hit.resources), chosen.index(hit)))
+    return [chosen[0], *rest[: PROBES - 1]]
+
+
+def _trust(decision: Decision) -> dict[str, float]:
+    """Return what reward is expected of each permitted candidate, where anything is known of it."""
+    return {
+        one.agent: min(1.0, max(0.0, one.mean))
+        for one in decision.candidates
+        if one.mean is not None and one.seen > 0.0 and not one.refused
+    }
 
 
 def _record(live: Live, decision: Decision) -> Live:

@@ -19,7 +19,7 @@ from foa.core.machines.task.changing import logged, noted
 from foa.core.machines.task.pending import Pool
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.state import Context, Live, TaskState, put, save, tell
-from foa.core.machines.task.verdict import concluded
+from foa.core.machines.task.verdict import concluded, dropped
 from foa.core.routing.gate import expected_price
 from foa.wire.records import Hit, Seat, Strategy, Work
 
@@ -77,12 +77,14 @@ def _grown(
     live, said = noted(live, logged(live, now, "grow", work.id, move.reason), context, now)
     drafts = (*pool.drafts, *finished) if refine else pool.drafts
     live = _with_pool(live, work.id, pool._replace(drafts=drafts, refined=pool.refined or refine))
-    manner = Manner(pool.contexts, not refine, not refine, strategy_of(live, work, context), pool.trust)
-    if refine:  # the attempt is the same: nobody failed
+    manner = Manner(pool.contexts, not refine, not refine, strategy_of(live, work, context), pool.trust, pool.kin)
+    freed: list[Effect] = []
+    if refine:  # the attempt is the same: nobody failed; what each is worth is said of its refined answer
         live = put(live, msgspec.structs.replace(work, attempt=max(0, work.attempt - 1), seats=()))
+        freed = dropped(live, [work], None, context, now)
     live, effects, notes = award(live, work.id, hits, context, now, manner)
     live, saved = save(live, context, now)
-    return live, [*saved, said, *effects, tell(live, context, *notes)]
+    return live, [*saved, said, *freed, *effects, tell(live, context, *notes)]
 
 
 def _with_pool(live: Live, ident: str, pool: Pool) -> Live:
