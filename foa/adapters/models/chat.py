@@ -44,7 +44,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked: the conversation, how long it may take, how long the answer may be (0: as the server likes).
 
     ``schema`` is the JSON Schema that the answer must fit, None where it need not fit any. ``heard`` is called with
-    each piece of an answer that is streamed, ``spent`` once for each call that used tokens, also for one that broke off.
+    each piece of an answer that is streamed, ``spent`` once for each call that used tokens, also if it broke off.
     """
 
     messages: Messages
