@@ -101,4 +101,4 @@ def _differing(old: str, new: str) -> Iterator[tuple[str, str]]:
 
 
 def _means(words: list[str]) -> bool:
-    return any(word.lower() not in lexicon.STOP for word in words)
+    return any(len(word) > 1 and word.lower() not in lexicon.STOP for word in words)

@@ -16,7 +16,8 @@ import msgspec
 from foa.core.dag import planfile
 from foa.core.dag.cases.memory import is_worth
 from foa.core.dag.cases.order import Model
-from foa.core.dag.cases.records import Case, Near
+from foa.core.dag.cases.planner import by_near
+from foa.core.dag.cases.records import Case, Near, Rules
 from foa.errors import ConfigError
 
 MAX_GIVEN: Final = 32
@@ -71,3 +72,14 @@ def _near(row: Any) -> Near | None:
 def _number(value: Any) -> float | None:
     """Return a number in [-1, 1]; None for anything else."""
     return float(value) if isinstance(value, int | float) and -1.0 <= value <= 1.0 else None
+
+
+def cases(request: str, document: Any) -> dict[str, Any] | None:
+    """Return the plan document of the *cases* planner: from what was done for requests like this one.
+
+    ``document`` is an input of type ``cases``, as it came. None where nothing in it is like the request, or where the
+    request lists its own steps and too few plans were seen to know their order. Never raises.
+    """
+    near, order = read_cases(document)
+    found = by_near(request, near, Rules(), order)
+    return None if found is None else planfile.write(found)
