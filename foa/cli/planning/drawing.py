@@ -164,7 +164,7 @@ def _box(row: "Row", phase: str, x: float, y: float, tall: float) -> Iterator[st
     yield f'<rect width="{WIDTH:.0f}" height="{tall:.0f}" rx="7" fill="{fill}" {line}/>'
     yield f'<rect width="5" height="{tall - 8:.0f}" x="3" y="4" rx="2" fill="{edge}"/>'
     at = PAD + 11
-    yield _text(16, at, wrapped(row.id, CHARS - 4, 1)[0] if row.id.strip() else "?", 12, _INK, bold=True)
+    yield _text(16, at, "".join(wrapped(row.id, CHARS - 4, 1)) or "?", 12, _INK, bold=True)
     yield _text(WIDTH - 12, at, MARKS[phase], 13, edge, end=True)
     for line in wrapped(row.text, CHARS, TEXT_LINES):
         at += LINE
