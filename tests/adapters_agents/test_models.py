@@ -153,6 +153,12 @@ def test_the_card_s_prices_stand_where_the_endpoint_names_none(tmp_path: Path) -
     assert usd == pytest.approx(0.01 + 0.5 * (tokens_in + tokens_out) / 1000)
 
 
+def test_the_bound_of_an_answer_by_its_other_name(tmp_path: Path) -> None:
+    _, server = work(tmp_path, [Says("x")], keys='max_tokens = 50\nmax_tokens_as = "max_completion_tokens"')
+    assert server.asked[0].document["max_completion_tokens"] == 50
+    assert "max_tokens" not in server.asked[0].document
+
+
 # --- answers held to a shape -----------------------------------------------------------------------------------
 
 

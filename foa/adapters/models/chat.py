@@ -152,7 +152,7 @@ class Chat:
         if endpoint.temperature is not None:
             body["temperature"] = endpoint.temperature
         if question.max_tokens:
-            body["max_tokens"] = question.max_tokens
+            body[endpoint.max_tokens_as] = question.max_tokens
         kind = endpoint.response_format
         if question.schema is not None and kind in {"auto", "json_schema"}:
             named = {"name": "answer", "schema": question.schema}

@@ -14,6 +14,8 @@ import msgspec
 from foa.errors import ConfigError
 
 Format = Literal["auto", "json_schema", "json_object", "none"]
+Bound = Literal["max_tokens", "max_completion_tokens"]
+"""The field that bounds an answer: hosted reasoning models want the second."""
 
 MAX_KEY: Final = 4096
 
@@ -35,6 +37,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     api_key_file: str = ""
     temperature: float | None = None
     max_tokens: int = 0
+    max_tokens_as: Bound = "max_tokens"
     price_in_per_1m: float = 0.0
     price_out_per_1m: float = 0.0
     stream: bool = True

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from foa.adapters.models.endpoint import Endpoint, Format, is_url
+from foa.adapters.models.endpoint import Bound, Endpoint, Format, is_url
 from foa.adapters.models.shape import Unheld, type_of
 from foa.adapters.models.template import ROUND, WORDS, names, unknown
 from foa.adapters.values import is_json, is_text, media_of
@@ -56,6 +56,7 @@ class Table(BaseModel):
     api_key_file: Line | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_tokens_as: Bound = "max_tokens"
     price_in_per_1m: Price = 0.0
     price_out_per_1m: Price = 0.0
     stream: bool = True
