@@ -28,7 +28,8 @@ class RouteRules(msgspec.Struct, frozen=True):
     """What a subtask costs in USD and how far a route may go.
 
     ``step`` for being one more, its price, ``second`` for every second it is expected to take, less ``bonus`` for full
-    relevance to the request. At most ``size`` subtasks, ``depth`` of them in a row, ``search`` states looked at.
+    relevance to the request. At most ``size`` subtasks, ``depth`` of them in a row; ``search`` is how many times an
+    offer may be looked at in search of a cheaper plan.
     """
 
     step: float = 0.01
@@ -36,7 +37,7 @@ class RouteRules(msgspec.Struct, frozen=True):
     bonus: float = 0.009
     size: int = 24
     depth: int = 12
-    search: int = 400
+    search: int = 10_000
 
 
 class _Arc(NamedTuple):
@@ -78,9 +79,7 @@ def cheapest(
     first = _by_knuth(graph)
     if first is None:
         return None
-    best = _by_search(graph, rules.search) or first
-    if sum(arc.cost for arc in best) > sum(arc.cost for arc in first):
-        best = first
+    best = _by_search(graph, sum(arc.cost for arc in first), rules.search) or first
     return tuple(arc.offer for arc in _derived(graph, best)) if len(best) <= rules.size else None
 
 
@@ -98,15 +97,12 @@ def _graph(given: Collection[str], wanted: Collection[str], offers: Iterable[Off
     usable = sorted(filter(_usable, offers), key=lambda one: (one.agent, one.skill))
     types = tuple(sorted({*wanted, *(port.type for one in usable for port in one.inputs if not port.optional)}))
     place = {one: at for at, one in enumerate(types)}
-    known: dict[str, int] = {}
+    # Only a type that is no plain name takes others than itself and what has parameters behind it.
+    wide = [one for one in types if one.endswith(("*", "/"))]
 
     def within(kinds: Iterable[str]) -> int:
-        mask = 0
-        for kind in kinds:
-            if kind not in known:
-                known[kind] = sum(1 << at for at, one in enumerate(types) if fits(one, kind))
-            mask |= known[kind]
-        return mask
+        taken = (one for kind in kinds for one in (kind, kind.partition(";")[0].strip(), *wide) if fits(one, kind))
+        return sum(1 << at for at in sorted({place[one] for one in taken if one in place}))
 
     arcs = [
         _Arc(
@@ -211,34 +207,57 @@ def _by_knuth(graph: _Graph) -> list[_Arc] | None:
     return chosen
 
 
-def _by_search(graph: _Graph, most: int) -> list[_Arc] | None:
-    """Return the arcs of least cost, what feeds two paid once; None if `most` states do not show them."""
+def _by_search(graph: _Graph, paid: int, most: int) -> list[_Arc] | None:
+    """Return the arcs of a plan cheaper than `paid`, what feeds two paid once; None if there is none.
 
-    def bound(known: int) -> int | None:
-        value, _ = _values(graph, known, lambda inputs: max(inputs, default=0))
-        least = [value.get(at) for at in _bits(graph.wanted)]
-        return None if None in least else max(filter(None, least), default=0)
-
-    least = bound(graph.given)
-    heap: list[tuple[int, tuple[int, ...], int, int]] = [] if least is None else [(least, (), 0, graph.given)]
+    None too after `most` steps: a step is one look at one arc.
+    """
+    graph = _affordable(graph, paid)
+    heap: list[tuple[int, tuple[int, ...], int, int]] = [(0, (), 0, graph.given)]
     best: dict[int, int] = {graph.given: 0}
-    for _ in range(most):
-        if not heap:
-            return None
-        _, path, paid, known = heappop(heap)
+    left = most
+    while heap:
+        _, path, spent, known = heappop(heap)
         if not graph.wanted & ~known:
             return [graph.arcs[number] for number in path]
-        if paid > best[known]:
+        if spent > best[known]:
             continue
         for number, arc in enumerate(graph.arcs):
-            reached, total = known | arc.yields, paid + arc.cost
-            if arc.needs & ~known or reached == known or best.get(reached, total + 1) <= total:
+            reached, total = known | arc.yields, spent + arc.cost
+            if arc.needs & ~known or reached == known or best.get(reached, paid) <= total:
                 continue
             best[reached] = total
-            least = bound(reached)
-            if least is not None:
+            left -= len(graph.arcs)
+            if left < 0:
+                return None
+            least = _bound(graph, reached)
+            if least is not None and total + least < paid:
                 heappush(heap, (total + least, (*path, number), total, reached))
     return None
+
+
+def _affordable(graph: _Graph, paid: int) -> _Graph:
+    """Return the graph without the arcs of which every plan costs `paid` or more."""
+    value, _ = _values(graph, graph.given, _dearest)
+    arcs = [
+        arc
+        for arc in graph.arcs
+        if all(at in value for at in _bits(arc.needs))
+        and arc.cost + _dearest(value[at] for at in _bits(arc.needs)) < paid
+    ]
+    return graph._replace(arcs=_relevant(arcs, graph.wanted))
+
+
+def _bound(graph: _Graph, known: int) -> int | None:
+    """Return what all that is wanted costs at least from `known`; None if it cannot be had."""
+    value, _ = _values(graph, known, _dearest)
+    if any(at not in value for at in _bits(graph.wanted)):
+        return None
+    return _dearest(value[at] for at in _bits(graph.wanted))
+
+
+def _dearest(values: Iterable[int]) -> int:
+    return max(values, default=0)
 
 
 def _derived(graph: _Graph, arcs: Sequence[_Arc]) -> list[_Arc]:
