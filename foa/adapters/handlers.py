@@ -266,16 +266,26 @@ def wants_peers(function: Callable[..., Any]) -> bool:
 
 def planner(function: Callable[..., Any]) -> tuple[Callable[..., Any], Signature]:
     """Return `function` with what it takes; ``agents`` and ``cases`` may be missing. ConfigError if unreadable."""
+    return function, _role(function)
+
+
+def _role(function: Callable[..., Any]) -> Signature:
+    """Read what a role takes: what may be missing is optional, and the task's words need no hint."""
     signature = signature_of(function)
     parameters = tuple(
-        msgspec.structs.replace(each, optional=True) if each.name in _OFFERED else each for each in signature.parameters
+        msgspec.structs.replace(
+            each,
+            optional=each.optional or each.name in _OFFERED,
+            hint=Hint(str, TEXT) if each.name in ASKED and each.hint.python is Any else each.hint,
+        )
+        for each in signature.parameters
     )
-    return function, msgspec.structs.replace(signature, parameters=parameters)
+    return msgspec.structs.replace(signature, parameters=parameters)
 
 
 def synthesiser(function: Callable[..., Any]) -> tuple[Callable[..., Any], Signature]:
     """Return `function` with what it takes; ConfigError unless one parameter is annotated ``list[Part]``."""
-    signature = signature_of(function)
+    signature = _role(function)
     if not signature.parts:
         raise ConfigError(f"{function.__qualname__}: a synthesise function takes parts: list[foa.Part]")
     return function, signature

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from foa.core.machines.agent.state import Charged, Progressed
 
@@ -23,19 +23,39 @@ MOST: Final = 65_536
 """So many characters of an answer are shown while it is made; what goes beyond is in the answer itself."""
 
 
+class Handle(Protocol):
+    """A call to come."""
+
+    def cancel(self) -> None:
+        """Call it off."""
+
+
+class Loop(Protocol):
+    """As much of an event loop as a meter needs."""
+
+    def time(self) -> float:
+        """Return the seconds of its clock."""
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Handle:
+        """Call `callback` at ``when``."""
+
+    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Call `callback` on the loop; RuntimeError once that is closed."""
+
+
 class Meter:
     """The voice of one piece of work. ``tell`` is called on the loop with `Progressed` and `Charged`."""
 
-    def __init__(self, tell: Callable[[Any], None]) -> None:
-        """Make one on the loop that the work is started from."""
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, tell: Callable[[Any], None], loop: Loop | None = None) -> None:
+        """Make one on `loop`, by default the one that runs."""
+        self._loop: Loop = loop or asyncio.get_running_loop()
         self._tell = tell
         self._lock = threading.Lock()
         self._pieces: list[str] = []
         self._waiting = 0
         self._shown = 0
         self._owed: list[Charged] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Handle | None = None
         self._due = 0.0
         self._over = False
         self.confidence: float | None = None

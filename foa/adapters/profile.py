@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from foa.adapters.handlers import fulfilling
 from foa.adapters.mistakes import explain
 from foa.adapters.models.table import Table, endpoint_of, faults
 from foa.adapters.runners.base import Declared, Run
@@ -88,6 +89,9 @@ Whole = Annotated[int, Field(ge=0, le=2**53)]
 Place = Annotated[str, AfterValidator(_place)]
 
 
+_ROLES: Final = ("revise", "critique", "plan", "synthesise")
+
+
 class _Table(BaseModel):
     """One table of the file: unknown keys are mistakes, ``"3"`` is no number."""
 
@@ -139,6 +143,10 @@ class _Run(_Table):
     http: Annotated[str, AfterValidator(_url)] | None = None
     openai: Table | None = None
     revise: Place | None = None
+    critique: Place | None = None
+    plan: Place | None = None
+    synthesise: Place | None = None
+    jobs: Annotated[tuple[Literal["critique", "plan", "synthesise"], ...], Field(max_length=3)] = ()
     timeout_s: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 300.0
     cwd: Line = "."
     env: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
@@ -149,8 +157,11 @@ class _Run(_Table):
         if len(kinds) != 1:
             got = " and ".join(kinds) or "none of them"
             raise ValueError(f"set exactly one of python, command, http and openai, got {got}")
-        if self.revise is not None and self.python is None:
-            raise ValueError("revise goes with python; a command or endpoint is sent the drafts itself")
+        for role in _ROLES:
+            if getattr(self, role) is not None and self.python is None:
+                raise ValueError(f"{role} goes with python; a command or endpoint is sent the drafts itself")
+        if self.jobs and self.command is None and self.http is None:
+            raise ValueError('jobs goes with command and http; python names functions: plan = "handler.py:plan"')
         return self
 
 
@@ -179,8 +190,10 @@ class _File(_Table):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"{key} must differ: {twice!r} is there twice")
-        if self.effects == "once" and self.refines:
-            raise ValueError('effects = "once" and refines = true exclude each other: a team would act more than once')
+        teams = "refines = true" if self.refines else "run.critique" if self.run.critique else ""
+        if self.effects == "once" and (teams or "critique" in self.run.jobs):
+            teams = teams or 'run.jobs with "critique"'
+            raise ValueError(f'effects = "once" and {teams} exclude each other: a team would act more than once')
         return self
 
 
@@ -220,7 +233,8 @@ def load(path: Path) -> Declared:
         raise ConfigError(found[0] + more)
     file = path_of(path).resolve()
     parsed = _File.model_validate(_read(file)[0])
-    return Declared(_profile(parsed), _run(parsed.run, file), file)
+    roles = (*(role for role in _ROLES[1:] if getattr(parsed.run, role) is not None), *parsed.run.jobs)
+    return Declared(fulfilling(_profile(parsed), roles), _run(parsed.run, file), file)
 
 
 def _read(file: Path) -> tuple[dict[str, Any] | None, str]:
@@ -247,7 +261,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _lost_files(file: Path, run: _Run) -> Iterator[str]:
-    for key in ("python", "revise"):
+    for key in ("python", *_ROLES):
         place = getattr(run, key)
         if place is not None and not (file.parent / place.rpartition(":")[0]).is_file():
             yield f'run.{key}: "{place}": {place.rpartition(":")[0]} does not exist in {file.parent}'
@@ -292,6 +306,10 @@ def _run(run: _Run, file: Path) -> Run:
         http=run.http or "",
         openai=None if run.openai is None else endpoint_of(run.openai, file.parent),
         revise=run.revise or "",
+        critique=run.critique or "",
+        plan=run.plan or "",
+        synthesise=run.synthesise or "",
+        jobs=run.jobs,
         timeout_s=run.timeout_s,
         cwd=str((file.parent / run.cwd).resolve()),
         env=run.env,

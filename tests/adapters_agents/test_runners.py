@@ -135,6 +135,8 @@ def test_a_program_reads_the_document(tmp_path: Path) -> None:
     declare(tmp_path, shell("cat"), "all application/json", inputs=inputs)
     body = work(tmp_path, TABLE, NOTE, BLOB, text="täxt", key="k1", task="t1", attempt=2, left_ms=9000)["all"]
     assert msgspec.json.decode(body or b"") == {
+        "job": "draft",
+        "answers": [],
         "text": "täxt",
         "task": "t1",
         "subtask": "",
