@@ -274,7 +274,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``question`` is what a person is asked (it waits until that is answered) by ``asker`` ("": the federation itself);
     ``heard`` are the answers, inputs from then on. ``approved`` is a person's consent. ``rung`` is how far up the
-    ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 a person was asked.
+    ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 a person was asked. ``strategy`` is how
+    its team came to one answer and ``credit`` in [0, 1] each member's part in that.
     """
 
     id: Name
@@ -290,6 +291,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     heard: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     approved: bool = False
     rung: Count = 0
+    strategy: Strategy = ""
+    credit: Annotated[dict[AgentId, Confidence], Meta(max_length=MAX_TEAM)] = {}
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):

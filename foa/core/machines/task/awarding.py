@@ -7,17 +7,19 @@ from typing import Final, NamedTuple
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.dag.plan import ancestors
+from foa.core.dag.plan import ancestors, sinks
 from foa.core.effects import Effect
-from foa.core.machines.task.pending import NOBODY, PLANNING, Kin, is_pseudo
-from foa.core.machines.task.state import Context, Live, headers, left_ms, note, put
+from foa.core.machines.task.pending import JOINING, NOBODY, PLANNING, Kin, is_pseudo
+from foa.core.machines.task.state import Context, Live, active, headers, left_ms, note, put
 from foa.core.machines.task.verdict import begun
 from foa.core.routing.gate import expected_price
 from foa.wire.ids import idempotency_key
 from foa.wire.messages import Award
-from foa.wire.records import Given, Hit, Note, Query, Seat, Strategy, Subtask, Team, Work
+from foa.wire.records import MAX_VALUES, Given, Hit, Note, Query, Seat, Strategy, Subtask, Team, Work
 
 MATERIAL: Final = ("agents", "cases")  # types of what planners are given beside the request
+MAX_BEGUN: Final = 256
+MAX_SOURCES: Final = 64  # subtasks whose outputs an award carries: all it waits for directly, and the nearest behind
 NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 FOR_GOOD: Final = ("declined:", "lies:")  # beginnings of reasons that another attempt would not change
 
@@ -51,7 +53,7 @@ def budget_left(live: Live) -> float | None:
     """Return what may still be spent, counting running awards as spent; None without a budget."""
     if live.task.budget is None:
         return None
-    running = sum(seat.price for work in live.works.values() for seat in work.seats if seat.phase == "running")
+    running = sum(seat.price for work in active(live) for seat in work.seats if seat.phase == "running")
     return max(0.0, live.task.budget - live.spent - running)
 
 
@@ -61,11 +63,14 @@ def inputs_of(live: Live, ident: str) -> tuple[Given, ...]:
     if ident.startswith(PLANNING):
         session = live.sessions.get(_target(ident))
         return (*given, *session.material) if session is not None else tuple(given)
+    if live.plan is not None and ident == JOINING:
+        return (*given, *(each for one in sinks(live.plan) for each in live.works[one].outputs))
     if live.plan is not None and not is_pseudo(ident):
-        for source in ancestors(live.plan, ident):
+        graph = live.graph if live.graph is not None and live.graph.plan is live.plan else None
+        for source in graph.above(ident, MAX_SOURCES) if graph is not None else ancestors(live.plan, ident):
             given += live.works[source].outputs
         given += live.works[ident].heard
-    return tuple(given)
+    return tuple(given[:MAX_VALUES])
 
 
 def _target(ident: str) -> str:
@@ -131,7 +136,11 @@ def award(
     )
     held = work.seats if manner.grow else ()
     live = put(live, msgspec.structs.replace(work, phase="running", attempt=attempt, seats=held + seats, outputs=()))
-    live = msgspec.structs.replace(live, started={**live.started, ident: now})
+    begun_at = live.started
+    if len(begun_at) > MAX_BEGUN:  # of what is done nobody asks any more
+        running = {other.id for other in active(live)}
+        begun_at = {one: at for one, at in begun_at.items() if one in running}
+    live = msgspec.structs.replace(live, started={**begun_at, ident: now})
     terms = Terms(_team(name, attempt, seats, manner, context) if not is_pseudo(ident) else None, query.budget)
     effects: list[Effect] = []
     for seat in seats:
@@ -171,7 +180,7 @@ def recorded(live: Live, seq: int, code: int, context: Context, now: float) -> t
     left = budget_left(live)
     return live, [
         _award(live, work.id, seat, Terms(None, None if left is None else left + seat.price), context, now)
-        for work in live.works.values()
+        for work in active(live)
         for seat in work.seats
         if seat.award in due and seat.phase == "running"
     ]

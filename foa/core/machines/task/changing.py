@@ -15,6 +15,7 @@ from foa.core.dag.synthesis import dependents
 from foa.core.effects import Effect
 from foa.core.machines.task.finish import withdrawals
 from foa.core.machines.task.state import Context, Live, note, save, tell
+from foa.core.machines.task.state import changed as replanned
 from foa.core.machines.task.verdict import dropped
 from foa.wire.deliberation import Edit, EditKind
 from foa.wire.messages import Events
@@ -50,10 +51,8 @@ def changed(live: Live, after: Plan, edit: Edit, context: Context, now: float) -
     assert live.plan is not None
     assert check_edit(live.plan, after, live.phases()) is None, "an edit is checked where it is made"
     kept = {one.id for one in after.subtasks}
-    works = {ident: work for ident, work in live.works.items() if ident in kept or ident.startswith("~")}
-    works |= {one.id: Work(one.id) for one in after.subtasks if one.id not in works}
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident in kept}
-    live = msgspec.structs.replace(live, plan=after, works=works, unplaced=unplaced)
+    live = replanned(msgspec.structs.replace(live, unplaced=unplaced), after)
     live, said = noted(live, edit, context, now)
     assert isinstance(said.message, Events)
     said = said._replace(message=msgspec.structs.replace(said.message, plan=after))

@@ -8,7 +8,8 @@ from foa.core import effects as fx
 from foa.core.dag.blobs import outsource
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
-from foa.core.machines.task.state import Context, Ended, Live, expiry_s, headers, note, reply, tell
+from foa.core.machines.task.pending import JOINING
+from foa.core.machines.task.state import Context, Ended, Live, active, cleared, expiry_s, headers, note, reply, tell
 from foa.core.machines.task.verdict import dropped, witnessed
 from foa.core.routing.ownership import Over
 from foa.wire.codec import MAX_PAYLOAD, encode
@@ -23,7 +24,18 @@ def finish(live: Live, context: Context, now: float) -> Ending:
     """End the task with what its subtasks yielded."""
     assert live.plan is not None
     took = {ident: int(ms) for ident, ms in live.took.items()}
-    outputs, parts = synthesize(live.plan, live.works, disagreed=live.disagreed, ms=took)
+    done = [work for work in live.works.values() if work.strategy]
+    outputs, parts = synthesize(
+        live.plan,
+        live.works,
+        joining=live.task.joining,
+        disagreed=live.disagreed,
+        ms=took,
+        credit={work.id: work.credit for work in done},
+        strategies={work.id: work.strategy for work in done},
+    )
+    if JOINING in live.works and live.works[JOINING].outputs:
+        outputs = live.works[JOINING].outputs
     result = Result(
         live.task.id,
         "done",
@@ -113,6 +125,7 @@ def _closing(live: Live, context: Context, now: float, result: Result) -> list[E
     snapshots = context.topics.task(live.partition, live.task.id, "state/0")
     return [
         fx.Publish(snapshots, None, retain=True),
+        *cleared(live, context, 0),
         tell(live, context, note(live, now, result.status, text=result.reason)),
         *withdrawals(live, context, list(live.works.values()), result.status),
         *dropped(live, list(live.works.values()), 0.0 if result.status == "expired" else None, context, now),
@@ -127,7 +140,7 @@ def _closing(live: Live, context: Context, now: float, result: Result) -> list[E
 def _calm(live: Live) -> list[Effect]:
     """Call off every timer of the task."""
     plannings = [f"plan:{target}" for target in live.sessions]
-    leases = [f"lease:{seat.award}" for work in live.works.values() for seat in work.seats if seat.phase == "running"]
+    leases = [f"lease:{seat.award}" for work in active(live) for seat in work.seats if seat.phase == "running"]
     return [fx.Sleep(timer) for timer in ("deadline", "relook", "events", *plannings, *leases)]
 
 

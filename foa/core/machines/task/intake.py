@@ -1,16 +1,21 @@
 """How a task comes to a coordinator: submitted, taken over from a dead owner, or remembered as heir."""
 
+from typing import Final
+
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.effects import Effect
-from foa.core.machines.task.dialogue import again_asked
+from foa.core.dag.blobs import Fetch, Fetched, assemble
+from foa.core.dag.plan import validated
+from foa.core.effects import Effect, Key
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.planning.sessions import find
 from foa.core.machines.task.replies.answers import answered
+from foa.core.machines.task.replies.dialogue import again_asked
 from foa.core.machines.task.state import (
     MAX_SHADOW_ANSWERS,
+    AnswerMessage,
     Context,
     Ended,
     Live,
@@ -26,9 +31,10 @@ from foa.core.machines.task.state import (
     tell,
 )
 from foa.core.machines.task.verdict import inherited
-from foa.wire.ids import Epoch, partition_of
-from foa.wire.messages import Accepted, Cancel, Declined, Done, Failed, Rejected, Result, State, Submit, Taken
-from foa.wire.records import Task
+from foa.errors import ProposalError
+from foa.wire.ids import Epoch, digest_of, partition_of
+from foa.wire.messages import Accepted, Blob, Cancel, Declined, Done, Failed, Rejected, Result, State, Submit, Taken
+from foa.wire.records import Plan, Ref, Task
 
 
 def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ended:
@@ -37,10 +43,15 @@ def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ende
     match received.message:
         case Submit() if shadow.submit is None:
             return replace(shadow, submit=received, since=shadow.since or now)
+        case State() as seen if seen.group:
+            return _with_group(shadow, seen)
         case State() as seen if shadow.snapshot is None or _order(seen) > _order(shadow.snapshot):
-            running = {seat.award for work in seen.work for seat in work.seats if seat.phase == "running"}
-            kept = tuple(answer for answer in shadow.answers if answer.award in running)
-            return replace(shadow, snapshot=seen, answers=kept, since=made_at(seen, received.expiry_s, now))
+            kept = shadow.answers if seen.groups else _still(shadow, _running(seen))
+            plan = shadow.plan if _has_plan(shadow, seen.plan_ref) else None
+            since = made_at(seen, received.expiry_s, now)
+            return replace(shadow, snapshot=seen, answers=kept, since=since, plan=plan)
+        case Blob() as blob:
+            return replace(shadow, blobs={**shadow.blobs, digest_of(blob.body) if blob.body else "": blob})
         case Done() | Failed() | Declined() | Taken() as answer:
             return replace(shadow, answers=(*shadow.answers, answer)[-MAX_SHADOW_ANSWERS:])
         case Cancel() as cancel:
@@ -51,9 +62,103 @@ def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ende
             return shadow
 
 
+def _with_group(shadow: Shadow, seen: State) -> Shadow:
+    """Keep one group of a large plan's works; groups come in any order, and some may never come."""
+    before = shadow.groups.get(seen.group)
+    if before is not None and _order(seen) <= _order(before):
+        return shadow
+    over = (_running(before) if before is not None else set()) - _running(seen)
+    kept = tuple(answer for answer in shadow.answers if answer.award not in over)
+    return msgspec.structs.replace(shadow, groups={**shadow.groups, seen.group: seen}, answers=kept)
+
+
+def _running(seen: State) -> set[str]:
+    return {seat.award for work in seen.work for seat in work.seats if seat.phase == "running"}
+
+
+def _still(shadow: Shadow, running: set[str]) -> tuple[AnswerMessage, ...]:
+    return tuple(answer for answer in shadow.answers if answer.award in running)
+
+
+def _has_plan(shadow: Shadow, digest: str) -> bool:
+    """Tell whether the plan we have is the one of that digest; it is not packed again at every snapshot."""
+    if shadow.plan is None or shadow.snapshot is None or not digest:
+        return False
+    if shadow.snapshot.plan_ref:
+        return shadow.snapshot.plan_ref == digest
+    return digest_of(msgspec.msgpack.encode(shadow.plan)) == digest
+
+
 def is_empty(shadow: Shadow) -> bool:
     """Tell whether nothing is known of a task: it need not be kept."""
-    return shadow.submit is None and shadow.snapshot is None and shadow.cancel is None and not shadow.answers
+    known = shadow.submit, shadow.snapshot, shadow.cancel
+    return all(one is None for one in known) and not (shadow.answers or shadow.groups or shadow.blobs)
+
+
+def whole(shadow: Shadow) -> State:
+    """Return the snapshot with what the groups say: of every subtask the latest word, what nobody speaks of waits."""
+    assert shadow.snapshot is not None
+    records = sorted((shadow.snapshot, *shadow.groups.values()), key=_order)
+    plan = shadow.snapshot.plan or shadow.plan
+    named = {subtask.id for subtask in plan.subtasks} if plan is not None else set()
+    works = {work.id: work for record in records for work in record.work if work.id in named}
+    groups = max(shadow.snapshot.groups, max(shadow.groups, default=0))
+    seq = max(record.seq for record in records)
+    return msgspec.structs.replace(shadow.snapshot, plan=plan, work=tuple(works.values()), groups=groups, seq=seq)
+
+
+def read_plan(shadow: Shadow, body: bytes | None) -> Plan | None:
+    """Return the plan in the `body` of its blob; None if it is none, or not the snapshot's."""
+    if body is None or shadow.snapshot is None or digest_of(body) != shadow.snapshot.plan_ref:
+        return None
+    try:
+        return validated(_PLANS.decode(body))
+    except (msgspec.DecodeError, ProposalError):
+        return None
+
+
+_PLANS: Final = msgspec.msgpack.Decoder(Plan)
+
+
+def _own_plan(shadow: Shadow) -> Plan | None:
+    """Return the plan as our journal has it; its manifest is kept under "", since it does not say its own digest."""
+    seen = shadow.snapshot
+    if seen is None or not seen.plan_ref:
+        return None
+    held = dict(shadow.blobs)
+    held.setdefault(seen.plan_ref, held.get("", Blob()))
+    return read_plan(shadow, assemble(Ref(seen.plan_ref, seen.plan_size), held))
+
+
+def fetched(shadow: Shadow, told: Fetched, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Go on with the plan of a large task, now that its blob was read; without it the task is planned anew."""
+    seen, epoch = shadow.snapshot, shadow.epoch
+    if seen is None or told.token != shadow.fetching:
+        return shadow, []
+    plan = read_plan(shadow, told.bodies.get(seen.plan_ref))
+    shadow = msgspec.structs.replace(shadow, plan=plan, fetching="")
+    if epoch is None:
+        return shadow, []
+    if plan is not None:
+        return take_over(shadow, epoch, context, now)
+    log = fx.Log("plan_lost", {"task": seen.task.id, "error": told.error[:200]}, "warning")
+    bare = _without_plan(shadow, seen)
+    if bare.task.plan is None and not bare.task.text.strip():
+        live = resumed(shadow.partition, bare, epoch, shadow.since)
+        reason = "its plan is neither at the broker nor in the journal of its new owner; submit it again"
+        state, effects = fail(live, context, now, "plan", reason)
+        return state, [log, *effects]
+    lost = msgspec.structs.replace(shadow, snapshot=bare, groups={})
+    taken, effects = take_over(lost, epoch, context, now)
+    return taken, [log, *effects]
+
+
+def _without_plan(shadow: Shadow, seen: State) -> State:
+    """Return the snapshot of a task whose plan is lost: planned anew, from the submission if that is known."""
+    submit = shadow.submit.message if shadow.submit is not None else None
+    task = submit.task if isinstance(submit, Submit) else seen.task
+    groups = max(seen.groups, max(shadow.groups, default=0))
+    return msgspec.structs.replace(seen, task=task, plan_ref="", plan_size=0, groups=groups)
 
 
 def _order(seen: State) -> tuple[Epoch, int]:
@@ -137,8 +242,14 @@ def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tup
             return shadow, []
         state, effects = submitted(shadow, shadow.submit, epoch, context, now)
     else:
-        live = resumed(shadow.partition, shadow.snapshot, epoch, shadow.since)
-        told = inherited(live, shadow.snapshot, context)
+        if shadow.snapshot.plan_ref and shadow.plan is None:
+            plan = _own_plan(shadow)
+            if plan is None:
+                return _fetching(shadow, shadow.snapshot)
+            shadow = msgspec.structs.replace(shadow, plan=plan)
+        seen = whole(shadow)
+        live = resumed(shadow.partition, seen, epoch, shadow.since)
+        told = inherited(live, seen, context)
         state, effects = _resume(live, context, now)
         effects = told + effects
     if shadow.cancel is not None and isinstance(state, Live):
@@ -149,6 +260,14 @@ def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tup
             state, more = answered(state, answer, context, now)
             effects = effects + more
     return state, effects
+
+
+def _fetching(shadow: Shadow, seen: State) -> tuple[Shadow, list[Effect]]:
+    """Have the plan's blob read, once; `fetched` goes on."""
+    if shadow.fetching == seen.plan_ref:
+        return shadow, []
+    fetch = Fetch(seen.plan_ref, (Ref(seen.plan_ref, seen.plan_size),))
+    return msgspec.structs.replace(shadow, fetching=seen.plan_ref), [fx.Tell(Key("blobs"), fetch)]
 
 
 def _resume(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:

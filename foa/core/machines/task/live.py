@@ -107,7 +107,7 @@ class Live(msgspec.Struct, frozen=True):
     ``works`` and ``graph`` are made by `state.tracked` from whatever mapping and plan stand there. ``saved`` are the
     groups of works as they were published last, ``records`` how many groups the broker may have, ``stored`` the digest
     of the plan it has, in so many ``blobs``. ``waits`` are ready subtasks (a set of the graph's) for which everybody
-    able is busy, ``queues`` the same by agent, with the slots it has.
+    able is busy, ``queues`` the same by agent, with the slots it has; ``relook_at`` is when they are looked up again.
     """
 
     partition: int
@@ -127,6 +127,7 @@ class Live(msgspec.Struct, frozen=True):
     blobs: int = 0
     waits: int = 0
     queues: dict[str, tuple[int, int]] = {}
+    relook_at: float = 0.0
     decisions: tuple[Decision, ...] = ()
     asked: dict[str, tuple[str, ...]] = {}
     weighing: dict[str, tuple[Part, ...]] = {}

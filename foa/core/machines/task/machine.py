@@ -5,22 +5,35 @@ from random import Random
 import msgspec
 
 from foa.core import effects as fx
+from foa.core.dag.blobs import Fetched
 from foa.core.effects import Effect, Event, Key
-from foa.core.machines.task import dialogue
 from foa.core.machines.task.awarding import recorded
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
-from foa.core.machines.task.intake import durable, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.pending import Consent, Split, Stuck
+from foa.core.machines.task.intake import durable, fetched, is_empty, remember, resubmitted, take_over
+from foa.core.machines.task.pending import JOINING, Consent, Join, Split, Stuck
 from foa.core.machines.task.place import SENT, placed, relook, weighed
-from foa.core.machines.task.planning.recovery import detoured, recover
 from foa.core.machines.task.planning.sessions import late, looked_up, split
+from foa.core.machines.task.replies import dialogue, joining
 from foa.core.machines.task.replies.answers import answered, settle, silent
-from foa.core.machines.task.state import AnswerMessage, Context, Ended, Live, Shadow, TaskState, save, snapshot
+from foa.core.machines.task.replies.recovery import detoured, recover
+from foa.core.machines.task.state import (
+    AnswerMessage,
+    Context,
+    Ended,
+    Live,
+    Shadow,
+    TaskState,
+    again,
+    anew,
+    save,
+    snapshot,
+    unkept,
+)
 from foa.core.machines.task.verdict import dropped
 from foa.core.routing.exchange import Answer, Weighed
 from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
-from foa.wire.messages import Asking, Cancel, Done, Failed, Found, Input, Result, State, Submit
+from foa.wire.messages import Asking, Blob, Cancel, Done, Failed, Found, Input, Result, State, Submit
 from foa.wire.topics import Topic
 
 MAX_RESTORED = 8
@@ -54,10 +67,14 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
             return _heard(context, state, event, now)
         case fx.Restored(State() as kept):
             return _remembered(context, state, fx.Received(Topic("state", state.partition), kept), now)
+        case fx.Restored(Blob() as kept):
+            return remember(state, fx.Received(Topic("blob"), kept), now), []
+        case fx.Told(_, Fetched() as told):
+            return fetched(state, told, context, now)
         case fx.Restored(Result() as kept):
             return Ended(state.partition, kept, doubtful=True), _remind(context)
         case fx.Elapsed("forget"):
-            return state, [fx.Persist(None), fx.Retire()]
+            return state, [*unkept(state), fx.Retire()]
         case _:
             return state, [fx.Retire()] if is_empty(state) else []
 
@@ -112,7 +129,7 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return _found(state, answer, context, now)
         case fx.Told(_, Weighed() as told):
             return weighed(state, told, context, now)
-        case fx.Told(_, Split() | Consent() | Stuck() as word):
+        case fx.Told(_, Split() | Consent() | Stuck() | Join() as word):
             return _own(context, state, word, now)
         case fx.Delivered("accept", code):
             return durable(state, code, context, now)
@@ -132,13 +149,15 @@ def _found(state: Live, answer: Answer, context: Context, now: float) -> Stepped
     if token.startswith("detour:"):
         found = found if isinstance(found, Found) else Found(())
         return detoured(state, token.removeprefix("detour:"), found, context, now)
+    if token == joining.TOKEN:
+        return joining.found(state, found if isinstance(found, Found) else Found(()), context, now)
     planned = looked_up(state, token, found, context, now)
     if planned is not None:
         return planned
     return placed(state, token, found if isinstance(found, Found) else Found(()), context, now)
 
 
-def _own(context: Context, state: Live, word: Split | Consent | Stuck, now: float) -> Stepped:
+def _own(context: Context, state: Live, word: Split | Consent | Stuck | Join, now: float) -> Stepped:
     """Take what the task told itself, if it is still so."""
     work = state.works.get(word.ident)
     if work is None or work.phase not in {"waiting", "ready"} or work.question:
@@ -146,6 +165,8 @@ def _own(context: Context, state: Live, word: Split | Consent | Stuck, now: floa
     match word:
         case Split():
             return split(state, word, context, now)
+        case Join():
+            return joining.join(state, context)
         case Consent(ident):
             return dialogue.consent(state, ident, context, now)
         case Stuck(ident, code, reason):
@@ -165,7 +186,7 @@ def _live_heard(context: Context, state: Live, received: fx.Received, now: float
         case Result() as result:
             return overtaken(state, context, now, result)
         case State() as seen if seen.epoch < state.epoch:
-            return save(state, context, now)  # a former owner's word stands at the broker now
+            return again(state, seen.group, context, now)  # a former owner's word stands at the broker now
         case _:
             return state, []
 
@@ -173,7 +194,7 @@ def _live_heard(context: Context, state: Live, received: fx.Received, now: float
 def _changed(context: Context, state: Live, change: Lost | Holds | Anew, now: float) -> Stepped:
     """Hear of our partition: a new epoch, another owner, or a broker that forgot what it kept for us."""
     if isinstance(change, Anew):
-        return save(state, context, now)
+        return anew(state, context, now)
     if change.partition != state.partition:
         return state, []
     if isinstance(change, Lost):
@@ -182,6 +203,8 @@ def _changed(context: Context, state: Live, change: Lost | Holds | Anew, now: fl
 
 
 def _elapsed(context: Context, state: Live, timer: str, now: float) -> Stepped:
+    if timer == "deadline" and JOINING in state.works:  # all parts are there: nobody waits longer for their joining
+        return joining.without(state, context, now)
     if timer == "deadline":
         return fail(state, context, now, "deadline", "the deadline came before the result", "expired")
     if timer.startswith("plan:"):
@@ -201,7 +224,7 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
     timers = ["deadline", "relook", "events", *(f"plan:{target}" for target in state.sessions)]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
     state, said = save(state, context, now)
-    shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now))
+    shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now), plan=state.plan)
     released = dropped(state, list(state.works.values()), None, context, now)
     return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, _forgetting(context, shadow, now)]
 
@@ -216,8 +239,8 @@ def _ended(context: Context, state: Ended, event: Event) -> Stepped:
         case fx.Received(_, Input()) | fx.Told(_, Opened(_, _, fx.Received(_, Input()))):
             received = event if isinstance(event, fx.Received) else event.message.received
             return state, dialogue.refused(received, None, f"the task has ended: {state.result.status}", context)
-        case fx.Received(_, State()):
-            return state, [_clear(context, state)]
+        case fx.Received(_, State() as seen):
+            return state, [_clear(context, state, seen.group)]
         case fx.Received(_, Result() as result, retained=retained) if state.doubtful:
             return (Ended(state.partition, result, confirmed=True), [fx.Persist(result)]) if retained else (state, [])
         case fx.Received(_, Result() as result):
@@ -237,8 +260,8 @@ def _say_again(context: Context, state: Ended) -> list[Effect]:
     return [_restore(context, state), _clear(context, state)]
 
 
-def _clear(context: Context, state: Ended) -> fx.Publish:
-    topic = context.topics.task(state.partition, state.result.task, "state/0")
+def _clear(context: Context, state: Ended, group: int = 0) -> fx.Publish:
+    topic = context.topics.task(state.partition, state.result.task, f"state/{group}")
     return fx.Publish(topic, None, retain=True)
 
 

@@ -75,6 +75,12 @@ class Consent(NamedTuple):
     ident: str
 
 
+class Join(NamedTuple):
+    """A task's machine to itself: every part is there; see whether somebody puts them together better than we do."""
+
+    ident: str = JOINING
+
+
 class Kin(NamedTuple):
     """The channel that subtasks close in meaning share, and who works on the others ("" and nobody: there are none)."""
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from foa.core import effects as fx
 from foa.core.cluster.formation import Item, clusters
 from foa.core.cluster.formation import Rules as Formation
-from foa.core.dag.plan import ready
+from foa.core.dag.plan import sinks
 from foa.core.effects import Effect, Key
+from foa.core.machines.task import waiting
 from foa.core.machines.task.awarding import Manner, affordable, award, query_for, union
 from foa.core.machines.task.finish import finish
-from foa.core.machines.task.pending import ATOMIC, NOBODY, Consent, Kin, Pool, Split, Stuck, clauses_of
+from foa.core.machines.task.pending import ATOMIC, JOINING, NOBODY, Consent, Join, Kin, Pool, Split, Stuck, clauses_of
 from foa.core.machines.task.state import (
     MAX_DECISIONS,
     Context,
@@ -24,6 +25,8 @@ from foa.core.machines.task.state import (
     put,
     save,
     tell,
+    tracked,
+    works_of,
 )
 from foa.core.machines.task.verdict import MATCH
 from foa.core.routing.choose import conclude, consider, together
@@ -32,7 +35,7 @@ from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
 from foa.wire.ids import digest_of
 from foa.wire.messages import Ask, Found
-from foa.wire.records import Decision, Hit, Note, Query, Subtask
+from foa.wire.records import Decision, Hit, Note, Query, Subtask, Work
 
 MAX_QUERIES = 64
 PROBES = 2
@@ -41,24 +44,28 @@ SENT = "sent:"
 
 def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Look for agents for every subtask that is ready, or finish if none is left."""
-    assert live.plan is not None
-    if all(work.phase == "done" for work in live.works.values()):
-        return finish(live, context, now)
-    pending = {ident for idents in live.asked.values() for ident in idents}
-    pending.update(part.ident for parts in live.weighing.values() for part in parts)
-    pending.update(live.sessions)
-    waiting = [
-        ident for ident in ready(live.plan, live.phases()) if ident not in pending and ident not in live.unplaced
-    ]
-    due, own = _asked_first(live, waiting, context)
+    live = tracked(live)
+    if works_of(live).finished:
+        return _whole(live, context, now)
+    due, own = _asked_first(live, waiting.due(live), context)
     if not due:
         return live, own
     live, effects = look(live, tuple(due[:MAX_QUERIES]), context)
     return live, [*own, *effects]
 
 
-def _asked_first(live: Live, waiting: list[str], context: Context) -> tuple[list[str], list[Effect]]:
-    """Return which of `waiting` agents are looked for now, and what the task tells itself about the others.
+def _whole(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Finish; or first see whether an agent joins the parts of the answer, where there are several."""
+    assert live.plan is not None
+    several = sum(bool(live.works[ident].outputs) for ident in sinks(live.plan)) > 1 or live.task.joining
+    if not several or JOINING in live.works or not context.rules.planners:
+        return finish(live, context, now)
+    live = put(live, Work(JOINING))
+    return live, [fx.Tell(Key("task", live.task.id), Join())]
+
+
+def _asked_first(live: Live, able: list[str], context: Context) -> tuple[list[str], list[Effect]]:
+    """Return which of `able` agents are looked for now, and what the task tells itself about the others.
 
     A step that needs consent waits for it, one with an open question for the answer; one of several clauses that names
     no skill may be planned in its turn.
@@ -66,7 +73,7 @@ def _asked_first(live: Live, waiting: list[str], context: Context) -> tuple[list
     due: list[str] = []
     own: list[Effect] = []
     me = Key("task", live.task.id)
-    for ident in waiting:
+    for ident in able:
         work, subtask = live.works[ident], live.subtask(ident)
         if work.question:
             continue
@@ -99,6 +106,7 @@ def look(live: Live, idents: tuple[str, ...], context: Context) -> tuple[Live, l
 def relook(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
     """Ask again for the subtasks that found nobody; one whose agent asked for a pause is left until that is over."""
     due = tuple(ident for ident, since in sorted(live.unplaced.items()) if since <= now)[:MAX_QUERIES]
+    due += waiting.overlooked(live)
     later = [since for since in live.unplaced.values() if since > now]
     effects: list[Effect] = [fx.Wake("relook", min(later))] if later else []
     if not due:
@@ -121,8 +129,9 @@ def placed(live: Live, token: str, found: Found, context: Context, now: float) -
     if context.rules.learning:
         live = msgspec.structs.replace(live, weighing={**live.weighing, token: parts})
         return live, [fx.Tell(MATCH, Weigh(token, weights, items, live.task.prefer))]
+    loads = waiting.loads_of(live)
     weighted = tuple(
-        Weighted(item.ident, consider(item.query, item.hits, weights, None, item.left_ms), item.hits) for item in items
+        Weighted(item.ident, consider(item.query, item.hits, weights, loads, item.left_ms), item.hits) for item in items
     )
     return _place_all(live, parts, weighted, context, now)
 
@@ -153,24 +162,28 @@ def _place_all(
         for one, order in zip(parts, weighted, strict=True)
         if one.ident in live.works and live.works[one.ident].phase in {"waiting", "ready"}
     ]
-    decisions = together([_decided(live, *pair, context) for pair in pairs], _free(weighted))
+    decisions = together([_decided(live, *pair, context) for pair in pairs], _free(live, weighted))
     guests = _guests(pairs, decisions, context)
     for (_, order), decision in zip(pairs, decisions, strict=True):
         live, more, said = _place(live, decision, order, guests.get(decision.subtask, NOBODY), context, now)
         effects += more
         notes += said
     effects += _overdue(live, context, now)
-    if live.unplaced:
-        effects.append(fx.Wake("relook", now + context.rules.relook_s))
-    if not notes:
+    live, timers = waiting.looking(live, context, now)
+    effects += timers
+    if notes:
+        live, saved = save(live, context, now, token=f"{SENT}{live.seq + 1}" if live.unsent else "")
+        effects = [*saved, *effects, tell(live, context, *notes)]
+    if not waiting.fresh(live):
         return live, effects
-    live, saved = save(live, context, now, token=f"{SENT}{live.seq + 1}" if live.unsent else "")
-    return live, [*saved, *effects, tell(live, context, *notes)]
+    state, more = advance(live, context, now)  # more were ready than one question holds
+    return state, [*effects, *more]
 
 
-def _free(weighted: tuple[Weighted, ...]) -> dict[str, int]:
+def _free(live: Live, weighted: tuple[Weighted, ...]) -> dict[str, int]:
     """Return how many more awards each agent can take, as far as is known here."""
-    free = {hit.agent: hit.resources.concurrency for order in weighted for hit in order.hits}
+    loads = waiting.loads_of(live)
+    free = {hit.agent: hit.resources.concurrency - loads.get(hit.agent, 0) for order in weighted for hit in order.hits}
     for order in weighted:
         free |= order.free
     return free
@@ -244,6 +257,8 @@ def _place(
     subtask, work, query = live.subtask(ident), live.works[ident], query_for(live, live.subtask(ident))
     known = {hit.agent: hit for hit in order.hits}
     chosen = affordable([known[agent] for agent in decision.chosen], query)
+    if waiting.is_crowded(live, decision, chosen):
+        return waiting.held(live, decision, known), [], []
     if len(chosen) < len(decision.chosen):
         reason = f"{decision.reason}; the budget pays for {len(chosen)}"[:512]
         decision = msgspec.structs.replace(decision, chosen=tuple(hit.agent for hit in chosen), reason=reason)
@@ -265,8 +280,7 @@ def _place(
         since = live.unplaced.get(ident, now)
         live = put(live, msgspec.structs.replace(work, failed=()))  # nobody else: who failed may try again
         return msgspec.structs.replace(live, unplaced={**live.unplaced, ident: since}), [], []
-    unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
-    live = msgspec.structs.replace(live, unplaced=unplaced)
+    live = waiting.let_go(live, ident)
     return award(live, ident, chosen, context, now, manner)
 
 

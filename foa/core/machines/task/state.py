@@ -51,6 +51,7 @@ __all__ = [
     "TaskState",
     "active",
     "adopted",
+    "again",
     "anew",
     "answer_to",
     "changed",
@@ -68,6 +69,7 @@ __all__ = [
     "snapshot",
     "tell",
     "tracked",
+    "unkept",
     "works_of",
 ]
 
@@ -235,6 +237,20 @@ def save(live: Live, context: Context, now: float, token: str = "") -> tuple[Liv
 def anew(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
     """Save everything again: the broker forgot it, or has another's word."""
     return save(msgspec.structs.replace(live, saved=(), stored=""), context, now)
+
+
+def again(live: Live, group: int, context: Context, now: float) -> tuple[Live, list[Effect]]:
+    """Save one group again, over what another has written there; the others stand."""
+    if not 0 < group <= len(live.saved):
+        return save(live, context, now)
+    held = tuple({} if at == group - 1 else chunk for at, chunk in enumerate(live.saved))
+    return save(msgspec.structs.replace(live, saved=held), context, now)
+
+
+def unkept(shadow: Shadow) -> list[Effect]:
+    """Forget all that the journal has of a task that is not ours."""
+    parts = ["", *map(str, sorted(shadow.groups)), *(f"plan{at}" for at in range(len(shadow.blobs)))]
+    return [fx.Persist(None, part) for part in parts]
 
 
 def _kept(live: Live, message: State, context: Context, now: float, token: str = "") -> list[Effect]:

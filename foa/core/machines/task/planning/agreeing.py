@@ -14,12 +14,12 @@ from foa.core.machines.task.changing import changed, logged
 from foa.core.machines.task.pending import ATOMIC, Session, Stuck, planning
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.planning.voices import proposals, texts
-from foa.core.machines.task.state import Context, Live, TaskState, note, save, tell
+from foa.core.machines.task.state import Context, Live, TaskState, adopted, note, save, tell
 from foa.core.vcv.vector import unpack
 from foa.errors import ProposalError
 from foa.wire.deliberation import Deliberation, EditKind
 from foa.wire.messages import Events, Vectors
-from foa.wire.records import Plan, Subtask, Work
+from foa.wire.records import Plan, Subtask
 
 MAX_DELIBERATIONS: Final = 16
 MAX_NOTES: Final = 16
@@ -129,8 +129,7 @@ def _expand(live: Live, session: Session, plan: Plan, context: Context, now: flo
 
 def adopt(live: Live, plan: Plan, context: Context, now: float) -> Stepped:
     """Take `plan` and start on what is ready."""
-    works = {subtask.id: Work(subtask.id) for subtask in plan.subtasks}
-    live = msgspec.structs.replace(live, plan=plan, works=works, stage="running", asked={}, sessions={})
+    live = adopted(msgspec.structs.replace(live, works={}, stage="running", asked={}, sessions={}), plan)
     told = tell(live, context, note(live, now, "planned", text=f"{len(plan.subtasks)} subtasks"), plan=plan)
     state, effects = advance(live, context, now)
     if isinstance(state, Live) and len(plan.subtasks) > 1:

@@ -8,18 +8,20 @@ from foa.core.dag.plan import ancestors
 from foa.core.effects import Effect
 from foa.core.machines.task.awarding import again
 from foa.core.machines.task.changing import taken_back
-from foa.core.machines.task.dialogue import ask
 from foa.core.machines.task.finish import fail, withdrawals
-from foa.core.machines.task.pending import PLANNING, is_pseudo
+from foa.core.machines.task.pending import JOINING, PLANNING, is_pseudo
 from foa.core.machines.task.place import advance
-from foa.core.machines.task.planning.recovery import recover
 from foa.core.machines.task.planning.sessions import planned
+from foa.core.machines.task.replies.dialogue import ask
+from foa.core.machines.task.replies.joining import joined
+from foa.core.machines.task.replies.recovery import recover
 from foa.core.machines.task.replies.teams import decided, with_seat
 from foa.core.machines.task.state import (
     AnswerMessage,
     Context,
     Live,
     TaskState,
+    active,
     note,
     put,
     save,
@@ -64,7 +66,7 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
     A `Done` whose award is not among them (its owner died before it told anyone, or took the agent for dead)
     counts by its key, unless a team works on it meanwhile.
     """
-    for work in live.works.values():
+    for work in active(live):
         for seat in work.seats:
             if seat.award == message.award:
                 return (work, seat) if seat.phase == "running" and seat.agent == message.agent else None
@@ -198,7 +200,7 @@ def _others_may_try(message: Failed) -> bool:
 
 def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Take the agent of `award` for dead, since its lease ended."""
-    for work in live.works.values():
+    for work in active(live):
         for seat in work.seats:
             if seat.award == award and seat.phase == "running":
                 why = NEVER_SENT if award in live.unsent else LEASE_LOST
@@ -249,7 +251,7 @@ def payable(live: Live, seat: Seat, bill: float) -> float:
         return bill
     others = sum(
         other.price
-        for work in live.works.values()
+        for work in active(live)
         for other in work.seats
         if other.phase == "running" and other.award != seat.award
     )
@@ -264,6 +266,8 @@ def _closed(
         return save(live, context, now)
     if work.id.startswith(PLANNING):
         return planned(live, work.id, context, now)
+    if work.id == JOINING:
+        return joined(live, work, context, now)
     finished = [seat for seat in work.seats if seat.phase == "done"]
     if finished:
         return decided(live, work, finished, context, now)

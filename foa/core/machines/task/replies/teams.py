@@ -96,14 +96,14 @@ def _agreed(live: Live, work: Work, finished: list[Seat], pool: Pool | None, con
     drafts = pool.drafts if pool is not None else ()
     answers = answers_of(finished, pool)
     members = len({seat.agent for seat in (*work.seats, *drafts)})
-    outputs, reason = finished[0].outputs, ""
+    outputs, reason, how = finished[0].outputs, "", strategy_of(live, work, context) if members > 1 else ""
     credit: Mapping[str, float] = {finished[0].agent: 1.0}
     if members > 1:
         trust = pool.trust if pool is not None else {}
         chosen = settle(strategy_of(live, work, context), answers, trust, members=members)
         assert chosen is not None
         outputs, credit = answers[chosen.place].outputs, _credit(answers, len(drafts), chosen)
-        reason = f"{chosen.how} of {members}: {chosen.share:.0%} agree"
+        how, reason = chosen.how, f"{chosen.how} of {members}: {chosen.share:.0%} agree"
         if not chosen.agreed:
             live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
     effects: list[Effect] = []
@@ -111,7 +111,9 @@ def _agreed(live: Live, work: Work, finished: list[Seat], pool: Pool | None, con
         judged, told = concluded(live, work, seat, min(1.0, max(0.0, credit.get(seat.agent, 0.0))), context, now)
         work = with_seat(work, judged)
         effects += told
-    live = put(live, msgspec.structs.replace(work, phase="done", outputs=outputs, reason=reason))
+    shares = {agent: min(1.0, max(0.0, share)) for agent, share in credit.items()} if how else {}
+    work = msgspec.structs.replace(work, phase="done", outputs=outputs, reason=reason, strategy=how, credit=shares)
+    live = put(live, work)
     pools = {ident: other for ident, other in live.pools.items() if ident != work.id}
     took = (now - live.started.get(work.id, now)) * 1000
     live = msgspec.structs.replace(live, took={**live.took, work.id: took}, pools=pools)

@@ -15,11 +15,11 @@ from foa.core.dag.edit import spliced
 from foa.core.dag.plan import ancestors
 from foa.core.machines.task.awarding import query_for
 from foa.core.machines.task.changing import changed, logged
-from foa.core.machines.task.dialogue import AGAIN, ask
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.pending import Session
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.planning.sessions import LOOKUP, Stepped, begin
+from foa.core.machines.task.replies.dialogue import AGAIN, ask
 from foa.core.machines.task.state import Context, Live, put
 from foa.core.routing.exchange import Asked
 from foa.errors import ProposalError

@@ -1,0 +1,109 @@
+"""Ready subtasks that wait for a busy agent: which are looked up when, and in which order. Called by `place`.
+
+A subtask goes to whoever is free first, not to the queue of whoever is best, and among those that wait the one with
+most still to come goes first (list scheduling). So nobody is awarded more than it has slots for, one who finds
+everybody able at work is remembered under each of them, and looked up again when one is free. That is no want of
+agents: it needs no patience and ends with the deadline.
+"""
+
+from itertools import chain, islice
+from typing import Final
+
+import msgspec
+
+from foa.core import effects as fx
+from foa.core.dag.works import Works
+from foa.core.effects import Effect
+from foa.core.machines.task.state import Context, Live, tracked, works_of
+from foa.wire.records import Decision, Hit
+
+MAX_AHEAD: Final = 256
+"""Ready subtasks that are looked at in one step, those with most still to come."""
+
+MAX_OVERLOOKED: Final = 8
+OVERLOOKED_S: Final = 2.0
+"""How often, in seconds, so many of those that wait are looked up though nobody of ours was freed."""
+
+BUSY: Final = "busy"
+
+
+def idle(live: Live) -> int:
+    """Return the set of ready subtasks for which nothing is under way."""
+    works = works_of(live)
+    parts = (part.ident for parts in live.weighing.values() for part in parts)
+    asked = (ident for idents in live.asked.values() for ident in idents)
+    return works.ready & ~works.graph.mask(chain(asked, parts, live.sessions, live.unplaced))
+
+
+def fresh(live: Live) -> bool:
+    """Tell whether a ready subtask was never looked up."""
+    return live.plan is not None and bool(idle(tracked(live)) & ~live.waits)
+
+
+def due(live: Live) -> list[str]:
+    """Return which ready subtasks of a tracked task to look up: the new, and as many of those that wait as are free."""
+    works, able = works_of(live), idle(live)
+    chosen = able & ~live.waits
+    for agent, (slots, queue) in live.queues.items():
+        waiting = queue & able & live.waits
+        if waiting:
+            chosen |= works.graph.first(waiting, slots - works.loads.get(agent, 0))
+    return list(islice(works.graph.members(chosen), MAX_AHEAD))
+
+
+def overlooked(live: Live) -> tuple[str, ...]:
+    """Return some of those that wait, others each time: somebody may have come, or be free of another task."""
+    if live.plan is None or not live.waits:
+        return ()
+    live = tracked(live)
+    found = list(works_of(live).graph.members(idle(live) & live.waits))
+    start = live.lookups * MAX_OVERLOOKED % max(1, len(found))
+    return tuple((found[start:] + found[:start])[:MAX_OVERLOOKED])
+
+
+def looking(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
+    """See to it that those who found nobody are looked for again; an earlier time that was set stands."""
+    if not live.unplaced and not live.waits:
+        return live, []
+    at = now + (context.rules.relook_s if live.unplaced else max(OVERLOOKED_S, context.rules.relook_s))
+    if now < live.relook_at <= at:
+        return live, []
+    return msgspec.structs.replace(live, relook_at=at), [fx.Wake("relook", at)]
+
+
+def loads_of(live: Live) -> dict[str, int]:
+    """Return how many pieces of this task each agent works on."""
+    return live.works.loads if isinstance(live.works, Works) else {}
+
+
+def is_crowded(live: Live, decision: Decision, chosen: list[Hit]) -> bool:
+    """Tell whether who should have a subtask works on all it can, or everybody able does."""
+    if len(chosen) == 1:
+        return loads_of(live).get(chosen[0].agent, 0) >= chosen[0].resources.concurrency
+    return not chosen and any(one.refused.startswith(BUSY) or one.agent in live.busy for one in decision.candidates)
+
+
+def held(live: Live, decision: Decision, known: dict[str, Hit]) -> Live:
+    """Have a subtask wait until one of those able to do it is free."""
+    live = tracked(live)
+    flag, loads, queues = _flag(live, decision.subtask), loads_of(live), dict(live.queues)
+    for one in decision.candidates:
+        hit = known.get(one.agent)
+        if hit is None or (one.refused and not one.refused.startswith(BUSY)):
+            continue
+        slots = hit.resources.concurrency
+        if not one.refused or loads.get(one.agent, 0) >= slots:  # else others keep it busy: we never hear when not
+            queues[one.agent] = (slots, queues.get(one.agent, (slots, 0))[1] | flag)
+    unplaced = {other: since for other, since in live.unplaced.items() if other != decision.subtask}
+    return msgspec.structs.replace(live, waits=live.waits | flag, queues=queues, unplaced=unplaced)
+
+
+def let_go(live: Live, ident: str) -> Live:
+    """Return `live` with `ident` waiting for nobody."""
+    unplaced = {other: since for other, since in live.unplaced.items() if other != ident}
+    return msgspec.structs.replace(live, unplaced=unplaced, waits=live.waits & ~_flag(live, ident))
+
+
+def _flag(live: Live, ident: str) -> int:
+    """Return the set of one subtask; none for work that is no subtask's."""
+    return live.works.graph.mask((ident,)) if isinstance(live.works, Works) else 0
