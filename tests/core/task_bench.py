@@ -24,14 +24,16 @@ def text(body: str) -> tuple[Given, ...]:
     return (Given("result", Value("text/plain", "text/plain", body.encode())),)
 
 
-def hit(agent: str, price: float = 0.0, effects: Effects = "idempotent", holds: tuple[str, ...] = ()) -> Hit:
+def hit(
+    agent: str, price: float = 0.0, effects: Effects = "idempotent", holds: tuple[str, ...] = (), slots: int = 1
+) -> Hit:
     return Hit(
         f"acme/tools/{agent}",
         Version(1, 1),
         0.9,
         0.9,
         holds=holds,
-        resources=Resources(price_call=price),
+        resources=Resources(price_call=price, concurrency=slots),
         effects=effects,
     )
 

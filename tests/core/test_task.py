@@ -167,7 +167,7 @@ def test_who_asks_for_another_try_gets_it_after_its_pause() -> None:
 
 def test_a_subtask_done_after_all_is_not_missed_later() -> None:
     """Its agent was given up and nobody else found; then its answer came while another subtask still ran."""
-    bench = Bench(hit("a1"), patience_s=5.0)
+    bench = Bench(hit("a1", slots=2), patience_s=5.0)
     one, other = awards(bench, plan=Plan((Subtask("a", "x"), Subtask("b", "y"))), text="")
     bench.hits.clear()
     bench.elapse(f"lease:{one.award}")
