@@ -69,6 +69,14 @@ class Graph:
             yield self.ids[low.bit_length() - 1]
             mask ^= low
 
+    def first(self, mask: int, count: int) -> int:
+        """Return the first `count` of a set, as a set."""
+        found = 0
+        while mask and count > 0:
+            low = mask & -mask
+            found, mask, count = found | low, mask ^ low, count - 1
+        return found
+
     def mask(self, idents: Iterable[str]) -> int:
         """Return the set of those `idents` that are the plan's."""
         found = 0
