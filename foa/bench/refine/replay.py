@@ -70,10 +70,10 @@ def figures(score: Score) -> dict[str, object]:
 
 def interval(values: Matrix) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of the mean: debates are drawn again, each with all its seeds."""
-    by_debate = np.nanmean(values, axis=0) if values.size else np.zeros(1)
-    by_debate = by_debate[~np.isnan(by_debate)]
-    if not by_debate.size:
+    there = ~np.isnan(values).all(axis=0)
+    if not there.any():
         return 0.0, 0.0
+    by_debate = np.nanmean(values[:, there], axis=0)
     draws = np.random.default_rng(0).integers(len(by_debate), size=(RESAMPLES, len(by_debate)))
     low, high = np.quantile(by_debate[draws].mean(axis=1), (0.025, 0.975))
     return round(float(low), 4), round(float(high), 4)

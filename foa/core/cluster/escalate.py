@@ -6,9 +6,9 @@ Called by the owner of a subtask with the answers it has. The chance that the le
 
     worth * (E[chance of the leader after it, and after what is asked then] - chance of the leader now) > prices paid,
 
-looked ahead over the next few members in their order, stopping as soon as that is best (as in a sequential test). What
-nobody asked can add is not known; who was asked is never asked again, only refined: with everybody asked, one more
-round is worth at most `Rules.mend` of what is still in doubt.
+looked ahead over the next few members in their order, stopping as soon as that is best (as in a sequential test). Who
+was asked is never asked again, only refined: when no further probe is worth its price, one more round among those who
+were asked is held to mend the share `Rules.mend` of what is still in doubt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,9 @@ from foa.wire.ids import AgentId
 
 AHEAD: Final = 3
 """Members that are looked ahead over: what a second and third probe could change counts for the first."""
+
+LEADING: Final = 4
+"""Groups of answers that are looked ahead over: the strongest; one more answer will not make another lead."""
 
 _NEW: Final = -1
 """Answers that nobody gave yet are numbered down from here, by how many there are."""
@@ -46,15 +49,15 @@ class Member(NamedTuple):
 class Rules(msgspec.Struct, frozen=True):
     """What an answer's being right is ``worth``, in units of price; what may be spent yet (``budget``).
 
-    ``rounds`` of refinement are left; one more mends at most the share ``mend`` of what is in doubt. ``alternatives``:
-    see `foa.core.cluster.belief`. A member of whom fewer than ``trial`` answers were judged is asked whatever it adds
+    ``rounds`` of refinement are left; one more is held to mend the share ``mend`` of what is in doubt. For
+    ``alternatives`` see `foa.core.cluster.belief`. A member of whom fewer than ``trial`` answers were judged is asked whatever it adds
     now: a bounded price, paid once, for knowing whom to ask first ever after.
     """
 
-    worth: float = 20.0
+    worth: float = 16.0
     budget: float = float("inf")
     rounds: int = 0
-    mend: float = 0.25
+    mend: float = 0.5
     alternatives: int = ALTERNATIVES
     ahead: int = AHEAD
     trial: int = 32
@@ -90,7 +93,7 @@ def next_move(answers: Sequence[Answer], pool: Sequence[Member], rules: Rules = 
         return Move("ask", (probe.agent,), f"{sure:.2f} sure, {why}", sure)
     price = sum(member.price for member in pool if member.agent in asked)
     mended = rules.worth * rules.mend * (1.0 - sure) if rules.rounds > 0 and len(asked) > 1 else 0.0
-    if len(payable) == len(fresh) and price <= rules.budget and mended > price:
+    if price <= rules.budget and mended > price:
         return Move("refine", asked, f"{sure:.2f} sure, a round may mend it", sure)
     why = "nobody is left" if not fresh else "the budget is out" if not payable else "one more is not worth its price"
     return Move("accept", (), f"{sure:.2f} sure, {why}", sure)
@@ -108,6 +111,8 @@ def _probe(
     strange = [member for member in payable if member.known < rules.trial]
     if strange:
         return strange[0], f"{strange[0].agent} is not known yet"
+    leading = sorted(support, key=lambda number: (-support[number], number))[:LEADING]
+    support = {number: support[number] for number in leading}
     chances = _chances(support, rules)
     worth = {
         at: _asked(support, chances, _line(payable, at, rules), rules) for at in range(min(len(payable), rules.ahead))

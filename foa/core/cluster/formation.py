@@ -93,18 +93,31 @@ def _read(vector: Vector) -> npt.NDArray[np.float32] | None:
 
 
 def _joined(distance: npt.NDArray[np.float64], rules: Rules) -> list[list[int]]:
-    """Join groups, nearest first by mean distance, while it is at most the cut and the size allows."""
-    groups = [[at] for at in range(len(distance))]
-    while True:
-        best: tuple[float, int, int] | None = None
-        for one in range(len(groups)):
-            for other in range(one + 1, len(groups)):
-                if len(groups[one]) + len(groups[other]) > rules.largest:
-                    continue
-                mean = round(float(distance[np.ix_(groups[one], groups[other])].mean()), 9)
-                if mean <= rules.cut and (best is None or mean < best[0]):
-                    best = (mean, one, other)
-        if best is None:
-            return sorted(groups)
-        groups[best[1]] = sorted(groups[best[1]] + groups.pop(best[2]))
-        groups.sort()
+    """Join groups, nearest first by mean distance, while it is at most the cut and the size allows.
+
+    Mean distances are kept up by Lance and Williams' formula for average linkage; equals go by the lower keys.
+    """
+    groups = {at: [at] for at in range(len(distance))}
+    sizes = np.ones(len(distance))
+    mean = distance.copy()
+    mean[np.tril_indices(len(distance))] = np.inf
+    while groups:
+        fits = sizes[:, None] + sizes[None, :] <= rules.largest
+        near = np.where(fits, np.round(mean, 9), np.inf)
+        one, other = np.unravel_index(int(np.argmin(near)), near.shape)
+        if not near[one, other] <= rules.cut:
+            break
+        _merge(mean, sizes, int(one), int(other))
+        groups[int(one)] += groups.pop(int(other))
+    return sorted(sorted(group) for group in groups.values())
+
+
+def _merge(mean: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64], one: int, other: int) -> None:
+    """Put group `other` into `one` < `other`, in place; the upper triangle holds the means, inf for who is gone."""
+    whole = np.minimum(mean, mean.T)
+    joint = (sizes[one] * whole[one] + sizes[other] * whole[other]) / (sizes[one] + sizes[other])
+    joint[[one, other]] = np.inf
+    mean[one, one:] = joint[one:]
+    mean[:one, one] = joint[:one]
+    mean[other, :] = mean[:, other] = np.inf
+    sizes[one] += sizes[other]
