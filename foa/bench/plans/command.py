@@ -16,6 +16,7 @@ Examples:
   foa bench plans --plans plans.jsonl.gz --limit 200
   foa bench plans --plans plans.jsonl.gz --noise 0.1 --noise 0.25 --noise 0.5 --json
   foa bench plans --plans plans.jsonl.gz --given steps --model words
+  foa bench plans --plans plans.jsonl.gz --limit 10 --fuzz 100000
 """
 
 CACHE = Path(".foa") / "bench-embeddings.sqlite"
@@ -41,6 +42,7 @@ def plans_command(
         Given, typer.Option(help="planners see the request alone, or with its steps listed below, or each in turn")
     ] = Given.BOTH,
     seed: Annotated[int, typer.Option(help="the order in which the plans come, and the noise")] = 0,
+    fuzz: Annotated[int, typer.Option(help="also merge so many random, partly hostile proposals", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON")] = False,
     model: Annotated[str, typer.Option(help="embedding model; words needs none")] = MODEL,
     cache: Annotated[Path, typer.Option(help="file of computed embeddings")] = CACHE,
@@ -51,7 +53,7 @@ def plans_command(
         if not 0.0 <= rate < 1.0:
             raise ConfigError(f"--noise {rate:g}: must be in [0, 1)")
     told = ("request", "steps") if given is Given.BOTH else (given.value,)
-    terms = measure.Terms(plans, told, rates, limit, seed)
+    terms = measure.Terms(plans, told, rates, limit, seed, fuzz)
     found = measure.measure(terms, _embedder(model, cache), lambda line: typer.echo(line, err=True))
     typer.echo(json.dumps(found, indent=2) if as_json else table.table(found))
 

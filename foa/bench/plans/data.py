@@ -1,6 +1,7 @@
 """Plans as the benches' files give them: a request, what is to be done for it, and in which order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,6 +14,7 @@ from foa.wire.records import MAX_EDGES, MAX_SUBTASKS, MAX_TEXT, Edge, Plan, Subt
 
 Index = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Say = Callable[[str], None]
 ITEM: Final = "- "
 
 
@@ -79,6 +81,11 @@ def graph_of(plan: Plan | None) -> Graph:
         return Graph(())
     at = {subtask.id: place for place, subtask in enumerate(plan.subtasks)}
     return Graph(tuple(one.text for one in plan.subtasks), tuple((at[one], at[other]) for one, other in plan.edges))
+
+
+def is_chain(graph: Graph) -> bool:
+    """Tell whether each subtask, in the order they are listed, waits for the one before it and for nothing else."""
+    return set(graph.edges) == set(pairwise(range(len(graph.nodes))))
 
 
 def acyclic(edges: Sequence[Edge]) -> tuple[Edge, ...]:

@@ -5,7 +5,7 @@ only to score what was proposed for it, and afterwards.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
@@ -13,12 +13,11 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from foa.adapters.embed import Embedder
-from foa.bench.plans import noise, planners
-from foa.bench.plans.data import Graph, PlanRow, graph_of, plan_of, read
+from foa.bench.plans import fuzz, noise, planners, speed
+from foa.bench.plans.data import Graph, PlanRow, Say, graph_of, is_chain, plan_of, read
 from foa.bench.plans.metric import Scores, Vectors, scores
 from foa.core.dag.merge import Ended, Proposal, merge, reputation, worthy
 
-Say = Callable[[str], None]
 UNION: Final = "union"
 CONSENSUS: Final = "consensus"
 CHUNK: Final = 1_024
@@ -34,12 +33,15 @@ class Terms(NamedTuple):
     rates: tuple[float, ...] = ()
     limit: int = 0
     seed: int = 0
+    fuzz: int = 0
 
 
 class Scored(NamedTuple):
-    """What became of one row: its source, the scores by planner, those of the consensus without each, and ms."""
+    """What became of one row, in ms of merging; ``chain``: its plan is one. Scores by planner, and without each."""
 
     source: str
+    chain: bool
+    refused: tuple[str, ...]
     by: Mapping[str, Scores]
     without: Mapping[str, Scores]
     ms: float
@@ -50,25 +52,38 @@ def measure(terms: Terms, embedder: Embedder | None, say: Say) -> dict[str, Any]
     rows = list(read(terms.plans))
     Random(terms.seed).shuffle(rows)
     rows = rows[: terms.limit or len(rows)]
-    proposals = {given: [planners.proposed(row, given) for row in rows] for given in terms.given}
+    asked = {given: [planners.request(row, given) for row in rows] for given in terms.given}
+    known = embedded([text for found in asked.values() for text in found], embedder, say)
+    proposals = {given: proposed(rows, given, asked[given], known) for given in terms.given}
     spoilt = {rate: _spoilt(rows, rate, terms.seed) for rate in terms.rates}
     graphs = [row.gold for row in rows]
-    graphs += [graph for found in proposals.values() for each in found for graph in each.values()]
-    graphs += [graph for found in spoilt.values() for each in found for graph in each.values()]
-    asked = {given: [planners.request(row, given) for row in rows] for given in terms.given}
-    texts = [text for graph in graphs for text in graph.nodes] + [text for found in asked.values() for text in found]
-    vectors = embedded(texts, embedder, say)
+    graphs += [graph for found in (*proposals.values(), *spoilt.values()) for each in found for graph in each.values()]
+    vectors = {**embedded([text for graph in graphs for text in graph.nodes], embedder, say), **known}
+    say("merging")
     runs = {given: stream(rows, asked[given], found, vectors) for given, found in proposals.items()}
     first, *others = runs
     found = figures(runs[first])
     found |= {given: figures(runs[given]) for given in others}
     found["noise"] = {f"{rate:g}": _noisy(rows, each, vectors) for rate, each in spoilt.items()}
+    if terms.fuzz:
+        found["fuzz"] = fuzz.fuzzed(terms.fuzz, terms.seed, say)
+    found["merge_ms"] = round(speed.merge_ms(terms.seed), 3)
     found |= {"given": first, "items": len(rows), "seed": terms.seed}
     found["model"] = "words" if embedder is None else embedder.model
     return found
 
 
-def embedded(texts: Iterable[str], embedder: Embedder | None, say: Say) -> Vectors:
+def proposed(rows: Sequence[PlanRow], given: str, asked: Sequence[str], known: Vectors) -> list[dict[str, Graph]]:
+    """Return what each planner proposes for each row; who refuses proposes nothing."""
+    found = [planners.proposed(row, given) for row in rows]
+    if known:
+        for each, graph in zip(found, planners.remembered(rows, asked, known), strict=True):
+            each[planners.CASES] = graph
+    names = dict.fromkeys(name for each in found for name in each)
+    return [{name: each.get(name, planners.REFUSED) for name in names} for each in found]
+
+
+def embedded(texts: Sequence[str], embedder: Embedder | None, say: Say) -> Vectors:
     """Return a vector per text; short texts first, so that a batch holds texts of one length."""
     if embedder is None:
         return {}
@@ -90,7 +105,11 @@ def stream(
     for row, text, each in zip(rows, asked, proposals, strict=True):
         weights = reputation(ended, each, vectors.get(text))
         found.append(scored(row, each, weights, vectors))
-        worth = {name: (one.node_f1 + one.edge_f1) / 2 for name, one in found[-1].by.items() if name in each}
+        worth = {
+            name: (one.node_f1 + one.edge_f1) / 2
+            for name, one in found[-1].by.items()
+            if name in each and each[name].nodes
+        }
         ended.append(Ended(worth, vectors.get(text)))
     return found
 
@@ -114,7 +133,8 @@ def scored(row: PlanRow, proposals: Mapping[str, Graph], weights: Mapping[str, f
     for name in proposals:
         others = {one: graph for one, graph in proposals.items() if one != name}
         without[name] = scores(consensus(others, weights, vectors), row.gold, vectors)
-    return Scored(row.source, by, without, ms)
+    refused = tuple(name for name, graph in proposals.items() if not graph.nodes)
+    return Scored(row.source, is_chain(row.gold), refused, by, without, ms)
 
 
 def figures(run: Sequence[Scored]) -> dict[str, Any]:
@@ -127,7 +147,9 @@ def figures(run: Sequence[Scored]) -> dict[str, Any]:
         name: means([each.by for each in some]) | {"items": len(some)} for name, some in sorted(sources.items())
     }
     found["ablation"] = means([each.without for each in run])
-    found["merge_ms"] = round(median(each.ms for each in run), 3)
+    found["chain_share"] = round(fmean(each.chain for each in run), ROUND)
+    found["refused"] = {name: round(fmean(name in each.refused for each in run), ROUND) for name in run[0].without}
+    found["row_ms"] = round(median(each.ms for each in run), 3)
     return found
 
 

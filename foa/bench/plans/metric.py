@@ -6,7 +6,8 @@ cosine of at least `ALIKE`; equal texts always may. ``node_f1`` is 2 · matched 
 ``edge_f1`` compares the order relations (transitive closures): pairs of matched subtasks that both put the same way
 round, over all pairs that either puts in order. A reduced plan and one that writes out what follows from it say the
 same and score the same; with it a plain chain has the published .70 on AsyncHow's async plans, and 0 on its parallel
-ones. ``direct_f1`` is the same for the edges as they are written in the given plan. Both empty is 1, one empty is 0.
+ones. ``direct_f1`` is the same for the edges as they are written in the given plan. Both empty is 1, one empty is 0;
+who refuses has no plan: 0.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ class Scores(NamedTuple):
 
 def scores(found: Graph, gold: Graph, vectors: Vectors) -> Scores:
     """Return how near `found` comes to `gold`; texts without a vector are compared by their words."""
+    if not found.nodes:
+        return Scores(0.0, 0.0, 0.0)
     match = matched(found.nodes, gold.nodes, vectors)
     return Scores(
         f1(len(match), len(found.nodes), len(gold.nodes)),

@@ -1,16 +1,20 @@
 """Who proposes: planners that need no language model, and what a row has recorded of others."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from foa.bench.plans.data import ITEM, Graph, PlanRow, graph_of, listed
-from foa.core.dag import clauses
+from foa.bench.plans.data import ITEM, Graph, PlanRow, graph_of, listed, plan_of
+from foa.bench.plans.metric import Vectors
+from foa.core.dag import cases, clauses
+from foa.core.vcv.vector import pack
 
 CHAIN: Final = "chain"
 CLAUSES: Final = "clauses"
 PARALLEL: Final = "parallel"
+CASES: Final = "cases"
+REFUSED: Final = Graph(())
 _SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+|\n+|,?\s+(?:and\s+)?then\s+")
 
 
@@ -40,6 +44,21 @@ def proposed(row: PlanRow, given: str) -> dict[str, Graph]:
     found = {CHAIN: chain(text), CLAUSES: graph_of(clauses.propose(text)), PARALLEL: parallel(text)}
     if given == "request":
         found.update((name, graph) for name, graph in sorted(row.proposals.items()) if name not in found)
+    return found
+
+
+def remembered(rows: Sequence[PlanRow], asked: Sequence[str], vectors: Vectors) -> list[Graph]:
+    """Return what *cases* proposes for each row, knowing the plans of the rows before it; `REFUSED` where nothing."""
+    rules = cases.Rules()
+    memory: tuple[cases.Case, ...] = ()
+    order = cases.Model()
+    found: list[Graph] = []
+    for at, (row, text) in enumerate(zip(rows, asked, strict=True)):
+        vector = pack(vectors[text])
+        found.append(graph_of(cases.propose(text, vector, memory, rules, order)))
+        case = cases.Case(vector, text, plan_of(row.gold, CASES), at=float(at))
+        order = cases.learned(order, case, memory, rules)
+        memory = cases.kept(memory, case, rules)[0]
     return found
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Any, Final
 
-WIDTH: Final = 120
+MARGIN: Final = 36
+CELL: Final = 16
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -13,11 +14,11 @@ def table(found: Mapping[str, Any]) -> str:
     from rich.table import Table
 
     out = StringIO()
-    console = Console(file=out, width=WIDTH, highlight=False, color_system=None)
+    console = Console(file=out, width=MARGIN + CELL * (len(planners(found)) + 1), highlight=False, color_system=None)
     console.print(f"{found['items']} plans, seed {found['seed']}, texts compared by {found['model']}")
     for told in (found["given"], *(["steps"] if "steps" in found else [])):
         part = found if told == found["given"] else found[told]
-        made = Table(title=f"planners see the {told}; one merge takes {part['merge_ms']} ms", title_justify="left")
+        made = Table(title=f"planners see the {told}; one merge takes {part['row_ms']} ms", title_justify="left")
         names = planners(part)
         for column in ("source", "plans", *names):
             made.add_column(column, justify="left" if column == "source" else "right")
@@ -25,6 +26,9 @@ def table(found: Mapping[str, Any]) -> str:
             made.add_row(source or "-", str(row["items"]), *(_cell(row.get(name)) for name in names))
         made.add_section()
         made.add_row("all", str(found["items"]), *(_cell(part[name]) for name in names))
+        made.add_row(
+            "refused", "", *(f"{part['refused'][name]:.3f}" if name in part["refused"] else "" for name in names)
+        )
         made.add_row("consensus without it", "", *(_cell(part["ablation"].get(name)) for name in names))
         console.print(made)
     if found["noise"]:
@@ -34,6 +38,9 @@ def table(found: Mapping[str, Any]) -> str:
         for rate, row in found["noise"].items():
             made.add_row(rate, *(_cell(row[name]) for name in ("single", "union", "consensus")))
         console.print(made)
+    if "fuzz" in found:
+        console.print("random merges: " + ", ".join(f"{name} {count}" for name, count in found["fuzz"].items()))
+    console.print(f"merging 8 proposals of 20 subtasks each takes {found['merge_ms']} ms (median, without embedding)")
     console.print("Cells are node F1 / edge F1 (of the order relation).")
     return out.getvalue().rstrip()
 

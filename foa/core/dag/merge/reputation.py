@@ -1,8 +1,9 @@
 """What a planner's voice is worth, by how its proposals ended before: for this request, and lately.
 
 Called by the coordinator before it merges. How a proposal ended is in [0, 1]: how much of it the plan that worked has.
-The estimate is a weighted mean: an ended request counts `exp((cos - 1) / NEAR)` as much as one equal to this one, and
-half as much for each `HALF_LIFE` that ended since; every planner starts with the mean of all, as if seen `PRIOR` times.
+The estimate is a weighted mean over the `NEAREST` ended requests: one counts `exp((cos - cos of the nearest) / WIDTH)`,
+and half as much for each `HALF_LIFE` that ended since. A planner starts there with its mean over all requests, as if
+seen `PRIOR` times; and with all planners' mean where it is new.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +17,18 @@ MOST: Final = 1_024
 """So many ended requests are looked at, the latest."""
 
 HALF_LIFE: Final = 512
-NEAR: Final = 0.1
+NEAREST: Final = 16
+WIDTH: Final = 0.1
 PRIOR: Final = 1.0
-GAIN: Final = 8.0
-"""A planner that is better by 0.1 has `exp(GAIN / 10)`, 2.2 times the weight."""
+GAIN: Final = 10.0
+"""A planner that is better by 0.1 has `exp(GAIN / 10)`, 2.7 times the weight."""
 
 FLOOR: Final = 0.4
 """Who is worth less than this part of the best is not asked: merged with much better plans, poor ones only harm."""
 
+_DIGITS: Final = 6
 VOICES: Final = 4
 """So many planners are asked, the worthiest."""
-
-_FAR: Final = 0.02
-"""What an ended request counts however unlike this one it is, so that a stranger's request finds an opinion."""
 
 
 class Ended(NamedTuple):
@@ -43,9 +43,11 @@ def reputation(
 ) -> dict[str, float]:
     """Return each planner's weight in (0, 1] for the request at `vector`: 1 for the best, equal where none is known."""
     latest = ended[-MOST:]
-    counts = _counts(latest, vector)
-    known = [(count, one.scores) for count, one in zip(counts, latest, strict=True)]
-    means = {name: _mean(name, known) for name in planners}
+    lately = [(0.5 ** ((len(latest) - 1 - at) / HALF_LIFE), one.scores) for at, one in enumerate(latest)]
+    here = _here(latest, vector)
+    everyone = [(weight, {"": score}) for weight, scores in lately for score in scores.values()]
+    start = _mean("", everyone, 0.0)
+    means = {name: _mean(name, here, _mean(name, lately, start)) for name in planners}
     best = max(means.values(), default=0.0)
     return {name: exp(GAIN * (mean - best)) for name, mean in means.items()}
 
@@ -57,26 +59,22 @@ def worthy(weights: Mapping[str, float], most: int = VOICES) -> tuple[str, ...]:
     return tuple(name for name in ranked[:most] if weights[name] >= FLOOR * best)
 
 
-def _counts(latest: Sequence[Ended], vector: NDArray[np.floating] | None) -> list[float]:
-    """Return how much each ended request counts."""
-    size = len(latest)
-    lately = [0.5 ** ((size - 1 - at) / HALF_LIFE) for at in range(size)]
-    if vector is None:
-        return lately
+def _here(latest: Sequence[Ended], vector: NDArray[np.floating] | None) -> list[tuple[float, Mapping[str, float]]]:
+    """Return how much the ended requests nearest to `vector` count, and their scores; ties to the latest."""
+    known = [(at, one.vector, one.scores) for at, one in enumerate(latest) if one.vector is not None]
+    if vector is None or not known:
+        return []
+    cosines = np.round(np.stack([near for _, near, _ in known]) @ vector, _DIGITS).tolist()
+    ranked = sorted(zip(cosines, known, strict=True), key=lambda pair: (-pair[0], -pair[1][0]))[:NEAREST]
+    top = ranked[0][0]
     return [
-        weight * (_FAR if one.vector is None else max(_FAR, exp((float(one.vector @ vector) - 1.0) / NEAR)))
-        for weight, one in zip(lately, latest, strict=True)
+        (exp((cosine - top) / WIDTH) * 0.5 ** ((len(latest) - 1 - at) / HALF_LIFE), scores)
+        for cosine, (at, _, scores) in ranked
     ]
 
 
-def _mean(name: str, known: Sequence[tuple[float, Mapping[str, float]]]) -> float:
-    weight = score = 0.0
-    everyone = everything = 0.0
-    for count, scores in known:
-        everyone += count * len(scores)
-        everything += count * sum(scores.values())
-        if name in scores:
-            weight += count
-            score += count * scores[name]
-    start = everything / everyone if everyone else 0.0
-    return (score + PRIOR * start) / (weight + PRIOR)
+def _mean(name: str, known: Sequence[tuple[float, Mapping[str, float]]], start: float) -> float:
+    """Return the weighted mean of a planner's scores, as if `start` had been seen `PRIOR` times."""
+    found = [(count, scores[name]) for count, scores in known if name in scores]
+    weight = PRIOR + sum(count for count, _ in found)
+    return (PRIOR * start + sum(count * score for count, score in found)) / weight
