@@ -163,11 +163,16 @@ def _best_path(program: _Program, taken: Flags, start: Ints, load: Ints) -> list
     end = int(np.where(load < program.slots, columns, _NONE).argmax())
     if load[end] >= program.slots[end] or columns[end] <= 0:
         return None
+    return _path(end, dict(enumerate(column_from.tolist())), dict(enumerate(row_from.tolist())))
+
+
+def _path(end: int, column_from: Mapping[int, int], row_from: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return the pairs to be taken and given up, by turns, from the agent `end` to the row that came from nowhere."""
     path: list[tuple[int, int]] = []
     while end >= 0:
-        row = int(column_from[end])
+        row = column_from[end]
         path.append((row, end))
-        end = int(row_from[row])
+        end = row_from[row]
         if end >= 0:
             path.append((row, end))
     return path
@@ -177,18 +182,25 @@ def _best_path(program: _Program, taken: Flags, start: Ints, load: Ints) -> list
 
 
 def _greedy(program: _Program) -> Flags:
-    """Fill first seats, then needed ones, then the rest, the weightiest rows and best pairs first; improve once."""
+    """Fill needed seats, the weightiest rows and best pairs first, then the rest; improve scores once.
+
+    Rows of one weight that find no free agent have others make room, however many have to move (Kuhn 1955), before
+    lighter rows are looked at: so of the first goal this is the optimum as well, of the scores it need not be.
+    """
     taken = np.zeros(program.gain.shape, dtype=bool)
     load = np.zeros_like(program.slots)
+    closed = np.zeros(load.shape, dtype=bool)
     row_of, column_of = np.nonzero(program.permitted)
     gain = program.gain[row_of, column_of]
-    needed = np.lexsort((column_of, row_of, -gain, -program.bonus[row_of]))
-    good = np.lexsort((column_of, row_of, -gain))
-    pairs = list(zip(row_of.tolist(), column_of.tolist(), strict=True))
-    _fill(taken, load, program.slots, np.minimum(1, program.least), [pairs[at] for at in needed])
-    _fill(taken, load, program.slots, program.least, [pairs[at] for at in needed])
-    _make_room(program, taken, load)
-    _fill(taken, load, program.slots, program.most, [pairs[at] for at in good if gain[at] > 0])
+    ordered = np.lexsort((column_of, row_of, -gain))
+    for bonus in sorted(set(program.bonus.tolist()), reverse=True):
+        rows = program.bonus == bonus
+        pairs = [(int(row_of[at]), int(column_of[at])) for at in ordered if rows[row_of[at]]]
+        _fill(taken, load, program.slots, np.minimum(1, program.least), pairs)
+        _fill(taken, load, program.slots, program.least, pairs)
+        _make_room(program, taken, load, closed, np.flatnonzero(rows).tolist())
+    good = [(int(row_of[at]), int(column_of[at])) for at in ordered if gain[at] > 0]
+    _fill(taken, load, program.slots, program.most, good)
     _exchange(program, taken, load)
     return taken
 
@@ -204,31 +216,42 @@ def _fill(taken: Flags, load: Ints, slots: Ints, upto: Ints, pairs: Sequence[tup
             load[column] += 1
 
 
-def _make_room(program: _Program, taken: Flags, load: Ints) -> None:
-    """Give each row that lacks a needed seat an agent whose other row can do with a free one."""
-    for row in np.argsort(-program.bonus, kind="stable").tolist():
-        while taken[row].sum() < program.least[row]:
-            moves = _moves(program, taken, load, row)
-            if not moves:
-                break
-            _, column, other, instead = min(moves)
-            taken[row, column] = taken[other, instead] = True
-            taken[other, column] = False
-            load[instead] += 1
+def _make_room(program: _Program, taken: Flags, load: Ints, closed: Flags, rows: Sequence[int]) -> None:
+    """Fill the needed seats that have no free agent by way of others that move, the rows' first seats first.
+
+    What a search met in vain leads nowhere ever after, so these agents are ``closed`` to later ones.
+    """
+    for upto in (np.minimum(1, program.least), program.least):
+        for row in rows:
+            while taken[row].sum() < upto[row]:
+                path = _way(program, taken, load, closed, row)
+                for at, (one, column) in enumerate(path):
+                    taken[one, column] = at % 2 == 0
+                if not path:
+                    break
+                load[path[0][1]] += 1
 
 
-def _moves(program: _Program, taken: Flags, load: Ints, row: int) -> list[tuple[int, int, int, int]]:
-    """Return (loss, agent, its other row, what that gets instead), the best for each pair of agent and row."""
-    free = load < program.slots
-    found: list[tuple[int, int, int, int]] = []
-    for column in np.flatnonzero(program.permitted[row] & ~taken[row]).tolist():
-        for other in np.flatnonzero(taken[:, column]).tolist():
-            options = np.flatnonzero(program.permitted[other] & ~taken[other] & free)
-            if options.size:
-                instead = int(options[program.gain[other, options].argmax()])
-                loss = program.gain[other, column] - program.gain[other, instead] - program.gain[row, column]
-                found.append((int(loss), column, other, instead))
-    return found
+def _way(program: _Program, taken: Flags, load: Ints, closed: Flags, start: int) -> list[tuple[int, int]]:
+    """Return a shortest path from a free agent back to `start`, as `_best_path` does; [] closes what was met."""
+    seen = closed.copy()
+    column_from: dict[int, int] = {}
+    row_from: dict[int, int] = {start: -1}
+    queue = [start]
+    for row in queue:
+        new = np.flatnonzero(program.permitted[row] & ~taken[row] & ~seen)
+        seen[new] = True
+        column_from.update((column, row) for column in new.tolist())
+        free = new[load[new] < program.slots[new]]
+        if free.size:
+            return _path(int(free[program.gain[row, free].argmax()]), column_from, row_from)
+        for column in new.tolist():
+            for other in np.flatnonzero(taken[:, column]).tolist():
+                if other not in row_from:
+                    row_from[other] = column
+                    queue.append(other)
+    closed |= seen
+    return []
 
 
 def _exchange(program: _Program, taken: Flags, load: Ints) -> None:

@@ -1,0 +1,1 @@
+"""The ready agent foa/plan/typed: see README.md."""
