@@ -50,8 +50,8 @@ class Rules(msgspec.Struct, frozen=True):
     """What an answer's being right is ``worth``, in units of price; what may be spent yet (``budget``).
 
     ``rounds`` of refinement are left; one more is held to mend the share ``mend`` of what is in doubt. For
-    ``alternatives`` see `foa.core.cluster.belief`. A member of whom fewer than ``trial`` answers were judged is asked whatever it adds
-    now: a bounded price, paid once, for knowing whom to ask first ever after.
+    ``alternatives`` see `foa.core.cluster.belief`. A member of whom fewer than ``trial`` answers were judged is asked
+    whatever it adds now: a bounded price, paid once, for knowing whom to ask first ever after.
     """
 
     worth: float = 16.0

@@ -79,9 +79,10 @@ def best_so_far(
     case = case_of(answers, trust)
     chosen = strategy or named(case.compared)
     scores = standings(chosen, case)
+    empty = case.compared.empty
     best = min(
         range(len(answers)),
-        key=lambda at: (-round(scores[at], 9), places[at][0], -case.trust[at], answers[at].agent, at),
+        key=lambda at: (-round(scores[at], 9), empty[at], places[at][0], -case.trust[at], answers[at].agent, at),
     )
     return Kept(places[best][0], _choice(chosen, case, best, places[best][1], scores[best], members))
 
