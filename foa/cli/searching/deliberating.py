@@ -93,9 +93,12 @@ def edits(message: "State | Result", subtask: str) -> "list[Edit]":
 def names(message: "State | Result") -> list[str]:
     """Return the subtasks of which anything of this is recorded."""
     known = ["planning"] if message.deliberations else []
-    known += [each.subtask for each in message.deliberations]
-    known += [each.subtask for each in message.edits]
-    known += [each.subtask for each in clusters(message)]
+    for each in message.deliberations:
+        inside = f"{each.subtask}." if each.subtask else ""
+        known += [each.subtask, *(kept.id if kept.id.startswith(inside) else inside + kept.id for kept in each.kept)]
+    for edit in message.edits:
+        known += [edit.subtask, *edit.added, *edit.removed]
+    known += [cluster.subtask for cluster in clusters(message)]
     return list(dict.fromkeys(filter(None, known)))
 
 
