@@ -28,7 +28,7 @@ def importance(rounds: Sequence[Sequence[Answer]], accepted: Sequence[Given]) ->
     shares: dict[AgentId, float] = {}
     after: list[tuple[AgentId, Form]] = []
     for answers in reversed(spoken):
-        now = [(answer.agent, form(answer.outputs)) for answer in answers]
+        now = sorted({answer.agent: form(answer.outputs) for answer in answers}.items())
         near = [similarity(one, target) ** _FAINT for _, one in now]
         shares = _handed(shares, after, now, near) if after else _whole(now, near)
         after = now

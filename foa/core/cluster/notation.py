@@ -17,7 +17,7 @@ _ROUNDS: Final = 8
 
 _MARKS: Final = re.compile(r"[\\^={}/*+<>()\[\]$%°√]")
 _COMMAND: Final = re.compile(r"\\[a-zA-Z]+")
-_PROSE: Final = re.compile(r"[^\W\d_]{4,}")
+_PROSE: Final = re.compile(r"[^\W\d_]{4,}|(?:[^\W\d_]{2,}\s+){2}[^\W\d_]{2,}")
 _WRAPPED: Final = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox|operatorname|boxed)\s*\{([^{}]*)\}")
 _NOTHING: Final = re.compile(
     r"\\(?:left|right|displaystyle|quad|big|Big)(?![a-zA-Z])|\\[!,;: $]|\^\{?\\circ\}?|[$%°\s]|\\%"
