@@ -189,7 +189,7 @@ def test_capacity_not_known_is_what_is_said() -> None:
 def test_what_is_no_number_and_what_is_nobody_do_no_harm(limit: int) -> None:
     odd = {"o/u/a": float("nan"), "o/u/b": float("inf"), "o/u/c": 1e300, "o/u/d": -1e300}
     wants = [Want("a", odd, -3, 2, float("nan")), Want("b", odd, 5, 2, -1.0), Want("c", {}), Want("d", odd, 1, -1)]
-    teams = assign(wants, {"o/u/d": -4}, exact_up_to=limit)
-    assert teams == {"a": (), "b": ("o/u/c",), "c": (), "d": ()}
+    teams = assign(wants, {"o/u/d": -4, "o/u/c": 2**80}, exact_up_to=limit)
+    assert teams == {"a": ("o/u/c",), "b": ("o/u/c",), "c": (), "d": ()}
     assert assign([], {}, exact_up_to=limit) == {}
     assert assign([Want("x", {"o/u/a": 1.0}), Want("x", {})], {}, exact_up_to=limit) == {"x": ("o/u/a",)}

@@ -78,7 +78,7 @@ def assign(
     if not agents:
         return {want.ident: () for want in rows}
     program = _program(rows, agents, [capacity.get(agent, unknown) for agent in agents])
-    size = int(np.minimum(program.most, program.slots.sum()).sum()) * program.gain.size
+    size = min(int(program.most.sum()), int(program.slots.sum())) * program.gain.size
     taken = _exact(program) if size <= exact_up_to else _greedy(program)
     teams: dict[str, tuple[AgentId, ...]] = {}
     for want, held in zip(rows, taken, strict=True):
@@ -108,7 +108,7 @@ def _program(rows: Sequence[Want], agents: Sequence[AgentId], slots: Sequence[in
         first=first,
         least=least,
         most=most,
-        slots=np.array([max(0, count) for count in slots], dtype=np.int64),
+        slots=np.array([min(max(0, count), len(rows)) for count in slots], dtype=np.int64),
     )
 
 
