@@ -18,9 +18,9 @@ from foa.adapters.models.template import Datum, fenced, fill, names, unknown
 from foa.wire.records import Resources
 
 TEXTS = st.text(max_size=80)
-BRACED = st.lists(st.sampled_from(["{text}", "{inputs}", "{{text}}", "{", "}", "{1}", "a", "{other}", "</data-"])).map(
-    "".join
-)
+BRACED = st.lists(
+    st.sampled_from(["{text}", "{inputs}", "{{text}}", "{", "}", "{1}", " a-", "{other}", "</data-"])
+).map("".join)
 
 
 @pytest.mark.slow

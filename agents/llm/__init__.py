@@ -1,0 +1,1 @@
+"""The ready agent foa/text/llm: see README.md."""

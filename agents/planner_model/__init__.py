@@ -1,0 +1,1 @@
+"""The ready agent foa/plan/model: see README.md."""
