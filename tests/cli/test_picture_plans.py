@@ -62,6 +62,16 @@ def test_who_proposed_what_and_how_many_voices_each_subtask_has() -> None:
     assert "p/a/one: 3 subtasks, 2 edges" not in said
 
 
+def test_an_edit_is_known_by_its_note_until_it_is_heard_itself() -> None:
+    picture = Picture("t")
+    note = Note("edited", 90, "report", text="expand: not atomic")
+    picture.apply_events(told(note, Note("edited", 91, "report", text="sung: loudly"), plan=PLAN))
+    assert picture.edits == [Edit("expand", "report", 90, "not atomic")]
+    picture.apply_events(told(edits=(EXPANDED,)))
+    picture.apply_events(told(note))
+    assert picture.edits == [EXPANDED]
+
+
 def test_a_plan_of_one_planner_is_no_consensus() -> None:
     alone = Deliberation(voices=(Voice("p/a/one", PLAN, 3),), anchor="p/a/one", agreed=False)
     assert next(agreement(alone)).startswith("plan: the plan of p/a/one, 1 proposal")

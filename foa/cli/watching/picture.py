@@ -7,7 +7,7 @@ the result says replaces what was gathered from them. Any order of what is fed g
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
-from foa.cli.watching.planned import Open, Row, is_planning, round_of, voices
+from foa.cli.watching.planned import Open, Row, edit_of, is_planning, round_of, voices
 from foa.wire.deliberation import Deliberation, Edit
 from foa.wire.messages import Events, Required, Result, State
 from foa.wire.records import Note, Part, Plan, Status, Work
@@ -15,6 +15,7 @@ from foa.wire.records import Note, Part, Plan, Status, Work
 MAX_ROWS: Final = 1024
 MAX_DELIBERATIONS: Final = 64
 MAX_EDITS: Final = 256
+MAX_SEATS: Final = 64
 MAX_PROPOSALS: Final = 64
 MAX_PARTIAL: Final = 400
 """Characters of a streamed answer that are kept: its end is what is shown."""
@@ -110,7 +111,7 @@ class Picture:
     def _planned(self, plan: Plan | None, deliberations: Sequence[Deliberation], edits: Sequence[Edit]) -> None:
         """Take how the plan came about and what it is now; of two on the same the later one stands."""
         _merge(self.deliberations, deliberations, lambda each: (each.subtask, each.at_ms), MAX_DELIBERATIONS)
-        _merge(self.edits, edits, lambda each: (each.kind, each.subtask, each.at_ms, each.reason), MAX_EDITS)
+        _merge(self.edits, edits, _edit_name, MAX_EDITS)
         for edit in edits:
             if edit.kind == "expand":
                 fresh = (each for each in edit.added if each != edit.subtask)
@@ -118,10 +119,10 @@ class Picture:
         if plan is not None:
             self._plan(plan)
         if plan is not None or deliberations:
-            for (subtask, ident), planners in voices(self.deliberations).items():
+            for (subtask, ident), (planners, proposals) in voices(self.deliberations).items():
                 row = self.rows.get(ident) or self.rows.get(f"{subtask}.{ident}")
                 if row is not None:
-                    row.voices = planners
+                    row.voices, row.proposals = planners, proposals
 
     def _plan(self, plan: Plan) -> None:
         known, self.rows, self.plan = self.rows, {}, plan
@@ -188,6 +189,8 @@ class Picture:
                 self.owner = note.text
             case "proposal":
                 _bounded(self.proposals, {(note.subtask, note.agent): note.text}, MAX_PROPOSALS)
+            case "edited":
+                self._edited(note)
             case "input-required":
                 if self.status is None:
                     self._ask(note.subtask, note.text, note.agent)
@@ -202,6 +205,14 @@ class Picture:
             case kind if kind in _SEAT and note.subtask and not self._is_past(note.subtask):
                 self._seat(self._row(note.subtask), note, _SEAT[kind])
 
+    def _edited(self, note: Note) -> None:
+        """Take an edit from its note; the edit itself, which says more, takes its place whenever it comes."""
+        edit = edit_of(note)
+        if edit is not None and not any(
+            (each.kind, each.subtask, each.at_ms) == (edit.kind, edit.subtask, edit.at_ms) for each in self.edits
+        ):
+            _merge(self.edits, (edit,), _edit_name, MAX_EDITS)
+
     def _is_past(self, ident: str) -> bool:
         """Tell whether a late note is of what stands in the plan no more: of its planning, or of what was replaced."""
         return ident not in self.rows and (ident in self.before or (is_planning(ident) and bool(self.plan.subtasks)))
@@ -209,7 +220,7 @@ class Picture:
     def _seat(self, row: Row, note: Note, word: str) -> None:
         if note.kind == "awarded" and row.seats.get(note.agent) != "awarded":
             self._awarded(row, note)
-        row.seats[note.agent] = word
+        _bounded(row.seats, {note.agent: word}, MAX_SEATS)
         if note.kind == "round":
             row.rounds, row.agreement = max(row.rounds, round_of(note.text)), note.text.partition(":")[2].strip()
         elif note.kind == "partial":
@@ -232,6 +243,10 @@ class Picture:
             row.seats, row.partial = {}, ""
         if row.began_ms is None:
             row.began_ms = note.at_ms
+
+
+def _edit_name(edit: Edit) -> object:
+    return edit.kind, edit.subtask, edit.at_ms
 
 
 def _merge(known: list[T], fresh: Iterable[T], name: Callable[[T], object], most: int) -> None:

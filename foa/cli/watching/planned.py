@@ -1,14 +1,15 @@
 """What a `picture` is made of: subtasks as rows, nested as they came of each other, and questions to people."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast, get_args
 
 import msgspec
 
-from foa.wire.deliberation import Deliberation
-from foa.wire.records import Phase
+from foa.wire.deliberation import Deliberation, Edit, EditKind
+from foa.wire.records import Note, Phase
 
 MAX_NESTING: Final = 16
+EDITS: Final = frozenset(get_args(EditKind))
 DIGITS: Final = 5
 """A round's number has at most so many."""
 
@@ -16,8 +17,9 @@ DIGITS: Final = 5
 class Row(msgspec.Struct):
     """One subtask: who has it (each with the word for where that agent is), what it says, when it began and ended.
 
-    ``voices`` are the planners who proposed it, ``agreement`` what its cluster's last round came to, ``partial`` the
-    end of its answer so far, ``credit`` each member's part in what was accepted, ``rung`` how far its recovery went.
+    ``voices`` are the planners who proposed it, of so many ``proposals``; ``agreement`` is what its cluster's last round
+    came to, ``partial`` the end of its answer so far, ``credit`` each member's part in what was accepted, ``rung`` how
+    far its recovery went.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Row(msgspec.Struct):
     approved: bool = False
     strategy: str = ""
     voices: tuple[str, ...] = ()
+    proposals: int = 0
     agreement: str = ""
     partial: str = ""
     credit: dict[str, float] = {}
@@ -77,9 +80,21 @@ def round_of(text: str) -> int:
     return int(number) if number.isascii() and number.isdecimal() and len(number) <= DIGITS else 0
 
 
-def voices(deliberations: Iterable[Deliberation]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the planners who proposed each subtask, by (subtask that was planned, id)."""
-    return {(each.subtask, kept.id): kept.planners for each in deliberations for kept in each.kept}
+def voices(deliberations: Iterable[Deliberation]) -> dict[tuple[str, str], tuple[tuple[str, ...], int]]:
+    """Return the planners who proposed each subtask and of how many, by (subtask that was planned, id)."""
+    return {
+        (each.subtask, kept.id): (kept.planners, sum(voice.plan is not None for voice in each.voices))
+        for each in deliberations
+        for kept in each.kept
+    }
+
+
+def edit_of(note: Note) -> Edit | None:
+    """Return the edit that a note tells of, as far as it does, in case the edit itself was not heard."""
+    kind, _, reason = note.text.partition(":")
+    if kind not in EDITS:
+        return None
+    return Edit(cast("EditKind", kind), note.subtask, note.at_ms, reason.strip(), agent=note.agent)
 
 
 def nested(rows: Mapping[str, Row], parents: Mapping[str, str], before: Mapping[str, str]) -> list[Branch]:

@@ -42,10 +42,9 @@ def draw(picture: Picture, now_ms: int, room: int | None = None) -> "RenderableT
     left = None if room is None else max(3, room - len(above) - len(below) - 2)
     tall = left is None or 2 * len(branches) <= left
     kept = branches if left is None or tall else shown(branches, left, picture)
-    total = len({each for row in picture.rows.values() for each in row.voices})
     for branch in kept:
         phase = phase_of(branch.row, picture)
-        cells = _cells(branch, picture, now_ms, total=total, tall=tall)
+        cells = _cells(branch, picture, now_ms, tall=tall)
         table.add_row(Text(MARKS.get(phase, "·"), COLOURS.get(phase, "dim")), *cells)
     if len(kept) < len(branches):
         table.add_row("", Text(_rest(branches, kept), "dim"))
@@ -137,7 +136,7 @@ def question_lines(asked: Open) -> Iterator[str]:
         yield f"    {number}  {flat(option)}"
 
 
-def _cells(branch: Branch, picture: Picture, now_ms: int, *, total: int, tall: bool) -> "list[Text]":
+def _cells(branch: Branch, picture: Picture, now_ms: int, *, tall: bool) -> "list[Text]":
     from rich.text import Text
 
     row = branch.row
@@ -154,7 +153,7 @@ def _cells(branch: Branch, picture: Picture, now_ms: int, *, total: int, tall: b
         "\n".join(agents) if tall else plural(len(agents), "agent") if len(agents) > 1 else "".join(agents),
         str(row.attempt or ""),
         rounds[:24],
-        f"{len(row.voices)}/{total}" if row.voices else "",
+        f"{len(row.voices)}/{max(row.proposals, len(row.voices))}" if row.voices else "",
         _time(row, now_ms),
         f"{row.cost:g}" if row.cost else "",
         "approval needed" if row.approve and row.id in picture.questions else flat(row.said)[:40],
