@@ -6,7 +6,9 @@ if TYPE_CHECKING:
     from foa.adapters.handlers import Assignment, Handler, agent
     from foa.adapters.values import Outputs, Type
     from foa.cli.scripts import run, submit
+    from foa.core.dag.cases.document import cases
     from foa.core.dag.planfile import clauses
+    from foa.core.dag.typed.planner import typed
     from foa.core.vcv.profile import Skill, Spec
     from foa.errors import Ask, BusError, ConfigError, Decline, FoaError, Refute, Retry, TaskError
     from foa.nodes.client import Client, Outcome
@@ -38,9 +40,11 @@ _WHERE = {
     "Type": "foa.adapters.values",
     "Value": "foa.wire.records",
     "agent": "foa.adapters.handlers",
+    "cases": "foa.core.dag.cases.document",
     "clauses": "foa.core.dag.planfile",
     "run": "foa.cli.scripts",
     "submit": "foa.cli.scripts",
+    "typed": "foa.core.dag.typed.planner",
 }
 
 __all__ = [
@@ -66,9 +70,11 @@ __all__ = [
     "Type",
     "Value",
     "agent",
+    "cases",
     "clauses",
     "run",
     "submit",
+    "typed",
 ]
 
 

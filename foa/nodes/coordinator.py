@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
-from foa.core.machines import blobs, lookup, match, memory, ownership
+from foa.core.machines import blobs, cases, lookup, match, memory, ownership
 from foa.core.machines.task import machine as task
 from foa.core.machines.task.state import Context, Rules, Shadow
 from foa.core.routing.score import Weights
@@ -28,11 +28,12 @@ class CoordinatorProgram:
 
         `wall` added to the node's clock gives seconds since 1970.
         """
-        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY, memory.KEY, match.KEY, blobs.KEY)
+        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY, memory.KEY, match.KEY, blobs.KEY, cases.KEY)
         self._topics = topics
         self._first: dict[Key, Callable[[], Any]] = {
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
             memory.KEY: memory.State,
+            cases.KEY: cases.State,
             blobs.KEY: lambda: blobs.State(topics),
             match.KEY: lambda: match.new(
                 match.Setup(topics=topics, node=node, wall=wall, rules=_match_rules(settings))
@@ -51,6 +52,7 @@ class CoordinatorProgram:
             ownership.KEY.kind: ownership.step,
             lookup.KEY.kind: lookup.step,
             memory.KEY.kind: memory.step,
+            cases.KEY.kind: cases.step,
             match.KEY.kind: match.step,
             blobs.KEY.kind: blobs.step,
             "task": partial(task.step, Context(topics, _task_rules(settings), wall)),

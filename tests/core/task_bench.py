@@ -4,6 +4,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from foa.core import effects as fx
+from foa.core.dag.cases import Model, Recall, Recalled
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.task import machine
 from foa.core.machines.task.state import Context, Ended, Live, Rules, Shadow, TaskState
@@ -75,6 +76,8 @@ class Bench:
                     self.retired = True
                 case fx.Tell(Key("lookup"), Asked() as asked):
                     self.asked.append(asked)
+                case fx.Tell(Key("cases"), Recall(token)):
+                    own.append(fx.Told(Key("cases"), Recalled(token, (), Model())))
                 case fx.Tell(Key("task", self.ident) as me, word):
                     own.append(fx.Told(me, word))
         for word in own:

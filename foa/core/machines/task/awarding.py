@@ -17,7 +17,7 @@ from foa.wire.ids import idempotency_key
 from foa.wire.messages import Award
 from foa.wire.records import MAX_VALUES, Given, Hit, Note, Query, Seat, Strategy, Subtask, Team, Work
 
-MATERIAL: Final = ("agents", "cases")  # types of what planners are given beside the request
+MATERIAL: Final = ("agents", "cases", "ports")  # types of what planners are given beside the request
 MAX_BEGUN: Final = 256
 MAX_SOURCES: Final = 64  # subtasks whose outputs an award carries: all it waits for directly, and the nearest behind
 NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})

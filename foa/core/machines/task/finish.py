@@ -6,6 +6,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.dag.blobs import outsource
+from foa.core.dag.cases import Worked
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.pending import JOINING
@@ -17,6 +18,7 @@ from foa.wire.messages import Result, Withdrawn
 from foa.wire.records import Status, Work
 
 Ending = tuple[Ended, list[Effect]]
+CASES: Final = Key("cases")
 SMALL: Final = 15  # subtasks, decisions or outputs whose result fits a frame in any case
 
 
@@ -50,7 +52,17 @@ def finish(live: Live, context: Context, now: float) -> Ending:
         deliberations=live.deliberations,
         edits=live.edits,
     )
-    return end(live, context, now, result)
+    ended, effects = end(live, context, now, result)
+    return ended, [*effects, *_remembered(live, context, now)]
+
+
+def _remembered(live: Live, context: Context, now: float) -> list[Effect]:
+    """Tell the memory of plans one that worked; the less had to be mended on the way, the better it was."""
+    if live.task.private or live.plan is None or not live.vector or len(live.plan.subtasks) < 2:  # noqa: PLR2004
+        return []
+    mended = sum(edit.kind in {"reroute", "replan", "withdraw", "escalate"} for edit in live.edits)
+    score = 1.0 / (1.0 + mended)
+    return [fx.Tell(CASES, Worked(live.task.text, live.vector, live.plan, score, now + context.wall))]
 
 
 def fail(live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed") -> Ending:

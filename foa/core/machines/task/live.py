@@ -104,6 +104,8 @@ class Live(msgspec.Struct, frozen=True):
     subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look; ``unsent`` are
     awards that wait until the broker has the snapshot, of this ``seq``, that names them.
 
+    ``vector`` is that of the task's text, where it was planned here.
+
     ``works`` and ``graph`` are made by `state.tracked` from whatever mapping and plan stand there. ``saved`` are the
     groups of works as they were published last, ``records`` how many groups the broker may have, ``stored`` the digest
     of the plan it has, in so many ``blobs``. ``waits`` are ready subtasks (a set of the graph's) for which everybody
@@ -143,6 +145,7 @@ class Live(msgspec.Struct, frozen=True):
     pools: dict[str, Pool] = {}
     deliberations: tuple[Deliberation, ...] = ()
     edits: tuple[Edit, ...] = ()
+    vector: bytes = b""
     accepted: bool = False
     reply_to: str = ""
     correlation: bytes = b""

@@ -6,6 +6,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.dag.blobs import Fetched
+from foa.core.dag.cases import Recalled
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.task.awarding import recorded
 from foa.core.machines.task.events import gathered, show
@@ -13,7 +14,7 @@ from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, fetched, is_empty, remember, resubmitted, take_over
 from foa.core.machines.task.pending import JOINING, Consent, Join, Split, Stuck
 from foa.core.machines.task.place import SENT, placed, relook, weighed
-from foa.core.machines.task.planning.sessions import late, looked_up, split
+from foa.core.machines.task.planning.sessions import invite, late, looked_up, split
 from foa.core.machines.task.replies import dialogue, joining
 from foa.core.machines.task.replies.answers import answered, settle, silent
 from foa.core.machines.task.replies.recovery import detoured, recover
@@ -129,6 +130,8 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return _found(state, answer, context, now)
         case fx.Told(_, Weighed() as told):
             return weighed(state, told, context, now)
+        case fx.Told(_, Recalled() as told):
+            return invite(state, told, context)
         case fx.Told(_, Split() | Consent() | Stuck() | Join() as word):
             return _own(context, state, word, now)
         case fx.Delivered("accept", code):

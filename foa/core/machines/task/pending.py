@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from foa.core.dag.cases import Recalled
 from foa.core.dag.clauses import clauses
 from foa.wire.ids import AgentId
 from foa.wire.records import Given, Hit, Seat
@@ -30,8 +31,8 @@ class Session(msgspec.Struct, frozen=True):
     """One planning under way: of the task (``target`` ""), or of a subtask of its plan.
 
     ``why`` is the edit that a finished session makes ("expand" or "replan"; "" for the task itself), ``hits`` what was
-    found for its text and clauses, ``cases`` what is remembered of similar requests. ``code`` is the word for why its
-    subtask failed.
+    found for its text and clauses, ``recalled`` what is remembered of similar requests. ``code`` is the word for
+    why its subtask failed.
     """
 
     target: str
@@ -40,7 +41,7 @@ class Session(msgspec.Struct, frozen=True):
     why: Literal["", "expand", "replan"] = ""
     hits: tuple[Hit, ...] = ()
     vector: bytes = b""
-    cases: tuple[Any, ...] = ()
+    recalled: Recalled | None = None
     material: tuple[Given, ...] = ()
     code: str = ""
 

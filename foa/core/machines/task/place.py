@@ -1,5 +1,6 @@
 """Ready subtasks are looked up, decided upon and awarded; who finds nobody waits with patience, then fails."""
 
+from itertools import compress
 from math import log1p
 
 import msgspec
@@ -162,7 +163,15 @@ def _place_all(
         for one, order in zip(parts, weighted, strict=True)
         if one.ident in live.works and live.works[one.ident].phase in {"waiting", "ready"}
     ]
-    decisions = together([_decided(live, *pair, context) for pair in pairs], _free(live, weighted))
+    pairs.sort(key=lambda pair: waiting.turn(live, pair[0].ident))
+    free = _free(live, weighted)
+    alone = [_decided(live, *pair, context) for pair in pairs]
+    served = waiting.served(alone, free)
+    for (_, order), decision, now_served in zip(pairs, alone, served, strict=True):
+        if not now_served:
+            live = waiting.held(live, decision, {hit.agent: hit for hit in order.hits})
+    pairs = list(compress(pairs, served))
+    decisions = together(list(compress(alone, served)), free)
     guests = _guests(pairs, decisions, context)
     for (_, order), decision in zip(pairs, decisions, strict=True):
         live, more, said = _place(live, decision, order, guests.get(decision.subtask, NOBODY), context, now)

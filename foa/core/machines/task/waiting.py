@@ -6,6 +6,7 @@ everybody able at work is remembered under each of them, and looked up again whe
 agents: it needs no patience and ends with the deadline.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from typing import Final
 
@@ -21,7 +22,7 @@ MAX_AHEAD: Final = 256
 """Ready subtasks that are looked at in one step, those with most still to come."""
 
 MAX_OVERLOOKED: Final = 8
-OVERLOOKED_S: Final = 2.0
+OVERLOOKED_S: Final = 5.0
 """How often, in seconds, so many of those that wait are looked up though nobody of ours was freed."""
 
 BUSY: Final = "busy"
@@ -74,6 +75,27 @@ def looking(live: Live, context: Context, now: float) -> tuple[Live, list[Effect
 def loads_of(live: Live) -> dict[str, int]:
     """Return how many pieces of this task each agent works on."""
     return live.works.loads if isinstance(live.works, Works) else {}
+
+
+def turn(live: Live, ident: str) -> int:
+    """Return the place of a subtask in the order of awarding; work that is no subtask's comes first."""
+    return live.works.graph.bit.get(ident, -1) if isinstance(live.works, Works) else -1
+
+
+def served(decisions: Sequence[Decision], free: Mapping[str, int]) -> list[bool]:
+    """Tell which of `decisions`, in the order of awarding, there are slots for: the others wait.
+
+    Who gets which slot is decided after this, so that it does not matter here.
+    """
+    room = dict(free)
+    found: list[bool] = []
+    for decision in decisions:
+        able = [one.agent for one in decision.candidates if not one.refused]
+        taker = next((agent for agent in able if room.get(agent, 1) > 0), None)
+        found.append(taker is not None or not able or len(decision.chosen) > 1)
+        for agent in decision.chosen if len(decision.chosen) > 1 else (taker,) if taker is not None else ():
+            room[agent] = room.get(agent, 1) - 1
+    return found
 
 
 def is_crowded(live: Live, decision: Decision, chosen: list[Hit]) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.dag.atomic import cover
+from foa.core.dag.cases import Recall, Recalled
 from foa.core.dag.plan import validated
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.awarding import affordable, award, query_for
@@ -90,8 +91,10 @@ def compared(live: Live, session: Session, found: Found, context: Context, now: 
     hits = {hit.agent: hit for each in reversed(found.hits) for hit in reversed(each)}
     known = tuple(sorted(hits.values(), key=lambda hit: (-_relevance(hit), hit.agent)))[:MAX_HITS]
     vector = found.vectors[0] if found.vectors else b""
-    session = msgspec.structs.replace(session, stage="inviting", hits=known, vector=vector)
-    return invite(live, session, context)
+    session = msgspec.structs.replace(session, stage="recalling", hits=known, vector=vector)
+    if not session.target:
+        live = msgspec.structs.replace(live, vector=vector)
+    return _with(live, session), [fx.Tell(CASES, Recall(session.target, session.text, vector))]
 
 
 def _is_atomic(query: Query, found: Found, context: Context) -> bool:
@@ -106,9 +109,12 @@ def _relevance(hit: Hit) -> float:
     return hit.cosine if hit.relevance is None else hit.relevance
 
 
-def invite(live: Live, session: Session, context: Context) -> tuple[Live, list[Effect]]:
-    """Look for planners."""
-    live = _with(live, msgspec.structs.replace(session, stage="inviting"))
+def invite(live: Live, told: Recalled, context: Context) -> tuple[Live, list[Effect]]:
+    """Keep what is remembered of similar requests, and look for planners."""
+    session = live.sessions.get(told.token)
+    if session is None or session.stage != "recalling":
+        return live, []
+    live = _with(live, msgspec.structs.replace(session, stage="inviting", recalled=told))
     ask = Ask((query_for(live, live.subtask(planning(session.target))),), context.rules.planners)
     return live, [fx.Tell(LOOKUP, Asked(f"planners:{session.target}", ask))]
 
@@ -116,7 +122,7 @@ def invite(live: Live, session: Session, context: Context) -> tuple[Live, list[E
 def invited(live: Live, session: Session, hits: tuple[Hit, ...], context: Context, now: float) -> Stepped:
     """Award planning to the planners found; without any, go on with our own proposals."""
     ident = planning(session.target)
-    session = msgspec.structs.replace(session, stage="proposing", material=material(session))
+    session = msgspec.structs.replace(session, stage="proposing", material=material(live, session))
     live = _with(live, session)
     able = [hit for hit in hits if "plan" in hit.skills][: context.rules.planners]
     able = affordable(able, query_for(live, live.subtask(ident)))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from foa.core.dag import planfile, typed
+from foa.core.dag import cases, planfile, typed
 from foa.core.dag.clauses import propose
 from foa.core.dag.merge import Proposal
 from foa.core.machines.task.pending import Session, planning
@@ -19,6 +19,7 @@ from foa.wire.deliberation import Voice
 from foa.wire.records import Given, Plan, Port, Value
 
 MAX_TEXTS: Final = 64
+RULES: Final = cases.Rules()
 
 
 def proposals(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]]:
@@ -32,7 +33,12 @@ def proposals(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]
 def _own(live: Live, session: Session) -> list[Proposal]:
     ports = tuple(Port(given.name, given.value.type) for given in live.task.inputs)
     offers = typed.offers(session.hits)
-    made = (("clauses", propose(session.text, ports)), ("typed", typed.propose(session.text, ports, offers)))
+    known = session.recalled
+    made = (
+        ("clauses", propose(session.text, ports)),
+        ("typed", typed.propose(session.text, ports, offers)),
+        ("cases", cases.by_near(session.text, known.cases, RULES, known.order) if known is not None else None),
+    )
     return [Proposal(name, plan) for name, plan in made if plan is not None]
 
 
@@ -63,12 +69,15 @@ def texts(read: list[Proposal]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(subtask.text for one in read for subtask in one.plan.subtasks))[:MAX_TEXTS]
 
 
-def material(session: Session) -> tuple[Given, ...]:
-    """Return what planners are given beside the request: whom there is to work, and plans that worked."""
-    if not session.hits:
-        return ()
-    return (_json("agents", typed.offers_document(typed.offers(session.hits))),)
+def material(live: Live, session: Session) -> tuple[Given, ...]:
+    """Return what planners are given beside the request: who there is, what is given, and plans that worked."""
+    given = [_json("given", "ports", [{"name": one.name, "type": one.value.type} for one in live.task.inputs])]
+    if session.hits:
+        given.append(_json("agents", "agents", typed.offers_document(typed.offers(session.hits))))
+    if session.recalled is not None and session.recalled.cases:
+        given.append(_json("cases", "cases", cases.cases_document(session.recalled.cases, session.recalled.order)))
+    return tuple(given)
 
 
-def _json(name: str, document: Any) -> Given:
-    return Given(name, Value(name, body=msgspec.json.encode(document)))
+def _json(name: str, kind: str, document: Any) -> Given:
+    return Given(name, Value(kind, body=msgspec.json.encode(document)))
