@@ -10,6 +10,7 @@ key ``answer`` declares that part to be the claim; the rest (method, scores, rem
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from math import isclose, isfinite
 from typing import Any, Final
@@ -22,6 +23,9 @@ from foa.wire.records import Given, Value
 CLAIM: Final = "answer"
 TOLERANCE: Final = 1e-3
 """Numbers that differ by less than this, relatively, are the same claim; whole numbers only if they are equal."""
+
+MEMORY: Final = 4096
+"""Forms of short outputs that are remembered; the least recently asked for goes first."""
 
 _WORD: Final = re.compile(r"(?<![\w)])-?\d+(?:[.,]\d+)*|\w+")
 """A word, or a number with its sign and decimals."""
@@ -46,6 +50,17 @@ class Form(msgspec.Struct, frozen=True):
 
 def form(outputs: Sequence[Given]) -> Form:
     """Return the comparable form of one member's `outputs`; never raises on what they contain."""
+    size = sum(len(given.value.body or b"") for given in outputs)
+    return _remembered(tuple(outputs)) if size <= _SHORT else _form(outputs, size)
+
+
+@lru_cache(maxsize=MEMORY)
+def _remembered(outputs: tuple[Given, ...]) -> Form:
+    """Return the form of short outputs: settling, learning and credit all ask for the same ones."""
+    return _form(outputs, 0)
+
+
+def _form(outputs: Sequence[Given], size: int) -> Form:
     words: Counter[tuple[Path, str]] = Counter()
     numbers: dict[Path, list[float]] = {}
     for given in outputs:
@@ -54,7 +69,6 @@ def form(outputs: Sequence[Given]) -> Form:
                 numbers.setdefault(path, []).append(leaf)
             else:
                 words[path, leaf] += 1
-    size = sum(len(given.value.body or b"") for given in outputs)
     ordered = {path: tuple(sorted(found)) for path, found in sorted(numbers.items())}
     return Form(_digest(words, ordered), size <= _SHORT, dict(sorted(words.items())), ordered)
 
