@@ -147,7 +147,8 @@ def _spoken(context: Context, state: Joined, made: Yielded, now: float, *, compl
     )
     effects: list[Effect] = [_published(context, state, draft, now), fx.Wake("round", now + team.round_ms / 1000)]
     if refining.round:
-        said = Progress(award.award, award.task, me, text="revised", round=refining.round)
+        what = "critiqued" if critical(team) and refining.round == 1 else "revised"
+        said = Progress(award.award, award.task, me, text=what, round=refining.round)
         effects.append(send(context, award, said))
     after, more = consider(context, state, now, late=False)
     return after, [*effects, *more]

@@ -47,7 +47,8 @@ def ballot(team: Team, mine: Draft, others: Sequence[Draft], scores: Mapping[Age
     That is the author's own score in [0, 1], else the answer's similarity to its own, which is worth its confidence.
     Any other strategy: the author's scores alone.
     """
-    members = [draft for draft in others if draft.agent in team.members and draft.agent != mine.agent][:MAX_TEAM]
+    members = [draft for draft in others if draft.agent in team.members and draft.agent != mine.agent]
+    members = members[: MAX_TEAM - 1]  # with its own there is room for no more
     given = {draft.agent: min(1.0, max(0.0, scores[draft.agent])) for draft in members if draft.agent in scores}
     if team.strategy != "quadratic":
         return given
