@@ -19,7 +19,7 @@ Examples:
 def refine_command(
     *,
     debates: Annotated[Path, typer.Option(help="debates as JSON lines: id, agents, rounds of answer and ok")],
-    seeds: Annotated[int, typer.Option(help="shuffled runs", min=1, max=100)] = 3,
+    seeds: Annotated[int, typer.Option(help="shuffled runs", min=1, max=100)] = 5,
     limit: Annotated[int, typer.Option(help="a sample of so many debates; 0: all", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON")] = False,
     picture: Annotated[Path | None, typer.Option("--plot", "--png", help="write a picture (PNG or SVG)")] = None,

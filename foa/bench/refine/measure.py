@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     """What is measured: a file, how many shuffled runs, how many of its debates (0: all)."""
 
     path: Path
-    seeds: int = 3
+    seeds: int = 5
     limit: int = 0
 
 
