@@ -46,7 +46,7 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     floor: float = 0.7
-    seen: int = 30
+    seen: int = 10
     same: float = 0.98
     nearest: int = 8
     most: int = MAX_CASES

@@ -63,6 +63,7 @@ _ELSE: Final = frozenset({"otherwise", "else"})
 _ONCE: Final = lexicon.words("based from")
 _ORDERING: Final = frozenset({"once", "after"})
 _SPOKEN_OF: Final = lexicon.words("it them they its their there this that these those he she his her one ones")
+_SUBJECTS: Final = lexicon.words("i you we he she it they there")
 _CUTS: Final = frozenset({",", ";", "and", "but", "then", "plus", "&", "-", "\u2014", "\u2013"})
 _FIRM: Final = frozenset({";", "then", "-", "\u2014", "\u2013"})
 
@@ -190,7 +191,8 @@ def _subordinate(body: Body, segment: Segment, tokens: list[Token], mark: Mark, 
 def _main(body: Body, segment: Segment, tokens: list[Token], mark: Mark, *, asked: bool) -> Iterator[Piece]:
     """Yield the pieces between the cuts, bare verbs put with the object they share."""
     question = body.hidden[segment.start : segment.end].rstrip().endswith("?")
-    verb = begins(tokens, 0, firm=True) or ("answer" if question or tokens[0].word in lexicon.QUESTIONS else "")
+    verb = "" if _participle(tokens) else begins(tokens, 0, firm=True)
+    verb = verb or ("answer" if question or tokens[0].word in lexicon.QUESTIONS else "")
     cuts = list(_cuts(body, tokens, question=question))
     starts = [_Cut(tokens[0].start, 0, verb, mark), *cuts]
     ends = [one.end for one in cuts] + [segment.end]
@@ -211,6 +213,13 @@ def _main(body: Body, segment: Segment, tokens: list[Token], mark: Mark, *, aske
             first = bare[0] if bare else one
             yield from _timed(body, tokens, (tokens[first.at].start, end), first, asked=asked or bool(first.at))
         bare = []
+
+
+def _participle(tokens: Sequence[Token]) -> bool:
+    """Tell whether the sentence says what happened, "looking around, you see ...", not what is to be done."""
+    if not lexicon.from_gerund(tokens[0].word):
+        return False
+    return any(one.word == "," and after.word in _SUBJECTS for one, after in pairwise(tokens))
 
 
 def _cuts(body: Body, tokens: list[Token], *, question: bool) -> Iterator[_Cut]:

@@ -131,7 +131,7 @@ def is_step(text: str) -> bool:
     tokens = tokenize(body, start, len(body.hidden))
     if firm or begins(tokens, 0, firm=True):
         return True
-    if len(tokens) < _ALIKE or tokens[0].word in _NOT_STEPS or not tokens[0].word.isalpha():
+    if len(tokens) < _ALIKE or tokens[0].word in _NOT_STEPS or not tokens[0].word.replace("-", "").isalpha():
         return False
     return not any(map(_is_finite, tokens[1:6]))
 

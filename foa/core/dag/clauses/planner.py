@@ -94,7 +94,7 @@ def listing(text: str) -> Listing | None:
     if at == len(every) or len(every) > MAX_SEGMENTS:
         return None
     steps = tuple(found.piece.text for found in _stepped(body, every[at:]))
-    return Listing(body.plain[: every[at].start].strip(), steps) if len(steps) <= MAX_CLAUSES else None
+    return Listing(body.plain[: every[at - 1].end].strip(), steps) if len(steps) <= MAX_CLAUSES else None
 
 
 def _body(text: str) -> Body:
@@ -203,6 +203,8 @@ def _folded(found: list[_Found]) -> list[Clause]:
     said: list[str] = []
     for one in found:
         segment, piece, context = one.segment, one.piece, one.context
+        if not piece.text:
+            continue
         if piece.kind == "ask":
             if not (piece.again and _asked_before(piece, result)):
                 around = " ".join(filter(None, (*said, context, piece.context)))
