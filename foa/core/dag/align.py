@@ -44,7 +44,7 @@ def similarities(texts: Sequence[str], vectors: Vectors) -> tuple[Matrix, NDArra
     known = np.array([vector is not None for vector in held], dtype=bool)
     near = np.zeros((len(places), len(places))) if bool(known.all()) else _shared_words(tuple(places))
     if bool(known.any()):
-        stacked = np.stack([np.asarray(vector, dtype=np.float64) for vector in held if vector is not None])
+        stacked = np.stack([np.asarray(vector, dtype=np.float32) for vector in held if vector is not None])
         near[np.ix_(known, known)] = stacked @ stacked.T
     np.fill_diagonal(near, 1.0)
     return np.round(near, _DIGITS)[np.ix_(at, at)], np.logical_and.outer(known[at], known[at])

@@ -4,14 +4,14 @@ Who says a -> b -> c also says a before c, so a planner who leaves b out does no
 loses nobody's order.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
 from foa.core.dag.align import Group, Item
 from foa.core.dag.merge.terms import Dropped, Proposal
-from foa.core.dag.plan import order, predecessors
+from foa.core.dag.plan import successors
 from foa.wire.records import Edge, Plan, Subtask
 
 _DIGITS = 9
@@ -47,11 +47,20 @@ def votes(
     return sorted(found, key=lambda vote: (-vote.says, vote.holders, vote.edge))
 
 
-def _ancestors(plan: Plan) -> dict[str, frozenset[str]]:
-    direct = predecessors(plan)
-    before: dict[str, frozenset[str]] = {}
-    for one in order(plan):
-        before[one] = frozenset(direct[one]).union(*(before[other] for other in direct[one]))
+def _ancestors(plan: Plan) -> dict[str, set[str]]:
+    """Return, for every subtask of a valid plan, all that come before it."""
+    before: dict[str, set[str]] = {one.id: set() for one in plan.subtasks}
+    after = successors(plan)
+    missing = Counter(other for others in after.values() for other in others)
+    free = [one for one in before if not missing[one]]
+    while free:
+        one = free.pop()
+        for other in after[one]:
+            before[other] |= before[one]
+            before[other].add(one)
+            missing[other] -= 1
+            if not missing[other]:
+                free.append(other)
     return before
 
 
