@@ -1,5 +1,4 @@
 import asyncio
-import importlib
 from typing import Any
 
 import pytest
@@ -11,13 +10,6 @@ from agents.planner_typed.handler import run
 def offer(agent: str, needs: list[str], yields: str) -> dict[str, Any]:
     ports = [{"name": f"i{at}", "type": kind} for at, kind in enumerate(needs)]
     return {"agent": agent, "text": f"runs {agent}", "inputs": ports, "outputs": [{"name": "x", "type": yields}]}
-
-
-@pytest.fixture(autouse=True)
-def _door(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the planner behind the front door where that does not name it yet."""
-    if "typed" not in foa.__all__:
-        monkeypatch.setattr(foa, "typed", importlib.import_module("foa.core.dag.typed").typed, raising=False)
 
 
 AGENTS = [

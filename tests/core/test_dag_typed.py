@@ -325,6 +325,15 @@ def test_text_is_never_missing_but_made_of_something_else_comes_first() -> None:
     assert made.missing == ()
 
 
+@pytest.mark.slow
+def test_a_plan_that_needs_the_impossible_a_thousand_times_takes_no_long() -> None:
+    needs = tuple(f"t{at}" for at in range(128))
+    plan = Plan(tuple(Subtask(f"n{at:04d}", "t", needs=needs, produces=("x/*",)) for at in range(128)))
+    made = t.bridged(plan, [], [offer(f"a{at}", f"t{at}", f"t{at + 1}") for at in range(128)])
+    assert made.plan == plan
+    assert len(made.missing) == 128 * 128
+
+
 def test_an_invalid_plan_comes_back_as_it_is() -> None:
     broken = Plan((Subtask("a", "t", needs=("b",)),), (("a", "a"),))
     assert t.bridged(broken, [], []) == t.Bridged(broken, (), ())

@@ -5,7 +5,7 @@ its order. A subtask that is added holds the policies of the one it is for, sinc
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,9 @@ from foa.core.dag.typed.routes import DEFAULT, RouteRules, cheapest
 from foa.wire.ids import AgentId
 from foa.wire.records import Plan, Subtask
 
+MAX_GAPS: Final = 64
+"""Needs that nothing brings which are looked into; of a plan with more, the rest is told as missing."""
+
 
 class Bridged(NamedTuple):
     """The plan with its gaps closed, the ids that were ``added``, and (subtask, type) of what is still ``missing``."""
@@ -27,19 +30,33 @@ class Bridged(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A plan in topological order, and for every place in it the places of all it waits for, as bits."""
+    """A plan in topological order; for every place in it the places of all it waits for, and by type of all that yield.
+
+    Places are bits.
+    """
 
     plan: Plan
     subtasks: tuple[Subtask, ...]
     above: list[int]
+    places: dict[str, int]
+    yielding: dict[str, int]
 
-    def earlier(self, at: int) -> list[Subtask]:
-        """Return all that the subtask at this place waits for, however far."""
-        return [one for other, one in enumerate(self.subtasks) if self.above[at] >> other & 1]
+    def able(self, kind: str) -> int:
+        """Return the places of all that yield what fits `kind`."""
+        if not kind.endswith(("*", "/")):
+            return self.yielding.get(kind, 0)
+        mask = 0
+        for one, places in self.yielding.items():
+            mask |= places if fits(kind, one) else 0
+        return mask
 
-    def free(self, at: int) -> list[Subtask]:
-        """Return all that does not wait for the subtask at this place, so may be put before it."""
-        return [one for other, one in enumerate(self.subtasks) if other != at and not self.above[other] >> at & 1]
+    def free(self, at: int) -> int:
+        """Return the places of all that does not wait for the subtask at this one, so may be put before it."""
+        return sum(1 << other for other, mask in enumerate(self.above) if other != at and not mask >> at & 1)
+
+    def of(self, places: int) -> list[Subtask]:
+        """Return the subtasks at these places."""
+        return [one for at, one in enumerate(self.subtasks) if places >> at & 1]
 
 
 def bridged(plan: Plan, given: Collection[str], offers: Sequence[Offer], rules: RouteRules = DEFAULT) -> Bridged:
@@ -65,12 +82,16 @@ def _once(
 ) -> tuple[_View, list[tuple[str, str]]]:
     """Return the plan with the gaps closed that can be, from the front to the back, and those that cannot, sorted."""
     missing: list[tuple[str, str]] = []
+    looked = 0
     for one in view.subtasks:
         for kind in dict.fromkeys(one.needs):
-            at = next(at for at, other in enumerate(view.subtasks) if other.id == one.id)
-            if _any(kind, given) or any(_yields(each, kind) for each in view.earlier(at)):
+            at = view.places[one.id]
+            if _any(kind, given) or view.able(kind) & view.above[at]:
                 continue
-            closed = _edged(view, at, kind) or _routed(view, at, kind, given, offers, rules)
+            looked += 1
+            closed = None
+            if looked <= MAX_GAPS:
+                closed = _edged(view, at, kind) or _routed(view, at, kind, given, offers, rules)
             if closed is not None:
                 view = _view(closed)
             elif not fits(kind, OWN_TEXT):
@@ -121,7 +142,7 @@ def _standing(one: Subtask, found: Subtask) -> Subtask:
 
 def _edged(view: _View, at: int, kind: str) -> Plan | None:
     """Return the plan with an edge from a subtask that yields `kind`, best one that does not need it itself."""
-    able = [each for each in view.free(at) if _yields(each, kind)]
+    able = view.of(view.able(kind) & view.free(at))
     if fits(kind, OWN_TEXT):
         able = [each for each in able if kind not in each.needs]
     if not able:
@@ -136,15 +157,15 @@ def _routed(
     """Return the plan with the cheapest route to `kind` before a subtask, from all that does not wait for it."""
     if fits(kind, OWN_TEXT):
         return None
-    plan, one, before = view.plan, view.subtasks[at], view.free(at)
-    start = tuple(dict.fromkeys((*given, *(each for subtask in before for each in subtask.produces))))
+    plan, one, free = view.plan, view.subtasks[at], view.free(at)
+    start = tuple(dict.fromkeys((*given, *(each for subtask in view.of(free) for each in subtask.produces))))
     chosen = cheapest(start, (kind,), offers, rules)
     small = laid(chosen, start, (kind,), rules, taken=[each.id for each in plan.subtasks]) if chosen else None
     if small is None:
         return None
     fed = [(each.id, need) for each in small.subtasks for need in each.needs if not _any(need, given)]
-    edges = [(source.id, ident) for ident, need in fed for source in [_first(before, need)] if source is not None]
-    edges += [(each.id, one.id) for each in small.subtasks if _yields(each, kind)]
+    edges = [(source.id, ident) for ident, need in fed for source in view.of(view.able(need) & free)[:1]]
+    edges += [(each.id, one.id) for each in small.subtasks if _any(kind, each.produces)]
     subtasks = tuple(msgspec.structs.replace(each, policies=one.policies) for each in small.subtasks)
     whole = (*plan.edges, *dict.fromkeys((*small.edges, *edges)))
     return _sound(msgspec.structs.replace(plan, subtasks=(*plan.subtasks, *subtasks), edges=whole))
@@ -153,20 +174,18 @@ def _routed(
 def _view(plan: Plan) -> _View:
     ordered = order(plan)
     named = {one.id: one for one in plan.subtasks}
-    return _View(plan, tuple(named[one] for one in ordered), above(plan, ordered))
+    yielding: dict[str, int] = {}
+    for at, ident in enumerate(ordered):
+        for kind in named[ident].produces:
+            for one in dict.fromkeys((kind, kind.partition(";")[0].strip())):
+                yielding[one] = yielding.get(one, 0) | 1 << at
+    subtasks = tuple(named[ident] for ident in ordered)
+    return _View(plan, subtasks, above(plan, ordered), {ident: at for at, ident in enumerate(ordered)}, yielding)
 
 
 def _sound(plan: Plan) -> Plan | None:
     """Return `plan` if it is one: a plan that is full already takes no more."""
     return plan if check(plan) is None else None
-
-
-def _first(subtasks: Sequence[Subtask], kind: str) -> Subtask | None:
-    return next((one for one in subtasks if _yields(one, kind)), None)
-
-
-def _yields(subtask: Subtask, kind: str) -> bool:
-    return _any(kind, subtask.produces)
 
 
 def _any(kind: str, given: Collection[str]) -> bool:
