@@ -76,6 +76,15 @@ def read_input(text: str) -> "tuple[str, Value]":
     return name, Value(kind, kind if "/" in kind else _JSON, body)
 
 
+def checked_name(task: str) -> str:
+    """Return `task` if it can be a task's id; ConfigError otherwise."""
+    from foa.wire.ids import is_segment
+
+    if not is_segment(task):
+        raise ConfigError(f"TASK {task!r} is no task id: 1 to 64 characters of A-Z a-z 0-9 _ . -")
+    return task
+
+
 def file_name(given: "Given") -> str:
     """Return a file name that fits a result: its own name, and the ending of its type."""
     value = given.value

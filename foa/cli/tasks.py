@@ -12,7 +12,7 @@ from foa.cli.loading import QUIET, options_of
 from foa.cli.submitting import SUBMIT_EXAMPLES, submit
 from foa.cli.watching import answering
 from foa.cli.watching.screen import QUIET_S
-from foa.errors import ConfigError, FoaError
+from foa.errors import FoaError
 
 if TYPE_CHECKING:
     from foa.nodes.client import Client, Outcome
@@ -64,7 +64,7 @@ def watch(
 
     On a terminal it is a tree, and what the task asks a person is asked right there.
     """
-    outcome = run_async(_watch(options_of(ctx).load(QUIET).settings, checked_name(task), plain=plain))
+    outcome = run_async(_watch(options_of(ctx).load(QUIET).settings, output.checked_name(task), plain=plain))
     if outcome.status != "done":
         raise typer.Exit(FAILED)
 
@@ -81,15 +81,6 @@ async def _watch(settings: "Settings", task: str, *, plain: bool) -> "Outcome":
         submitted = client.follow(task)
         async with screen.viewing(picture, plain=plain, write=lambda line: print(line, flush=True)) as view:
             return await asking.watch(client, submitted, view, here=asking.somebody(plain=plain))
-
-
-def checked_name(task: str) -> str:
-    """Return `task` if it can be a task's id; ConfigError otherwise."""
-    from foa.wire.ids import is_segment
-
-    if not is_segment(task):
-        raise ConfigError(f"TASK {task!r} is no task id: 1 to 64 characters of A-Z a-z 0-9 _ . -")
-    return task
 
 
 def _unknown(task: str) -> NotFound:
@@ -122,7 +113,7 @@ async def _kept(settings: "Settings", task: str = "+") -> "Sequence[State | Resu
 
 def one_kept(settings: "Settings", task: str) -> "State | Result":
     """Return what is retained of one task; NotFound if nothing is."""
-    found = run_async(_kept(settings, checked_name(task)))
+    found = run_async(_kept(settings, output.checked_name(task)))
     if not found:
         raise _unknown(task)
     return found[0]
@@ -226,7 +217,7 @@ def cancel(
 ) -> None:
     """End a task; says how it ended, for it may have ended before."""
     options = options_of(ctx)
-    result = run_async(_cancel(options.load(QUIET).settings, checked_name(task), reason)).result
+    result = run_async(_cancel(options.load(QUIET).settings, output.checked_name(task), reason)).result
     if as_json or options.json:
         output.as_json({"id": task, "status": result.status, "reason": result.reason})
     else:
@@ -260,7 +251,7 @@ def feedback(
 ) -> None:
     """Say how good a finished task was: its agents are chosen more, or less, for the like of it from now on."""
     options = options_of(ctx)
-    run_async(_feedback(options.load(QUIET).settings, checked_name(task), score, subtask, comment))
+    run_async(_feedback(options.load(QUIET).settings, output.checked_name(task), score, subtask, comment))
     if as_json or options.json:
         output.as_json({"id": task, "score": score, "subtask": subtask})
     else:
@@ -284,7 +275,7 @@ def result(
 ) -> None:
     """Print the result of a task that ended."""
     options = options_of(ctx)
-    outcome = run_async(_result(options.load(QUIET).settings, checked_name(task), wait=wait))
+    outcome = run_async(_result(options.load(QUIET).settings, output.checked_name(task), wait=wait))
     output.outcome(outcome.result, out, json_wanted=as_json or options.json)
 
 

@@ -42,12 +42,11 @@ def answer(
 
     Without an answer the open questions are shown, and on a terminal asked.
     """
-    from foa.cli.tasks import checked_name
     from foa.nodes.client import input_of
 
     options = options_of(ctx)
     wants_json = as_json or options.json
-    checked_name(task)
+    output.checked_name(task)
     given = dict(output.read_input(each) for each in inputs or ())
     if not text and not given and approve is None and not refute:
         _show_questions(options.load(QUIET).settings, task, subtask, wants_json=wants_json)

@@ -17,9 +17,9 @@ DIGITS: Final = 5
 class Row(msgspec.Struct):
     """One subtask: who has it (each with the word for where that agent is), what it says, when it began and ended.
 
-    ``voices`` are the planners who proposed it, of so many ``proposals``; ``agreement`` is what its cluster's last round
-    came to, ``partial`` the end of its answer so far, ``credit`` each member's part in what was accepted, ``rung`` how
-    far its recovery went.
+    ``voices`` are the planners who proposed it, of so many ``proposals``; ``agreement`` is what its cluster's last
+    round came to, ``partial`` the end of its answer so far, ``credit`` each member's part in what was accepted,
+    ``rung`` how far its recovery went.
     """
 
     id: str
