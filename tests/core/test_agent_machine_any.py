@@ -1,0 +1,114 @@
+"""Whatever happens to an award, in whatever order: it ends in one way at most, and what it says stays bounded."""
+
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from foa.core import effects as fx
+from foa.core.effects import Effect, Key
+from foa.core.machines.agent import announce
+from foa.core.machines.agent.state import Charged, Progressed, Stumbled, Yielded
+from foa.testing.agents import profile as profile_of
+from foa.wire import codec
+from foa.wire.messages import Asking, Declined, Done, Draft, Failed
+from foa.wire.records import Team
+from foa.wire.topics import Topic
+from tests.core.agent_bench import ME, Bench, award_of, sent, text
+
+OTHERS = ("acme/tools/a2", "acme/tools/a3", "acme/tools/guest", "o/u/stranger")
+KEY = Key("award", "w1")
+body = st.sampled_from(["yes", "no", "maybe so"])
+sure = st.none() | st.floats(0, 1)
+steps = st.one_of(
+    st.tuples(st.just("offer")),
+    st.tuples(st.just("withdraw")),
+    st.tuples(st.just("settle")),
+    st.tuples(st.just("recorded")),
+    st.tuples(st.just("elapse"), st.sampled_from(["silent", "beat", "round", "round", "deadline", "repeat", "forget"])),
+    st.tuples(st.just("hear"), st.sampled_from(OTHERS), st.integers(0, 9), body, st.booleans(), st.floats()),
+    st.tuples(st.just("yields"), st.none() | body, sure, st.floats()),
+    st.tuples(st.just("stumbles"), st.sampled_from(["failed", "declined", "asking"]), st.sampled_from(["", "load"])),
+    st.tuples(st.just("charge"), st.floats(), st.integers(-5, 5)),
+    st.tuples(st.just("stream"), st.floats(), st.text(max_size=9)),
+)
+
+
+def own(end: Any) -> bool:
+    return bool(end.award == "w1")
+
+
+def returned(bench: Bench, step: tuple[Any, ...]) -> list[Effect]:
+    """Let the handler's work end."""
+    token = "revised" if bench.jobs.pop("w1").round else "draft"
+    match step:
+        case ("yields", words, confidence, cost):
+            outputs = None if words is None else text(words)
+            made = Yielded(outputs, cost, confidence, {OTHERS[0]: "so"}, {OTHERS[0]: cost})
+            return bench.feed(KEY, fx.Returned(token, made))
+        case (_, kind, refutes):
+            return bench.feed(KEY, fx.Returned(token, Stumbled(kind, "code", "why", refutes=refutes)))
+    return []
+
+
+def take(bench: Bench, rounds: int, strategy: Any, step: tuple[Any, ...]) -> list[Effect]:
+    """Let one thing happen, if it can happen now."""
+    match step:
+        case ("offer",):
+            team = Team("c", (ME, *OTHERS[:2]), rounds, 1000, strategy, guests=OTHERS[2:3])
+            return bench.offer(award_of(team=team, budget=1e6))
+        case ("withdraw",):
+            return bench.withdraw("w1")
+        case ("settle",) if "w1" in bench.awards:
+            return bench.settle("w1")
+        case ("recorded",):
+            return bench.recorded("w1") if "w1" in bench.awards else []
+        case ("elapse", timer) if ("w1", timer) in bench.timers:
+            return bench.elapse("w1", timer)
+        case ("hear", agent, number, words, complete, confidence):
+            said = Draft(
+                "w-x", "t1", "c", agent, number, text(words), complete, "main", {ME: "hm"}, {ME: 0.5}, confidence
+            )
+            return bench.feed(announce.KEY, fx.Received(Topic("channel", task="t1", name="c", agent=agent), said))
+        case ("yields" | "stumbles", *_) if "w1" in bench.jobs:
+            return returned(bench, step)
+        case ("charge", usd, tokens) if "w1" in bench.awards:
+            return bench.feed(KEY, fx.Told(Key("shell"), Charged(usd, tokens, tokens)))
+        case ("stream", fraction, words) if "w1" in bench.awards:
+            return bench.feed(KEY, fx.Told(Key("shell"), Progressed(fraction, "", words)))
+    return []
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(steps, max_size=40), st.integers(0, 4), st.sampled_from(["", "quadratic", "anchor"]), st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+def test_an_award_ends_in_one_way_at_most(
+    happens: list[tuple[Any, ...]], rounds: int, strategy: str, once: bool, crowded: bool
+) -> None:
+    bench = Bench(profile_of(ME, slots=1, effects="once" if once else "idempotent", refines=True))
+    if crowded:
+        bench.offer(award_of("w0", "t0"))
+    ends: list[Any] = []
+    said: list[tuple[int, bool]] = []
+    for step in [("offer",), *happens]:
+        if step == ("offer",) and "w1" not in bench.awards:
+            ends, said = [], []  # a new life of the award: nothing of the old one is left but what is kept
+        effects = take(bench, rounds, strategy, step)
+        ends += [one for kind in (Done, Failed, Asking) for one in sent(effects, kind) if own(one)]
+        said += [(one.round, one.complete) for one in sent(effects, Draft)]
+        for one in effects:
+            if isinstance(one, fx.Publish) and isinstance(one.message, Draft | Done | Failed | Asking | Declined):
+                codec.decode(codec.encode(one.message))
+        assert len({codec.encode(end) for end in ends}) <= 1
+        assert [number for number, _ in said] == sorted({number for number, _ in said})
+        assert len(said) <= rounds + 1
+        assert len(bench.agent.running) <= 1
+        if ends:
+            assert "w1" not in bench.jobs
+            assert "w1" not in bench.agent.running
+            assert "w1" not in bench.agent.clusters
+    event(f"{len(said)} drafts, {type(ends[0]).__name__ if ends else 'no end'}")
