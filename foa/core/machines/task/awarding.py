@@ -19,7 +19,7 @@ from foa.wire.records import MAX_VALUES, Given, Hit, Note, Query, Seat, Strategy
 
 MATERIAL: Final = ("agents", "cases", "ports")  # types of what planners are given beside the request
 MAX_BEGUN: Final = 256
-MAX_SOURCES: Final = 64  # subtasks whose outputs an award carries: all it waits for directly, and the nearest behind
+MAX_SOURCES: Final = 32  # subtasks whose outputs an award carries: all it waits for directly, and the nearest behind
 SLACK: Final = 2.0
 """So many times its share of time and money a subtask may use."""
 

@@ -2,6 +2,7 @@
 
 from itertools import compress
 from math import log1p
+from operator import not_
 
 import msgspec
 import numpy as np
@@ -41,6 +42,8 @@ from foa.wire.records import Decision, Hit, Note, Query, Subtask, Work
 MAX_QUERIES = 64
 PROBES = 2
 SENT = "sent:"
+SPARE = "spare"
+MAX_EXCLUDED = 256
 
 
 def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -95,13 +98,18 @@ def _may_split(live: Live, subtask: Subtask, context: Context) -> bool:
     return len(clauses_of(subtask.text)) > 1
 
 
-def look(live: Live, idents: tuple[str, ...], context: Context) -> tuple[Live, list[Effect]]:
-    """Ask the index for candidates for the subtasks `idents`, in one question."""
-    token = f"place:{live.lookups}"
+def look(
+    live: Live, idents: tuple[str, ...], context: Context, kind: str = "place", without: tuple[str, ...] = ()
+) -> tuple[Live, list[Effect]]:
+    """Ask the index for candidates for the subtasks `idents`, in one question; not for the agents `without`."""
+    token = f"{kind}:{live.lookups}"
     asked = {**live.asked, token: idents}
     live = msgspec.structs.replace(live, asked=asked, lookups=live.lookups + 1)
-    ask = Ask(tuple(query_for(live, live.subtask(ident)) for ident in idents), context.rules.candidates)
-    return live, [fx.Tell(Key("lookup"), Asked(token, ask))]
+    queries = tuple(query_for(live, live.subtask(ident)) for ident in idents)
+    if without:
+        replace = msgspec.structs.replace
+        queries = tuple(replace(one, exclude=union(one.exclude, without)[:MAX_EXCLUDED]) for one in queries)
+    return live, [fx.Tell(Key("lookup"), Asked(token, Ask(queries, context.rules.candidates)))]
 
 
 def relook(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
@@ -134,7 +142,7 @@ def placed(live: Live, token: str, found: Found, context: Context, now: float) -
     weighted = tuple(
         Weighted(item.ident, consider(item.query, item.hits, weights, loads, item.left_ms), item.hits) for item in items
     )
-    return _place_all(live, parts, weighted, context, now)
+    return _place_all(live, parts, weighted, context, now, spare=token.startswith(SPARE))
 
 
 def weighed(live: Live, told: Weighed, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -143,7 +151,8 @@ def weighed(live: Live, told: Weighed, context: Context, now: float) -> tuple[Ta
     if parts is None:
         return live, []
     left = {token: others for token, others in live.weighing.items() if token != told.token}
-    return _place_all(msgspec.structs.replace(live, weighing=left), parts, told.items, context, now)
+    live = msgspec.structs.replace(live, weighing=left)
+    return _place_all(live, parts, told.items, context, now, spare=told.token.startswith(SPARE))
 
 
 def _weighing(live: Live, one: Part, now: float) -> Weighing:
@@ -153,9 +162,19 @@ def _weighing(live: Live, one: Part, now: float) -> Weighing:
 
 
 def _place_all(
-    live: Live, parts: tuple[Part, ...], weighted: tuple[Weighted, ...], context: Context, now: float
+    live: Live,
+    parts: tuple[Part, ...],
+    weighted: tuple[Weighted, ...],
+    context: Context,
+    now: float,
+    *,
+    spare: bool = False,
 ) -> tuple[TaskState, list[Effect]]:
-    """Decide upon all at once, then award one by one: what is spent on one is not there for the next."""
+    """Decide upon all at once, then award one by one: what is spent on one is not there for the next.
+
+    With ``spare`` only agents were asked for that are not at work already: one who finds none waits on.
+    """
+    before = live
     effects: list[Effect] = []
     notes: list[Note] = []
     pairs = [
@@ -166,6 +185,11 @@ def _place_all(
     pairs.sort(key=lambda pair: waiting.turn(live, pair[0].ident))
     free = _free(live, weighted)
     alone = [_decided(live, *pair, context) for pair in pairs]
+    if spare:
+        found = [any(not one.refused for one in decision.candidates) for decision in alone]
+        for (_, order), decision in compress(zip(pairs, alone, strict=True), map(not_, found)):
+            live = waiting.held(live, decision, {hit.agent: hit for hit in order.hits})
+        pairs, alone = list(compress(pairs, found)), list(compress(alone, found))
     served = waiting.served(alone, free)
     for (_, order), decision, now_served in zip(pairs, alone, served, strict=True):
         if not now_served:
@@ -183,10 +207,13 @@ def _place_all(
     if notes:
         live, saved = save(live, context, now, token=f"{SENT}{live.seq + 1}" if live.unsent else "")
         effects = [*saved, *effects, tell(live, context, *notes)]
+    if again := waiting.beyond(live, before, spare=spare, awarded=bool(notes)):  # for whom the index did not name
+        live, asked = look(live, again, context, SPARE, waiting.crowded(live))
+        effects = [*effects, *asked]
     if not waiting.fresh(live):
         return live, effects
-    state, more = advance(live, context, now)  # more were ready than one question holds
-    return state, [*effects, *more]
+    state, others = advance(live, context, now)  # more were ready than one question holds
+    return state, [*effects, *others]
 
 
 def _free(live: Live, weighted: tuple[Weighted, ...]) -> dict[str, int]:

@@ -21,6 +21,7 @@ from foa.wire.records import Decision, Hit
 MAX_AHEAD: Final = 256
 """Ready subtasks that are looked at in one step, those with most still to come."""
 
+MAX_SPARE: Final = 16
 MAX_OVERLOOKED: Final = 8
 OVERLOOKED_S: Final = 5.0
 """How often, in seconds, so many of those that wait are looked up though nobody of ours was freed."""
@@ -60,6 +61,27 @@ def overlooked(live: Live) -> tuple[str, ...]:
     found = list(works_of(live).graph.members(idle(live) & live.waits))
     start = live.lookups * MAX_OVERLOOKED % max(1, len(found))
     return tuple((found[start:] + found[:start])[:MAX_OVERLOOKED])
+
+
+def beyond(live: Live, before: Live, *, spare: bool, awarded: bool) -> tuple[str, ...]:
+    """Return for which that wait to look beyond the agents known to be at work, after others were placed.
+
+    The index names only so many. For those that wait since now once, and on as long as that leads to somebody: to an
+    award, or to agents not known to be at work before.
+    """
+    if not live.waits or live.plan is None:
+        return ()
+    live = tracked(live)
+    new = live.waits & ~before.waits
+    if spare:
+        new = live.waits if awarded or len(crowded(live)) > len(crowded(before)) else 0
+    return tuple(islice(works_of(live).graph.members(idle(live) & new), MAX_SPARE))
+
+
+def crowded(live: Live) -> tuple[str, ...]:
+    """Return the agents that work on all they can of this task, as far as subtasks wait for them."""
+    loads = loads_of(live)
+    return tuple(agent for agent, (slots, _) in live.queues.items() if loads.get(agent, 0) >= slots)
 
 
 def looking(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:
