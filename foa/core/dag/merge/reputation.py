@@ -20,8 +20,8 @@ HALF_LIFE: Final = 512
 NEAREST: Final = 16
 WIDTH: Final = 0.1
 PRIOR: Final = 1.0
-GAIN: Final = 10.0
-"""A planner that is better by 0.1 has `exp(GAIN / 10)`, 2.7 times the weight."""
+GAIN: Final = 20.0
+"""A planner that is better by 0.1 has `exp(GAIN / 10)`, 7.4 times the weight."""
 
 FLOOR: Final = 0.4
 """Who is worth less than this part of the best is not asked: merged with much better plans, poor ones only harm."""
