@@ -13,6 +13,7 @@ from foa.bench.matchmaking import command as matchmaking
 from foa.bench.plans import command as plans
 from foa.bench.refine import command as refine
 from foa.bench.routing import command as routing
+from foa.bench.schedule import command as schedule
 
 app = typer.Typer(
     name="bench",
@@ -58,3 +59,4 @@ app.command("matchmaking", epilog=matchmaking.EXAMPLES)(matchmaking.matchmaking_
 app.command("bandit", epilog=matchmaking.BANDIT_EXAMPLES)(matchmaking.bandit_command)
 app.command("plans", epilog=plans.EXAMPLES)(plans.plans_command)
 app.command("refine", epilog=refine.EXAMPLES)(refine.refine_command)
+app.command("schedule", epilog=schedule.EXAMPLES)(schedule.schedule_command)
