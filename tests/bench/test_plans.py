@@ -55,7 +55,8 @@ def test_the_keys_that_scripts_read(tmp_path: Path) -> None:
         for name in ("chain", "clauses", "parallel", "union", "consensus"):
             assert {"node_f1", "edge_f1"} <= set(part[name])
         assert set(part["by_source"]) == {"line", "heap"}
-        assert set(part["ablation"]) == set(part["refused"]) == {"chain", "clauses", "parallel"}
+        assert set(part["ablation"]) == set(part["refused"]) == {"chain", "clauses", "parallel", "typed"}
+        assert part["refused"] == {"chain": 0.0, "clauses": 0.0, "parallel": 0.0, "typed": 1.0}
         assert part["chain_share"] == 0.5
     assert set(found["noise"]["0.25"]) == {"single", "union", "consensus"}
     assert found["items"] == 12

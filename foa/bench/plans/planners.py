@@ -7,13 +7,14 @@ from typing import Final
 
 from foa.bench.plans.data import ITEM, Graph, PlanRow, graph_of, listed, plan_of
 from foa.bench.plans.metric import Vectors
-from foa.core.dag import cases, clauses
+from foa.core.dag import cases, clauses, typed
 from foa.core.vcv.vector import pack
 
 CHAIN: Final = "chain"
 CLAUSES: Final = "clauses"
 PARALLEL: Final = "parallel"
 CASES: Final = "cases"
+TYPED: Final = "typed"
 REFUSED: Final = Graph(())
 _SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+|\n+|,?\s+(?:and\s+)?then\s+")
 
@@ -42,6 +43,8 @@ def proposed(row: PlanRow, given: str) -> dict[str, Graph]:
     """Return what each planner that remembers nothing proposes for a row."""
     text = request(row, given)
     found = {CHAIN: chain(text), CLAUSES: graph_of(clauses.propose(text)), PARALLEL: parallel(text)}
+    # The files declare no types and no agents' outputs, so it refuses: its share of refusals is told, not hidden.
+    found[TYPED] = graph_of(typed.propose(text, (), ()))
     if given == "request":
         found.update((name, graph) for name, graph in sorted(row.proposals.items()) if name not in found)
     return found

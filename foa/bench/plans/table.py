@@ -19,7 +19,7 @@ def table(found: Mapping[str, Any]) -> str:
     for told in (found["given"], *(["steps"] if "steps" in found else [])):
         part = found if told == found["given"] else found[told]
         made = Table(title=f"planners see the {told}; one merge takes {part['row_ms']} ms", title_justify="left")
-        names = planners(part)
+        names = tuple(name for name in planners(part) if part["refused"].get(name) != 1.0)
         for column in ("source", "plans", *names):
             made.add_column(column, justify="left" if column == "source" else "right")
         for source, row in part["by_source"].items():
@@ -31,6 +31,9 @@ def table(found: Mapping[str, Any]) -> str:
         )
         made.add_row("consensus without it", "", *(_cell(part["ablation"].get(name)) for name in names))
         console.print(made)
+        silent = [name for name, share in part["refused"].items() if share == 1.0]
+        if silent:
+            console.print(f"always refused: {', '.join(silent)}")
     if found["noise"]:
         made = Table(title="consensus of four spoilt copies of the given plans", title_justify="left")
         for column in ("rate", "single", "union", "consensus"):
