@@ -272,10 +272,10 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     """A subtask while it runs: its team, what it yielded, who failed it, and who is ``barred`` from it for good.
 
-    ``question`` is what a person is asked (it waits until that is answered) by ``asker`` ("": the federation itself);
-    ``heard`` are the answers, inputs from then on. ``approved`` is a person's consent. ``rung`` is how far up the
-    ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 a person was asked. ``strategy`` is how
-    its team came to one answer and ``credit`` in [0, 1] each member's part in that.
+    ``question`` is what a person is asked by ``asker`` ("": the federation itself); it waits until that is answered, by
+    one of ``options`` if there are any. ``heard`` are the answers, inputs from then on. ``approved`` is a person's
+    consent. ``rung`` is how far up the ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 a person
+    was asked. ``strategy`` is how its team came to one answer and ``credit`` in [0, 1] each member's part in that.
     """
 
     id: Name
@@ -287,6 +287,7 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     reason: Short = ""
     question: Annotated[str, Meta(max_length=4096)] = ""
+    options: Annotated[tuple[Short, ...], Meta(max_length=16)] = ()
     asker: Annotated[str, Meta(max_length=200)] = ""
     heard: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
     approved: bool = False

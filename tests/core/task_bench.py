@@ -1,5 +1,6 @@
 """One task machine on a bench: events in, effects out, lookups answered from a list of agents."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from foa.core.routing.exchange import Answer, Asked
 from foa.core.routing.ownership import Holds, Opened
 from foa.wire.ids import Epoch, Version, partition_of
 from foa.wire.messages import Ask, Award, Declined, Done, Failed, Found, Progress, Submit, Taken
-from foa.wire.records import Effects, Given, Hit, Plan, Resources, Subtask, Task, Usage, Value
+from foa.wire.records import Effects, Given, Hit, Plan, Query, Resources, Subtask, Task, Usage, Value
 from foa.wire.topics import Topic, Topics
 
 TOPICS = Topics("foa/v1", 4)
@@ -61,6 +62,7 @@ class Bench:
         self.asked: list[Asked] = []
         self.timers: dict[str, float] = {}
         self.retired = False
+        self.found_by: Callable[[Query], tuple[Hit, ...]] | None = None
 
     def feed(self, event: Event, *, answer: bool = True) -> list[Effect]:
         self.state, effects = machine.step(self.context, self.state, event, self.now, Random(0))
@@ -74,7 +76,7 @@ class Bench:
                     self.timers.pop(timer, None)
                 case fx.Retire():
                     self.retired = True
-                case fx.Tell(Key("lookup"), Asked() as asked):
+                case fx.Tell(Key("lookup"), Asked(_, Ask()) as asked):
                     self.asked.append(asked)
                 case fx.Tell(Key("cases"), Recall(token)):
                     own.append(fx.Told(Key("cases"), Recalled(token, (), Model())))
@@ -88,7 +90,8 @@ class Bench:
 
     def found(self, asked: Asked) -> Event:
         assert isinstance(asked.ask, Ask)
-        hits = tuple(tuple(one for one in self.hits if one.agent not in query.exclude) for query in asked.ask.queries)
+        find = self.found_by or (lambda query: tuple(one for one in self.hits if one.agent not in query.exclude))
+        hits = tuple(find(query) for query in asked.ask.queries)
         return fx.Told(Key("lookup"), Answer(asked.token, Found(hits, (0, 1, 2, 3))))
 
     def submit(self, wanted: Task, *, answer: bool = True) -> list[Effect]:

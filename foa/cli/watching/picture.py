@@ -156,7 +156,7 @@ class Picture:
         row.cost = sum(seat.price for seat in work.seats)
         row.said = work.reason or row.said
         if work.question and work.phase not in _OVER and self.status is None:
-            self._ask(work.id, work.question, work.asker)
+            self._ask(work.id, work.question, work.asker, work.options)
         else:
             self.questions.pop(work.id, None)
 

@@ -14,7 +14,7 @@ from foa.core.dag.plan import check_edit
 from foa.core.dag.synthesis import dependents
 from foa.core.effects import Effect
 from foa.core.machines.task.finish import withdrawals
-from foa.core.machines.task.state import Context, Live, note, save, tell
+from foa.core.machines.task.state import Context, Live, note, put, save, tell
 from foa.core.machines.task.state import changed as replanned
 from foa.core.machines.task.verdict import dropped
 from foa.wire.deliberation import Edit, EditKind
@@ -52,7 +52,11 @@ def changed(live: Live, after: Plan, edit: Edit, context: Context, now: float) -
     assert check_edit(live.plan, after, live.phases()) is None, "an edit is checked where it is made"
     kept = {one.id for one in after.subtasks}
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident in kept}
+    gone = live.works.get(edit.subtask)
     live = replanned(msgspec.structs.replace(live, unplaced=unplaced), after)
+    if gone is not None and gone.failed + gone.barred:  # who failed the whole is not asked first for its parts
+        for ident in edit.added:
+            live = put(live, msgspec.structs.replace(live.works[ident], failed=gone.failed, barred=gone.barred))
     live, said = noted(live, edit, context, now)
     assert isinstance(said.message, Events)
     said = said._replace(message=msgspec.structs.replace(said.message, plan=after))

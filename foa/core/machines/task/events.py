@@ -12,6 +12,7 @@ from foa.core.machines.task.state import Context, Live, TaskState
 from foa.wire.messages import Events
 
 MAX_NOTES = 256
+MAX_DELIBERATIONS = 8  # in one frame; each is a few kilobytes
 
 
 def gathered(
@@ -37,11 +38,17 @@ def gathered(
 
 
 def merged(kept: Events | None, told: list[Events]) -> Events:
-    """Return one message for several: all notes, the last plan."""
+    """Return one message for several: all notes and records, the last plan."""
     every = ([kept] if kept is not None else []) + told
     notes = tuple(note for one in every for note in one.notes)
     plans = [one.plan for one in every if one.plan is not None]
-    return Events(every[0].task, notes[-MAX_NOTES:], plans[-1] if plans else None)
+    return Events(
+        every[0].task,
+        notes[-MAX_NOTES:],
+        plans[-1] if plans else None,
+        deliberations=tuple(each for one in every for each in one.deliberations)[-MAX_DELIBERATIONS:],
+        edits=tuple(each for one in every for each in one.edits)[-MAX_NOTES:],
+    )
 
 
 def show(context: Context, state: Live) -> tuple[Live, list[Effect]]:

@@ -94,6 +94,7 @@ class Part(NamedTuple):
     refused: tuple[Candidate, ...]
     covered: int
     vector: bytes = b""
+    heard: tuple[bytes, ...] = ()
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ class Live(msgspec.Struct, frozen=True):
     subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look; ``unsent`` are
     awards that wait until the broker has the snapshot, of this ``seq``, that names them.
 
-    ``vector`` is that of the task's text, where it was planned here.
+    ``vector`` is that of the task's text, where it was planned here; ``heard`` tells repeated words of a person.
 
     ``works`` and ``graph`` are made by `state.tracked` from whatever mapping and plan stand there. ``saved`` are the
     groups of works as they were published last, ``records`` how many groups the broker may have, ``stored`` the digest
@@ -146,6 +147,7 @@ class Live(msgspec.Struct, frozen=True):
     deliberations: tuple[Deliberation, ...] = ()
     edits: tuple[Edit, ...] = ()
     vector: bytes = b""
+    heard: tuple[bytes, ...] = ()
     accepted: bool = False
     reply_to: str = ""
     correlation: bytes = b""

@@ -44,7 +44,12 @@ def ask(live: Live, asked: Required, kind: EditKind, context: Context, now: floa
     """Have a subtask wait for a person; tell the submitter and whoever watches."""
     question = asked.question.strip()[:MAX_QUESTION] or "(the question was empty)"
     work = msgspec.structs.replace(
-        live.works[asked.subtask], phase="waiting", seats=(), question=question, asker=asked.agent
+        live.works[asked.subtask],
+        phase="waiting",
+        seats=(),
+        question=question,
+        options=asked.options,
+        asker=asked.agent,
     )
     live, said = noted(put(live, work), logged(live, now, kind, work.id, question, agent=asked.agent), context, now)
     live, saved = save(live, context, now)
@@ -66,7 +71,9 @@ def again_asked(live: Live, context: Context) -> list[Effect]:
     return [
         said
         for work in _open(live)
-        for said in reply(live, context, Required(live.task.id, work.id, work.question, live.epoch, agent=work.asker))
+        for said in reply(
+            live, context, Required(live.task.id, work.id, work.question, live.epoch, work.options, work.asker)
+        )
     ]
 
 
@@ -78,9 +85,12 @@ def said(live: Live, received: fx.Received, context: Context, now: float) -> Ste
     """Take a person's words: an answer, an approval, or that a finished subtask is wrong."""
     message = received.message
     assert isinstance(message, Input)
+    if received.correlation and received.correlation in live.heard:  # its answer was lost on the way
+        return live, [*answered(received, live.task, Accepted(message.task, live.epoch), context)]
     work, fault = _subject(live, message)
     if work is None:
         return live, refused(received, live.task, fault, context)
+    live = msgspec.structs.replace(live, heard=(*live.heard, received.correlation)[-MAX_HEARD:])
     state, effects, word = (
         _refuted(live, work, message, context, now) if message.refute else _taken(live, work, message, context, now)
     )
@@ -129,7 +139,7 @@ def _taken(live: Live, work: Work, message: Input, context: Context, now: float)
     """Take an answer: consent, what to do where nothing helped, or what an agent wanted to know."""
     words = message.text.strip().casefold()
     agreed = message.approve if message.approve is not None else None if words not in YES | NO else words in YES
-    settled = msgspec.structs.replace(work, question="")
+    settled = msgspec.structs.replace(work, question="", options=())
     if not work.asker and agreed is False:
         reason = f"subtask {work.id}: a person said no{f': {work.reason}' if work.reason else ''}"
         ended, effects = fail(put(live, settled), context, now, "rejected", reason)

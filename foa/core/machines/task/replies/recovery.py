@@ -13,7 +13,7 @@ from foa.core import effects as fx
 from foa.core.dag import typed
 from foa.core.dag.edit import spliced
 from foa.core.dag.plan import ancestors
-from foa.core.machines.task.awarding import query_for
+from foa.core.machines.task.awarding import again, query_for
 from foa.core.machines.task.changing import changed, logged
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.pending import Session
@@ -37,8 +37,8 @@ MAX_OFFERS: Final = 64
 
 def recover(live: Live, ident: str, code: str, reason: str, context: Context, now: float) -> Stepped:
     """Take the next rung for subtask `ident`, which `reason` keeps from being done."""
-    work = msgspec.structs.replace(live.works[ident], phase="waiting", seats=(), reason=reason[:500])
-    live = _settled(live, ident)
+    work = msgspec.structs.replace(again(live.works[ident]), reason=reason[:500])
+    live = put(_settled(live, ident), work)
     subtask = live.subtask(ident)
     if work.rung < REROUTED and subtask.produces:
         live = put(live, msgspec.structs.replace(work, rung=REROUTED))

@@ -5,6 +5,7 @@ each member's part in it by `foa.core.cluster.credit`; that is what its reward i
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -22,6 +23,9 @@ from foa.core.machines.task.state import Context, Live, TaskState, put, save, te
 from foa.core.machines.task.verdict import concluded, dropped
 from foa.core.routing.gate import expected_price
 from foa.wire.records import Hit, Seat, Strategy, Work
+
+LEAST: Final = 0.1
+"""What asking costs at least, in prices of a usual member: nobody's time is free."""
 
 Stepped = tuple[TaskState, list[Effect]]
 
@@ -53,10 +57,10 @@ def _move(live: Live, work: Work, pool: Pool, finished: list[Seat], context: Con
     asked = {seat.agent for seat in (*work.seats, *pool.drafts)}
     query = query_for(live, live.subtask(work.id))
     prices = {hit.agent: expected_price(query, hit.resources) for hit in pool.hits}
-    dearest = max(prices.values(), default=0.0) or 1.0
+    usual = sum(prices.values()) / max(1, len(prices))
+    rates = {agent: max(LEAST, price / usual) if usual else 1.0 for agent, price in prices.items()}
     members = [
-        Member(hit.agent, max(prices[hit.agent] / dearest, 0.1), pool.trust.get(hit.agent, 0.5), hit.agent in asked)
-        for hit in pool.hits
+        Member(hit.agent, rates[hit.agent], pool.trust.get(hit.agent, 0.5), hit.agent in asked) for hit in pool.hits
     ]
     left = 0 if pool.refined or not any(hit.refines for hit in pool.hits) else context.rules.rounds
     return next_move(answers_of(finished, pool), members, Escalation(rounds=left))
