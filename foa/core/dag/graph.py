@@ -41,6 +41,7 @@ class Graph:
         self.bit = {ident: at for at, ident in enumerate(self.ids)}
         self.waits_for = [sum(1 << self.bit[other] for other in self.before[one]) for one in self.ids]
         self.all = (1 << len(self.ids)) - 1
+        self._above: dict[tuple[str, int], list[str]] = {}
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -93,8 +94,15 @@ class Graph:
     def above(self, ident: str, most: int) -> list[str]:
         """Return all predecessors of `ident` and then, nearest first, who those depend on: `most` of these in all.
 
-        In topological order. The walk ends there, so that what is deep in a large plan costs no more than in a small.
+        In topological order. The walk ends there, so that what is deep in a large plan costs no more than in a small,
+        and is remembered: it is asked at every step of placing.
         """
+        known = self._above.get((ident, most))
+        if known is None:
+            known = self._above[ident, most] = self._nearest(ident, most)
+        return known
+
+    def _nearest(self, ident: str, most: int) -> list[str]:
         seen = dict.fromkeys(self.before[ident])
         limit = max(most, len(seen))
         queue = list(seen)
