@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foa.adapters.handlers import Assignment, Handler, agent
+    from foa.adapters.peers import Critique, Part, Peer
     from foa.adapters.values import Outputs, Type
     from foa.cli.scripts import run, submit
     from foa.core.dag.cases.document import cases
@@ -23,11 +24,14 @@ _WHERE = {
     "BusError": "foa.errors",
     "Client": "foa.nodes.client",
     "ConfigError": "foa.errors",
+    "Critique": "foa.adapters.peers",
     "Decline": "foa.errors",
     "FoaError": "foa.errors",
     "Handler": "foa.adapters.handlers",
     "Outcome": "foa.nodes.client",
     "Outputs": "foa.adapters.values",
+    "Part": "foa.adapters.peers",
+    "Peer": "foa.adapters.peers",
     "Plan": "foa.wire.records",
     "Refute": "foa.errors",
     "Resources": "foa.wire.records",
@@ -53,11 +57,14 @@ __all__ = [
     "BusError",
     "Client",
     "ConfigError",
+    "Critique",
     "Decline",
     "FoaError",
     "Handler",
     "Outcome",
     "Outputs",
+    "Part",
+    "Peer",
     "Plan",
     "Refute",
     "Resources",

@@ -274,8 +274,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``question`` is what a person is asked by ``asker`` ("": the federation itself); it waits until that is answered, by
     one of ``options`` if there are any. ``heard`` are the answers, inputs from then on. ``approved`` is a person's
-    consent. ``rung`` is how far up the ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 a person
-    was asked. ``strategy`` is how its team came to one answer and ``credit`` in [0, 1] each member's part in that.
+    consent. ``rung`` is how far up the ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 asked
+    of a person. ``strategy`` is how its team came to one answer, ``credit`` in [0, 1] each member's part in that.
     """
 
     id: Name

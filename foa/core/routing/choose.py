@@ -178,8 +178,9 @@ def together(decisions: Sequence[Decision], free: Mapping[str, int]) -> list[Dec
         team = teams.get(decision.subtask) or decision.chosen[:1]
         if set(team) != set(decision.chosen):
             reason = f"{decision.reason}; assigned together with {len(wants) - 1} others, for want of slots"
-            decision = msgspec.structs.replace(decision, chosen=team, reason=reason[:512])  # noqa: PLW2901
-        told.append(decision)
+            told.append(msgspec.structs.replace(decision, chosen=team, reason=reason[:512]))
+        else:
+            told.append(decision)
     return told
 
 

@@ -25,7 +25,7 @@ MAX_EDITS: Final = 128
 
 
 def logged(
-    live: Live, now: float, kind: EditKind, subtask: str, reason: str, after: Plan | None = None, agent: str = ""
+    live: Live, now: float, kind: EditKind, subtask: str, reason: str, *, after: Plan | None = None, agent: str = ""
 ) -> Edit:
     """Return the record of an edit; with the plan `after` it, which subtasks came and went."""
     added: tuple[str, ...] = ()

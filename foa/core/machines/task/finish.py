@@ -58,7 +58,7 @@ def finish(live: Live, context: Context, now: float) -> Ending:
 
 def _remembered(live: Live, context: Context, now: float) -> list[Effect]:
     """Tell the memory of plans one that worked; the less had to be mended on the way, the better it was."""
-    if live.task.private or live.plan is None or not live.vector or len(live.plan.subtasks) < 2:  # noqa: PLR2004
+    if live.task.private or live.plan is None or not live.vector or len(live.plan.subtasks) < 2:  # noqa: PLR2004 - two make a plan
         return []
     mended = sum(edit.kind in {"reroute", "replan", "withdraw", "escalate"} for edit in live.edits)
     score = 1.0 / (1.0 + mended)

@@ -122,7 +122,7 @@ def _expand(live: Live, session: Session, plan: Plan, context: Context, now: flo
     reason = (
         f"not one agent's job: {len(plan.subtasks)} subtasks" if kind == "expand" else live.works[session.target].reason
     )
-    live, effects = changed(live, edited, logged(live, now, kind, session.target, reason, edited), context, now)
+    live, effects = changed(live, edited, logged(live, now, kind, session.target, reason, after=edited), context, now)
     state, more = advance(live, context, now)
     return state, effects + more
 

@@ -86,7 +86,7 @@ def detoured(live: Live, ident: str, found: Found, context: Context, now: float)
             edited = spliced(graph, ident, plan, live.phases(), deeper=False)
         except ProposalError:
             return recover(live, ident, code, work.reason, context, now)
-        edit = logged(live, now, "reroute", ident, work.reason, edited)
+        edit = logged(live, now, "reroute", ident, work.reason, after=edited)
         live, effects = changed(live, edited, edit, context, now)
         state, more = advance(live, context, now)
         return state, [*effects, *more]

@@ -36,7 +36,7 @@ def decided(live: Live, work: Work, finished: list[Seat], context: Context, now:
     if pool is not None:
         move = _move(live, work, pool, finished, context)
         if move.kind != "accept":
-            grown = _grown(live, work, pool, finished, move, context, now)
+            grown = _grown(live, work, finished, move, context, now)
             if grown is not None:
                 return grown
     return _agreed(live, work, finished, pool, context, now)
@@ -66,10 +66,9 @@ def _move(live: Live, work: Work, pool: Pool, finished: list[Seat], context: Con
     return next_move(answers_of(finished, pool), members, Escalation(rounds=left))
 
 
-def _grown(
-    live: Live, work: Work, pool: Pool, finished: list[Seat], move: Move, context: Context, now: float
-) -> Stepped | None:
+def _grown(live: Live, work: Work, finished: list[Seat], move: Move, context: Context, now: float) -> Stepped | None:
     """Ask one more, or let all refine each other's answers in a channel; None if the budget does not pay for it."""
+    pool = live.pools[work.id]
     known = {hit.agent: hit for hit in pool.hits}
     wanted = [known[agent] for agent in move.agents if agent in known]
     refine = move.kind == "refine"
