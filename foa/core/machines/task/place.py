@@ -51,11 +51,15 @@ def advance(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
     live = tracked(live)
     if works_of(live).finished:
         return _whole(live, context, now)
-    due, own = _asked_first(live, waiting.due(live), context)
-    if not due:
-        return live, own
-    live, effects = look(live, tuple(due[:MAX_QUERIES]), context)
-    return live, [*own, *effects]
+    new, freed = waiting.due(live)
+    due, effects = _asked_first(live, new, context)
+    if due:
+        live, asked = look(live, tuple(due[:MAX_QUERIES]), context)
+        effects += asked
+    if freed:
+        live, asked = look(live, freed, context, SPARE, waiting.crowded(live))
+        effects += asked
+    return live, effects
 
 
 def _whole(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:

@@ -42,15 +42,22 @@ def fresh(live: Live) -> bool:
     return live.plan is not None and bool(idle(tracked(live)) & ~live.waits)
 
 
-def due(live: Live) -> list[str]:
-    """Return which ready subtasks of a tracked task to look up: the new, and as many of those that wait as are free."""
+def due(live: Live) -> tuple[list[str], tuple[str, ...]]:
+    """Return which ready subtasks of a tracked task to look up: the new, and of those that wait as many as are free.
+
+    Where somebody is free for whom none is known to wait, the first that waits is tried: the index names only so many.
+    """
     works, able = works_of(live), idle(live)
-    chosen = able & ~live.waits
-    for agent, (slots, queue) in live.queues.items():
-        waiting = queue & able & live.waits
-        if waiting:
-            chosen |= works.graph.first(waiting, slots - works.loads.get(agent, 0))
-    return list(islice(works.graph.members(chosen), MAX_AHEAD))
+    held, chosen, anybody = able & live.waits, 0, False
+    for agent, (slots, queue) in live.queues.items() if held else ():
+        free = slots - works.loads.get(agent, 0)
+        if free > 0:
+            anybody = True
+            chosen |= works.graph.first(queue & held, free)
+    if anybody and not chosen:
+        chosen = works.graph.first(held, 1)
+    new = list(islice(works.graph.members(able & ~live.waits), MAX_AHEAD))
+    return new, tuple(islice(works.graph.members(chosen), MAX_SPARE))
 
 
 def overlooked(live: Live) -> tuple[str, ...]:
