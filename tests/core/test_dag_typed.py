@@ -94,7 +94,7 @@ def unmet(plan: Plan, start: list[str]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=7000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(offered(), kinds, kinds)
 def test_a_route_costs_as_little_as_any_subset(offers: list[t.Offer], start: list[str], wanted: list[str]) -> None:
     found = cheapest(start, wanted, offers, RULES)
@@ -108,7 +108,7 @@ def test_a_route_costs_as_little_as_any_subset(offers: list[t.Offer], start: lis
 
 
 @pytest.mark.slow
-@settings(max_examples=7000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(offered(), kinds, kinds, st.integers(0, 30))
 def test_without_a_search_the_route_is_still_one_and_never_cheaper(
     offers: list[t.Offer], start: list[str], wanted: list[str], search: int
@@ -122,7 +122,7 @@ def test_without_a_search_the_route_is_still_one_and_never_cheaper(
 
 
 @pytest.mark.slow
-@settings(max_examples=7000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(offered(), kinds, kinds)
 def test_a_plan_of_a_route_brings_every_input_and_all_that_is_wanted(
     offers: list[t.Offer], start: list[str], wanted: list[str]
@@ -274,7 +274,7 @@ def needy(draw: st.DrawFn) -> Plan:
 
 
 @pytest.mark.slow
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(needy(), kinds, offered(5))
 def test_a_bridged_plan_is_sound_whole_and_done(plan: Plan, start: list[str], offers: list[t.Offer]) -> None:
     made = t.bridged(plan, start, offers)
@@ -290,7 +290,7 @@ def test_a_bridged_plan_is_sound_whole_and_done(plan: Plan, start: list[str], of
 
 
 @pytest.mark.slow
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(needy(), kinds, offered(5))
 def test_what_is_missing_nobody_can_bring(plan: Plan, start: list[str], offers: list[t.Offer]) -> None:
     made = t.bridged(plan, start, offers)
@@ -341,7 +341,7 @@ def test_an_invalid_plan_comes_back_as_it_is() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(needy(), kinds, offered(), st.sampled_from(["n0", "n3", "nobody"]), st.booleans())
 def test_a_detour_yields_the_same_by_others(
     plan: Plan, available: list[str], offers: list[t.Offer], ident: str, bar: bool
@@ -414,7 +414,7 @@ anything = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(anything, anything, st.text(max_size=60))
 def test_no_document_does_harm(agents: object, types: object, request: str) -> None:
     assert all(isinstance(one, t.Offer) for one in t.read_offers([agents, *DATA]))

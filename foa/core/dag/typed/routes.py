@@ -37,7 +37,7 @@ class RouteRules(msgspec.Struct, frozen=True):
     bonus: float = 0.009
     size: int = 24
     depth: int = 12
-    search: int = 10_000
+    search: int = 20_000
 
 
 class _Arc(NamedTuple):
