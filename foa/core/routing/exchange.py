@@ -9,9 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from foa.core.routing.score import Weights
+from foa.wire.ids import AgentId
 from foa.wire.lessons import Exemplar
 from foa.wire.messages import Ask, Embed, Found, Vectors
-from foa.wire.records import Candidate, Hit, Prefer, Query
+from foa.wire.records import Candidate, Given, Hit, Prefer, Query
 
 
 class Asked(NamedTuple):
@@ -52,7 +53,8 @@ class Weighted(NamedTuple):
     """The candidates for one subtask, best first and the refused last, and what the decision is to be judged by.
 
     ``hits`` are the found with what was measured of them in place of what they declare. ``contexts`` has, per
-    permitted agent, the features that its reward will be learned with; ``free`` the slots each agent has left.
+    permitted agent, the features that its reward will be learned with; ``free`` the slots each agent has left,
+    ``trust`` how often who refines is expected to be right, and how many answers that is known from.
     """
 
     ident: str
@@ -60,6 +62,7 @@ class Weighted(NamedTuple):
     hits: tuple[Hit, ...]
     contexts: Mapping[str, bytes] = {}
     free: Mapping[str, int] = {}
+    trust: Mapping[str, tuple[float, float]] = {}
 
 
 class Weighed(NamedTuple):
@@ -97,6 +100,12 @@ class Concluded(NamedTuple):
     price: float = 0.0
     used: float = 0.0
     text: str = ""
+
+
+class Spoke(NamedTuple):
+    """A task to ``Key("match")``: what the members of a team answered before they heard each other."""
+
+    answers: tuple[tuple[AgentId, tuple[Given, ...]], ...]
 
 
 class Upsert(NamedTuple):

@@ -23,13 +23,13 @@ from foa.core.effects import (
 )
 from foa.core.learn import kinds
 from foa.core.learn.ledger import bucket_of
-from foa.core.machines.match import count, memory
+from foa.core.machines.match import count, memory, trust
 from foa.core.machines.match.state import MAX_KEPT, Match, Rules, Setup, Stepped, begin, derive
 from foa.core.machines.match.weigh import weigh
-from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Weigh, Weighed
+from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Spoke, Weigh, Weighed
 from foa.core.routing.ownership import Holds, Lost
 from foa.core.vcv.vector import unpack_all
-from foa.wire.messages import Embed, Learned, Vectors
+from foa.wire.messages import Blob, Embed, Learned, Vectors
 
 __all__ = ["KEY", "Match", "Rules", "Setup", "new", "step"]
 
@@ -55,6 +55,9 @@ def step(state: Match, event: Event, now: float, _rng: Random) -> Stepped:
             return state, _elapsed(state, timer, now)
         case Online(resumed):
             return state, _online(state, now, resumed=resumed)
+        case Restored(Blob(body)):
+            trust.restore(state, body)
+            return state, []
         case Restored(Learned() as learned) if len(state.kept) < MAX_KEPT:
             bucket = bucket_of(learned.lessons[0].agent) if learned.lessons else ""
             state.kept.append((bucket, learned))
@@ -72,6 +75,8 @@ def _told(state: Match, sender: Key, message: object, now: float) -> list[Effect
             return []
         case Concluded():
             return count.concluded(state, message, now)
+        case Spoke():
+            return trust.spoke(state, message, now)
         case Answer(token, found):
             return _answered(state, token, found, now)
         case Holds(partition, _):
@@ -123,6 +128,8 @@ def _received(state: Match, event: Received, now: float) -> list[Effect]:
 def _elapsed(state: Match, timer: str, now: float) -> list[Effect]:
     if timer == KINDS:
         return [_ask()] if state.basis is None else []
+    if timer == trust.REPUTATION:
+        return trust.keep(state)
     if timer == count.PUBLISH:
         return count.publish(state, now)
     if timer in {count.MEND, count.MEND_PEERS}:

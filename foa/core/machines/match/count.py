@@ -9,6 +9,7 @@ from foa.core.learn.policies.change import Watch
 from foa.core.learn.reward import utility
 from foa.core.machines.match.memory import corrected, finished
 from foa.core.machines.match.state import MAX_AWARDS, MAX_WATCHED, Match
+from foa.core.machines.match.trust import judged
 from foa.core.routing.exchange import Awarded, Concluded
 from foa.wire.ids import Epoch, idempotency_key
 from foa.wire.lessons import Counted
@@ -189,6 +190,7 @@ def feedback(state: Match, event: Received, now: float) -> list[Effect]:
         _, written = ledger.correct(before, said.score, reward)
         if written is not None:
             effects += [*_kept(state, written), *corrected(state, one, said.score, now)]
+        effects += judged(state, one.agent, said.score, now)
     if counted:
         effects += [*soon(state, now), Measure("foa_feedback_total")]
         fields = {"task": said.task, "score": said.score, "awards": len(counted)}

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from foa.core.cluster.reputation import Reputation
 from foa.core.effects import Effect
 from foa.core.learn.features import M, Standing, prior
 from foa.core.learn.kinds import VERSION, D
@@ -107,6 +108,7 @@ class Match:
 
     ``watches`` are, per agent, the sum of its disappointments and since when there are any. ``scale`` weighs the
     ledger's sums as of the latest derivation. ``owned`` are our partitions: who may take feedback.
+    ``reputation`` is whom to believe in a team.
     ``unseen`` are shelves, by node and bucket, that the broker has not shown since we connected.
     """
 
@@ -126,6 +128,8 @@ class Match:
     memory: Memory = field(default_factory=Memory)
     publishing: bool = False
     deriving: bool = False
+    reputation: Reputation = field(default_factory=Reputation)
+    keeping: bool = False
 
 
 Stepped = tuple[Match, list[Effect]]

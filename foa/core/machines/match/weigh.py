@@ -10,6 +10,7 @@ from foa.core.learn import features, kinds
 from foa.core.learn.features import Around, Standing
 from foa.core.learn.linucb import second_look
 from foa.core.learn.moments import Floats
+from foa.core.machines.match import trust
 from foa.core.machines.match.memory import placed
 from foa.core.machines.match.state import Match, factor, standing
 from foa.core.routing.choose import consider
@@ -37,7 +38,7 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     candidates = consider(item.query, hits, weights, state.loads, item.left_ms)
     permitted = [candidate for candidate in candidates if not candidate.refused]
     if state.model is None or state.basis is None or not permitted:
-        return Weighted(item.ident, candidates, hits)
+        return Weighted(item.ident, candidates, hits, trust=trust.of(state, hits))
     vector = item.vector if len(item.vector) == BYTES_PER_DIM * state.basis.shape[1] else b""
     x = kinds.project(state.basis, vector)
     z = _rows(state, item, permitted, {hit.agent: hit for hit in hits}, seen)
@@ -51,7 +52,9 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     bound = {c.agent: (c.mean or 0.0) + c.width * (c.agent in curious) - lost[c.agent] for c in told}
     ordered = _turn(state, sorted(told, key=lambda c: (-bound[c.agent], c.agent)))
     free = {hit.agent: hit.resources.concurrency - state.loads.get(hit.agent, 0) for hit in hits}
-    return Weighted(item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x), free)
+    return Weighted(
+        item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x), free, trust.of(state, hits)
+    )
 
 
 def _plausible(permitted: Sequence[Candidate]) -> set[str]:

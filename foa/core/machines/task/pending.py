@@ -93,10 +93,13 @@ NOBODY: Final = Kin()
 
 
 class Pool(NamedTuple):
-    """Whom a subtask may still ask where those it asked disagree, and their answers before its cluster refined them."""
+    """Whom a subtask may still ask where those it asked disagree, and their answers before its cluster refined them.
+
+    ``trust`` is how often each is expected to be right, and how many answers that is known from.
+    """
 
     hits: tuple[Hit, ...]
-    trust: Mapping[str, float]
+    trust: Mapping[str, tuple[float, float]]
     contexts: Mapping[str, bytes] = {}
     kin: Kin = NOBODY
     drafts: tuple[Seat, ...] = ()

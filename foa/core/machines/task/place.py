@@ -305,11 +305,11 @@ def _place(
     manner = Manner(
         order.contexts,
         strategy=subtask.strategy or live.task.strategy or context.rules.strategy,
-        trust=_trust(decision),
+        trust={agent: sure for agent, (sure, judged) in order.trust.items() if judged},
         kin=kin,
     )
     if len(chosen) > 1 and context.rules.escalate and not (subtask.team or live.task.team):
-        pool = Pool(tuple(chosen), manner.trust, order.contexts, kin)
+        pool = Pool(tuple(chosen), order.trust, order.contexts, kin)
         live = msgspec.structs.replace(live, pools={**live.pools, ident: pool})
         chosen, manner = _probes(chosen, query), manner._replace(alone=True)
         asked = tuple(hit.agent for hit in chosen)
@@ -328,15 +328,6 @@ def _probes(chosen: list[Hit], query: Query) -> list[Hit]:
     """Return the best and the cheapest of the others: what they agree on needs no more (after ACAR)."""
     rest = sorted(chosen[1:], key=lambda hit: (expected_price(query, hit.resources), chosen.index(hit)))
     return [chosen[0], *rest[: PROBES - 1]]
-
-
-def _trust(decision: Decision) -> dict[str, float]:
-    """Return what reward is expected of each permitted candidate, where anything is known of it."""
-    return {
-        one.agent: min(1.0, max(0.0, one.mean))
-        for one in decision.candidates
-        if one.mean is not None and one.seen > 0.0 and not one.refused
-    }
 
 
 def _record(live: Live, decision: Decision) -> Live:

@@ -5,24 +5,28 @@ each member's part in it by `foa.core.cluster.credit`; that is what its reward i
 """
 
 from collections.abc import Mapping
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 import msgspec
 
-from foa.core.cluster.answers import Answer, Choice
+from foa.core import effects as fx
+from foa.core.cluster.answers import Answer
 from foa.core.cluster.credit import importance, merit
 from foa.core.cluster.escalate import Member, Move, next_move
 from foa.core.cluster.escalate import Rules as Escalation
-from foa.core.cluster.strategies import settle
+from foa.core.cluster.reputation import PRIOR
+from foa.core.cluster.strategies import best_so_far
 from foa.core.effects import Effect
 from foa.core.machines.task.awarding import Manner, affordable, award, query_for
 from foa.core.machines.task.changing import logged, noted
 from foa.core.machines.task.pending import Pool
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.state import Context, Live, TaskState, put, save, tell
-from foa.core.machines.task.verdict import concluded, dropped
+from foa.core.machines.task.verdict import MATCH, concluded, dropped
+from foa.core.routing.exchange import Spoke
 from foa.core.routing.gate import expected_price
-from foa.wire.records import Hit, Seat, Strategy, Work
+from foa.wire.records import Given, Hit, Seat, Strategy, Work
 
 LEAST: Final = 0.1
 """What asking costs at least, in prices of a usual member: nobody's time is free."""
@@ -60,10 +64,19 @@ def _move(live: Live, work: Work, pool: Pool, finished: list[Seat], context: Con
     usual = sum(prices.values()) / max(1, len(prices))
     rates = {agent: max(LEAST, price / usual) if usual else 1.0 for agent, price in prices.items()}
     members = [
-        Member(hit.agent, rates[hit.agent], pool.trust.get(hit.agent, 0.5), hit.agent in asked) for hit in pool.hits
+        Member(hit.agent, rates[hit.agent], *_standing(pool, hit.agent, hit.agent in asked)) for hit in pool.hits
     ]
     left = 0 if pool.refined or not any(hit.refines for hit in pool.hits) else context.rules.rounds
     return next_move(answers_of(finished, pool), members, Escalation(rounds=left))
+
+
+def _standing(pool: Pool, agent: str, asked: bool) -> tuple[float, bool, float]:  # noqa: FBT001 - a field's place
+    """Return the trust of a member, whether it was asked, and how many of its answers were judged.
+
+    Where nobody learns, nobody is tried out.
+    """
+    sure, judged = pool.trust.get(agent, (PRIOR, inf))
+    return sure, asked, judged
 
 
 def _grown(live: Live, work: Work, finished: list[Seat], move: Move, context: Context, now: float) -> Stepped | None:
@@ -80,7 +93,7 @@ def _grown(live: Live, work: Work, finished: list[Seat], move: Move, context: Co
     live, said = noted(live, logged(live, now, "grow", work.id, move.reason), context, now)
     drafts = (*pool.drafts, *finished) if refine else pool.drafts
     live = _with_pool(live, work.id, pool._replace(drafts=drafts, refined=pool.refined or refine))
-    manner = Manner(pool.contexts, not refine, not refine, strategy_of(live, work, context), pool.trust, pool.kin)
+    manner = Manner(pool.contexts, not refine, not refine, strategy_of(live, work, context), believed(pool), pool.kin)
     freed: list[Effect] = []
     if refine:  # the attempt is the same: nobody failed; what each is worth is said of its refined answer
         live = put(live, msgspec.structs.replace(work, attempt=max(0, work.attempt - 1), seats=()))
@@ -96,30 +109,25 @@ def _with_pool(live: Live, ident: str, pool: Pool) -> Live:
 
 def _agreed(live: Live, work: Work, finished: list[Seat], pool: Pool | None, context: Context, now: float) -> Stepped:
     """Take the representative of the team's answers as the subtask's, and share the credit."""
-    drafts = pool.drafts if pool is not None else ()
-    answers = answers_of(finished, pool)
-    members = len({seat.agent for seat in (*work.seats, *drafts)})
-    outputs, reason, how = finished[0].outputs, "", strategy_of(live, work, context) if members > 1 else ""
-    credit: Mapping[str, float] = {finished[0].agent: 1.0}
-    if members > 1:
-        trust = pool.trust if pool is not None else {}
-        chosen = settle(strategy_of(live, work, context), answers, trust, members=members)
-        assert chosen is not None
-        outputs, credit = answers[chosen.place].outputs, _credit(answers, len(drafts), chosen)
-        how, reason = chosen.how, f"{chosen.how} of {members}: {chosen.share:.0%} agree"
-        if not chosen.agreed:
-            live = msgspec.structs.replace(live, disagreed=(*live.disagreed, work.id))
-    effects: list[Effect] = []
+    settled = _settled(live, work, finished, pool, context)
+    effects: list[Effect] = [*settled.effects]
     for seat in finished:
-        judged, told = concluded(live, work, seat, min(1.0, max(0.0, credit.get(seat.agent, 0.0))), context, now)
+        judged, told = concluded(live, work, seat, settled.credit.get(seat.agent, 0.0), context, now)
         work = with_seat(work, judged)
         effects += told
-    shares = {agent: min(1.0, max(0.0, share)) for agent, share in credit.items()} if how else {}
-    work = msgspec.structs.replace(work, phase="done", outputs=outputs, reason=reason, strategy=how, credit=shares)
-    live = put(live, work)
+    work = msgspec.structs.replace(
+        work,
+        phase="done",
+        outputs=settled.outputs,
+        reason=settled.reason,
+        strategy=settled.strategy,
+        credit=dict(settled.credit) if settled.strategy else {},
+    )
     pools = {ident: other for ident, other in live.pools.items() if ident != work.id}
     took = (now - live.started.get(work.id, now)) * 1000
-    live = msgspec.structs.replace(live, took={**live.took, work.id: took}, pools=pools)
+    disagreed = live.disagreed if settled.agreed else (*live.disagreed, work.id)
+    live = put(live, work)
+    live = msgspec.structs.replace(live, took={**live.took, work.id: took}, pools=pools, disagreed=disagreed)
     state, more = advance(live, context, now)
     if isinstance(state, Live):
         state, saved = save(state, context, now)
@@ -127,10 +135,45 @@ def _agreed(live: Live, work: Work, finished: list[Seat], pool: Pool | None, con
     return state, effects + more
 
 
-def _credit(answers: list[Answer], drafts: int, chosen: Choice) -> Mapping[str, float]:
-    """Return each member's merit: how much of the accepted answer is its doing (`foa.core.cluster.credit`)."""
-    rounds = [answers[:drafts], answers[drafts:]] if drafts else [answers]
-    return merit(importance(rounds, answers[chosen.place].outputs))
+class _Settled(NamedTuple):
+    """What stands for a subtask: its ``outputs``, how they came about, and each member's part in it in [0, 1]."""
+
+    outputs: tuple[Given, ...]
+    credit: Mapping[str, float]
+    reason: str = ""
+    strategy: Strategy = ""
+    agreed: bool = True
+    effects: tuple[Effect, ...] = ()
+
+
+def _settled(live: Live, work: Work, finished: list[Seat], pool: Pool | None, context: Context) -> _Settled:
+    """Choose by the cluster's strategy, the best so far over its rounds; one alone is not judged by others."""
+    drafts = answers_of(list(pool.drafts), None) if pool is not None else []
+    last = answers_of(finished, None)
+    members = len({seat.agent for seat in work.seats} | {answer.agent for answer in drafts})
+    if members < 2:  # noqa: PLR2004 - two can agree
+        return _Settled(finished[0].outputs, {finished[0].agent: 1.0})
+    rounds = [drafts, last] if drafts else [last]
+    kept = best_so_far(rounds, believed(pool), strategy=strategy_of(live, work, context), members=members)
+    assert kept is not None
+    chosen = kept.choice
+    outputs = rounds[kept.round][chosen.place].outputs
+    merits = merit(importance(rounds, outputs))
+    alone = not any(seat.rounds for seat in finished) or bool(drafts)
+    spoke = Spoke(tuple((answer.agent, answer.outputs) for answer in rounds[0]))
+    return _Settled(
+        outputs,
+        {agent: min(1.0, max(0.0, share)) for agent, share in merits.items()},
+        f"{chosen.how} of {members}: {chosen.share:.0%} agree",
+        chosen.how,
+        chosen.agreed,
+        (fx.Tell(MATCH, spoke),) if alone and context.rules.learning else (),
+    )
+
+
+def believed(pool: Pool | None) -> dict[str, float]:
+    """Return how often each member is expected to be right, where anything is known of it."""
+    return {agent: sure for agent, (sure, judged) in pool.trust.items() if judged} if pool is not None else {}
 
 
 def with_seat(work: Work, seat: Seat) -> Work:
