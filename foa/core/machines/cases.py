@@ -13,11 +13,16 @@ from msgspec import Meta
 
 from foa.core import effects as fx
 from foa.core.dag.cases import Case, Model, Recall, Recalled, Rules, Worked, is_worth, kept, learned, nearest
+from foa.core.dag.merge import Ended
 from foa.core.effects import Effect, Event, Key
+from foa.core.vcv.vector import BYTES_PER_DIM, unpack
 from foa.wire.messages import Blob
+from foa.wire.records import Confidence
 
 KEY: Final = Key("cases")
 ORDER: Final = "order"
+MAX_SPOKEN: Final = 512
+"""Requests of which is known how planners' proposals ended."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -28,6 +33,15 @@ class State(msgspec.Struct, frozen=True):
     numbers: tuple[int, ...] = ()
     count: int = 0
     order: Model = Model()
+    spoken: tuple["_Spoken", ...] = ()
+
+
+class _Spoken(msgspec.Struct, frozen=True):
+    """How planners' proposals for one request ended: its number, each planner's score, the request's vector."""
+
+    number: Annotated[int, Meta(ge=0)]
+    scores: Annotated[dict[str, Confidence], Meta(max_length=16)]
+    vector: Annotated[bytes, Meta(max_length=8192)] = b""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -36,6 +50,7 @@ class _Kept(msgspec.Struct, frozen=True):
     number: Annotated[int, Meta(ge=0)] = 0
     case: Case | None = None
     order: Model | None = None
+    spoken: _Spoken | None = None
 
 
 def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, list[Effect]]:
@@ -46,7 +61,7 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
             return _worked(state, worked)
         case fx.Told(sender, Recall(token, _, vector)):
             near = nearest(state.cases, vector, state.rules.nearest)
-            return state, [fx.Tell(sender, Recalled(token, near, state.order))]
+            return state, [fx.Tell(sender, Recalled(token, near, state.order, _ended(state)))]
         case fx.Restored(Blob(body)):
             return _restored(state, body), []
         case _:
@@ -56,15 +71,31 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
 def _worked(state: State, told: Worked) -> tuple[State, list[Effect]]:
     """Learn from a plan by what was known before it, then remember it."""
     case = Case(told.vector, told.text, msgspec.structs.replace(told.plan, origin=()), told.score, told.ended)
+    state, said = _heard(state, told)
     if not is_worth(case):
-        return state, []
+        return state, said
     order = learned(state.order, case, state.cases, state.rules)
     after, gone = _remembered(state, case, state.count)
-    effects: list[Effect] = [_persist(ORDER, _Kept(order=order))]
+    effects: list[Effect] = [*said, _persist(ORDER, _Kept(order=order))]
     if gone != state.count:
         effects.append(_persist(_part(state.count), _Kept(state.count, case)))
         effects += [fx.Persist(None, part=_part(gone))] if gone is not None else []
     return msgspec.structs.replace(after, order=order), effects
+
+
+def _heard(state: State, told: Worked) -> tuple[State, list[Effect]]:
+    """Remember how planners' proposals ended, the latest `MAX_SPOKEN`; the oldest makes room on disk too."""
+    if not told.voices:
+        return state, []
+    number = state.spoken[-1].number + 1 if state.spoken else 0
+    vector = told.vector if len(told.vector) % BYTES_PER_DIM == 0 else b""
+    spoken = _Spoken(number, dict(sorted(told.voices.items())[:16]), vector)
+    state = msgspec.structs.replace(state, spoken=(*state.spoken, spoken)[-MAX_SPOKEN:])
+    return state, [_persist(f"voices:{number % MAX_SPOKEN}", _Kept(spoken=spoken))]
+
+
+def _ended(state: State) -> tuple[Ended, ...]:
+    return tuple(Ended(one.scores, unpack(one.vector) if one.vector else None) for one in state.spoken)
 
 
 def _remembered(state: State, case: Case, number: int) -> tuple[State, int | None]:
@@ -84,6 +115,9 @@ def _restored(state: State, body: bytes) -> State:
         found = msgspec.msgpack.decode(body, type=_Kept)
     except msgspec.DecodeError:
         return state
+    if found.spoken is not None:
+        spoken = sorted((*state.spoken, found.spoken), key=lambda one: one.number)
+        return msgspec.structs.replace(state, spoken=tuple(spoken)[-MAX_SPOKEN:])
     if found.order is not None:
         return msgspec.structs.replace(state, order=found.order)
     return state if found.case is None else _remembered(state, found.case, found.number)[0]

@@ -1,11 +1,13 @@
 """What is remembered of a plan that worked, and what machines of one node tell each other about it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from foa.core.dag.cases.order import Model
+from foa.core.dag.merge.reputation import Ended
 from foa.wire.records import MAX_TEXT, Confidence, Plan
 
 MAX_CASES: Final = 1_000
@@ -53,13 +55,17 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Worked(NamedTuple):
-    """A task to ``Key("cases")``: it ended done, by a plan of several subtasks. Never told of a private task."""
+    """A task to ``Key("cases")``: it ended done, by a plan of several subtasks. Never told of a private task.
+
+    ``voices`` is how much of it each planner had proposed, in [0, 1].
+    """
 
     text: str
     vector: bytes
     plan: Plan
     score: float
     ended: float
+    voices: Mapping[str, float] = {}
 
 
 class Recall(NamedTuple):
@@ -71,8 +77,12 @@ class Recall(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """The nearest past cases, nearest first, whatever the floor, and what was learned of order from all that were."""
+    """The nearest past cases, nearest first, whatever the floor, and what was learned of order from all that were.
+
+    ``ended`` is how planners' proposals ended lately, oldest first.
+    """
 
     token: str
     cases: tuple[Near, ...]
     order: Model
+    ended: tuple[Ended, ...] = ()

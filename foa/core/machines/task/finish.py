@@ -62,7 +62,21 @@ def _remembered(live: Live, context: Context, now: float) -> list[Effect]:
         return []
     mended = sum(edit.kind in {"reroute", "replan", "withdraw", "escalate"} for edit in live.edits)
     score = 1.0 / (1.0 + mended)
-    return [fx.Tell(CASES, Worked(live.task.text, live.vector, live.plan, score, now + context.wall))]
+    voices = _voices(live, score)
+    return [fx.Tell(CASES, Worked(live.task.text, live.vector, live.plan, score, now + context.wall, voices))]
+
+
+def _voices(live: Live, score: float) -> dict[str, float]:
+    """Return how much of the plan that worked each planner had proposed: of both plans' subtasks the part in common."""
+    told = next((one for one in live.deliberations if not one.subtask), None)
+    if told is None or not told.kept:
+        return {}
+    found: dict[str, float] = {}
+    for voice in told.voices:
+        if voice.plan is not None:
+            both = len(voice.plan.subtasks) + len(told.kept)
+            found[voice.planner] = min(1.0, score * 2 * voice.kept / both)
+    return found
 
 
 def fail(live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed") -> Ending:

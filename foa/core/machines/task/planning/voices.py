@@ -11,14 +11,16 @@ import msgspec
 
 from foa.core.dag import cases, planfile, typed
 from foa.core.dag.clauses import propose
-from foa.core.dag.merge import Proposal
+from foa.core.dag.merge import Proposal, reputation, worthy
 from foa.core.machines.task.pending import Session, planning
 from foa.core.machines.task.state import Live
+from foa.core.vcv.vector import unpack
 from foa.errors import ConfigError, ProposalError
 from foa.wire.deliberation import Voice
 from foa.wire.records import Given, Plan, Port, Value
 
 MAX_TEXTS: Final = 64
+MAX_VOICES: Final = 8
 RULES: Final = cases.Rules()
 
 
@@ -27,7 +29,23 @@ def proposals(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]
     asked, refused = _asked(live, session)
     known = {_content(one.plan) for one in asked}
     own = [one for one in _own(live, session) if _content(one.plan) not in known]
-    return own + asked, refused
+    return _weighed(own + asked, session, refused)
+
+
+def _weighed(read: list[Proposal], session: Session, refused: list[Voice]) -> tuple[list[Proposal], list[Voice]]:
+    """Return the proposals with what their planners' voices are worth here; who is worth too little is not heard."""
+    ended = session.recalled.ended if session.recalled is not None else ()
+    if not ended or not read:
+        return read, refused
+    vector = unpack(session.vector) if session.vector else None
+    worth = reputation(ended, [one.planner for one in read], vector)
+    heard = frozenset(worthy(worth, MAX_VOICES))
+    quiet = [
+        Voice(one.planner, refused=f"its plans for the like ended too badly to be heard ({worth[one.planner]:.2f})")
+        for one in read
+        if one.planner not in heard
+    ]
+    return [one._replace(weight=worth[one.planner]) for one in read if one.planner in heard], [*refused, *quiet]
 
 
 def _own(live: Live, session: Session) -> list[Proposal]:
