@@ -31,6 +31,9 @@ from foa.wire.records import Hit, Plan, Query, Subtask, Work
 CASES: Final = Key("cases")
 LOOKUP: Final = Key("lookup")
 MAX_CLAUSES: Final = 32
+PATIENT: Final = 15.0
+"""A planner that declares to be slow is waited for so many times longer, within a quarter of the time left."""
+
 MAX_HITS: Final = 64
 """Agents of whom planners are told."""
 
@@ -130,7 +133,9 @@ def invited(live: Live, session: Session, hits: tuple[Hit, ...], context: Contex
         return deliberate(live, session, context, now)
     live = put(live, Work(ident))
     live, effects, notes = award(live, ident, able, context, now)
-    effects.append(fx.Wake(f"plan:{session.target}", now + context.rules.plan_s))
+    slowest = max(hit.resources.p95_ms for hit in able) / 1000
+    patience = max(context.rules.plan_s, min(slowest, context.rules.plan_s * PATIENT, (live.ends - now) / 4))
+    effects.append(fx.Wake(f"plan:{session.target}", now + patience))
     return live, [*effects, tell(live, context, *notes)]
 
 

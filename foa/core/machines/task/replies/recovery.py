@@ -5,6 +5,7 @@ allows. Where that is over, or nobody is there to be awarded, `recover` takes th
 subtask, and each that is taken is an edit on record.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -24,13 +25,16 @@ from foa.core.machines.task.state import Context, Live, put
 from foa.core.routing.exchange import Asked
 from foa.errors import ProposalError
 from foa.wire.messages import Ask, Found, Required
-from foa.wire.records import Subtask
+from foa.wire.records import Plan, Subtask
 
 AWARDED, REROUTED, REPLANNED, ASKED = range(4)
 """`foa.wire.records.Work.rung`."""
 
 FORBIDDEN: Final = frozenset({"policy", "budget"})
 """What no other way to the same end would change."""
+
+ANYTHING: Final = frozenset({"text/plain", "application/json", "*/*"})
+"""Types that say too little of what is in them to look for another way to it."""
 
 MAX_OFFERS: Final = 64
 
@@ -40,7 +44,7 @@ def recover(live: Live, ident: str, code: str, reason: str, context: Context, no
     work = msgspec.structs.replace(again(live.works[ident]), reason=reason[:500])
     live = put(_settled(live, ident), work)
     subtask = live.subtask(ident)
-    if work.rung < REROUTED and subtask.produces:
+    if work.rung < REROUTED and code not in FORBIDDEN and (subtask.produces or work.failed or work.barred):
         live = put(live, msgspec.structs.replace(work, rung=REROUTED))
         return _ask_for_detour(live, subtask, code)
     splits = code not in FORBIDDEN and context.rules.planners > 0
@@ -63,8 +67,11 @@ def _settled(live: Live, ident: str) -> Live:
 
 
 def _ask_for_detour(live: Live, subtask: Subtask, code: str) -> Stepped:
-    """Look for agents about the subtask's text, and for those that yield what it must, whatever they are about."""
-    query = msgspec.structs.replace(query_for(live, subtask), produces=(), skills=())
+    """Look for agents about the subtask's text, and for those that yield what it must, whatever they are about.
+
+    Who failed is not left out: what they would have yielded is what it must, where the plan does not say it.
+    """
+    query = msgspec.structs.replace(query_for(live, subtask), produces=(), skills=(), exclude=live.task.hops)
     wanted = tuple(msgspec.structs.replace(query, produces=(kind,)) for kind in subtask.produces[:8])
     session = Session(subtask.id, subtask.text, stage="inviting", why="replan", code=code)
     live = msgspec.structs.replace(live, sessions={**live.sessions, subtask.id: session})
@@ -79,8 +86,9 @@ def detoured(live: Live, ident: str, found: Found, context: Context, now: float)
     graph, session = live.plan, live.sessions.get(ident)
     code = session.code if session is not None else "agent-failed"
     live = _settled(live, ident)
+    failed = frozenset(work.failed + work.barred)
     offers = typed.offers(hit for hits in found.hits for hit in hits)
-    plan = typed.detour(graph, ident, _available(live, ident), offers, frozenset(work.failed + work.barred))
+    plan = typed.detour(_declared(graph, ident, offers, failed), ident, _available(live, ident), offers, failed)
     if plan is not None:
         try:
             edited = spliced(graph, ident, plan, live.phases(), deeper=False)
@@ -91,6 +99,17 @@ def detoured(live: Live, ident: str, found: Found, context: Context, now: float)
         state, more = advance(live, context, now)
         return state, [*effects, *more]
     return recover(live, ident, code, work.reason, context, now)
+
+
+def _declared(plan: Plan, ident: str, offers: Sequence[typed.Offer], failed: Collection[str]) -> Plan:
+    """Return `plan` with what subtask `ident` must yield: as it says, or as who failed it would have yielded."""
+    lead = next(one for one in plan.subtasks if one.id == ident)
+    kinds = {port.type for offer in offers if offer.agent in failed for port in offer.outputs} - ANYTHING
+    if lead.produces or not kinds:
+        return plan
+    declared = msgspec.structs.replace(lead, produces=tuple(sorted(kinds))[:1])
+    subtasks = tuple(declared if one.id == ident else one for one in plan.subtasks)
+    return msgspec.structs.replace(plan, subtasks=subtasks)
 
 
 def _available(live: Live, ident: str) -> frozenset[str]:
