@@ -218,12 +218,29 @@ def test_who_fails_for_good_is_gone_around_over_types() -> None:
 
 
 def _open_to(one: Hit, query: Query, direct: Hit) -> bool:
-    """Only who yields HTML without more is near the words; the others are found once it is excluded."""
-    return one.agent == direct.agent or direct.agent in query.exclude or query.text != "report"
+    """Only who yields HTML by itself is near the words where that is asked; nobody is left out otherwise."""
+    return one.agent == direct.agent or not query.produces or direct.agent in query.exclude or query.text != "report"
 
 
 def done_as(award: Award, kind: str) -> Any:
     return msgspec.structs.replace(done(award), outputs=(Given("o", Value(kind, "text/plain", b"x")),))
+
+
+def test_a_plan_that_declares_no_types_goes_around_too() -> None:
+    """What the failed agent would have yielded is what another way must lead to."""
+    bench = Bench()
+    given = Given("table", Value("text/csv", "text/csv", b"a,b"))
+    direct = able("direct", relevance=0.95, outputs=(Port("o", "text/html"),))
+    first = able("profile", relevance=0.3, inputs=(Port("i", "text/csv"),), outputs=(Port("o", "columns"),))
+    second = able("write", relevance=0.2, inputs=(Port("i", "columns"),), outputs=(Port("o", "text/html"),))
+    bench.found_by = lambda query: tuple(one for one in (direct, first, second) if one.agent not in query.exclude)
+    plan = Plan((Subtask("r", "report"),))
+    (award,) = sent(bench.submit(task(plan=plan, inputs=(given,), attempts=1)), Award)
+    assert award.agent == direct.agent
+    bench.answer(failed(award))
+    assert kinds(bench) == ["reroute"]
+    assert bench.live.plan is not None
+    assert [one.produces for one in bench.live.plan.subtasks] == [("columns",), ("text/html",)]
 
 
 def test_what_fails_is_planned_anew_and_then_done_in_parts() -> None:
