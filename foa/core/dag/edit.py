@@ -46,7 +46,8 @@ def spliced(plan: Plan, ident: str, part: Plan, phases: Mapping[str, Phase], *, 
         raise ProposalError(fault)
     if phases.get(ident, "waiting") not in {"waiting", "ready"}:
         raise ProposalError(f"subtask {ident!r} has started and may not be replaced: take it back first")
-    return reduced(edited)
+    kept = {edge for edge in plan.edges if ident not in edge}  # a needless one may lead into what has started
+    return msgspec.structs.replace(edited, edges=tuple(sorted(kept.union(reduced(edited).edges))))
 
 
 def _names(plan: Plan, ident: str, part: Plan) -> dict[str, str]:

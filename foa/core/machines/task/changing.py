@@ -10,10 +10,11 @@ from typing import Final
 import msgspec
 
 from foa.core import effects as fx
-from foa.core.dag.plan import check_edit
+from foa.core.dag.plan import check_edit, descendants
 from foa.core.dag.synthesis import dependents
 from foa.core.effects import Effect
 from foa.core.machines.task.finish import withdrawals
+from foa.core.machines.task.pending import JOINING
 from foa.core.machines.task.state import Context, Live, note, put, save, tell
 from foa.core.machines.task.state import changed as replanned
 from foa.core.machines.task.verdict import dropped
@@ -54,14 +55,32 @@ def changed(live: Live, after: Plan, edit: Edit, context: Context, now: float) -
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident in kept}
     gone = live.works.get(edit.subtask)
     live = replanned(msgspec.structs.replace(live, unplaced=unplaced), after)
-    if gone is not None and gone.failed + gone.barred:  # who failed the whole is not asked first for its parts
+    if gone is not None and gone.failed + gone.barred + gone.heard:
+        # who failed the whole is not asked first for its parts; what a person said of it is said of them
+        known = {"failed": gone.failed, "barred": gone.barred, "heard": gone.heard}
         for ident in edit.added:
-            live = put(live, msgspec.structs.replace(live.works[ident], failed=gone.failed, barred=gone.barred))
+            live = put(live, msgspec.structs.replace(live.works[ident], **known))
     live, said = noted(live, edit, context, now)
     assert isinstance(said.message, Events)
     said = said._replace(message=msgspec.structs.replace(said.message, plan=after))
     live, saved = save(live, context, now)
     return live, [*saved, said]
+
+
+def unrepeatable(live: Live, ident: str) -> str:
+    """Return why subtask `ident` may not be taken back, or "".
+
+    It, or what was built on it, has begun or may have: with ``effects = once`` that is not done again without consent.
+    """
+    assert live.plan is not None
+    for one in (ident, *dependents(live.plan, live.works, ident)):
+        for seat in live.works[one].seats if not live.subtask(one).consent else ():
+            begun = seat.started or (seat.phase == "running" and seat.award not in live.unsent)
+            if seat.effects == "once" and begun:
+                return (
+                    f"subtask {one} would be done again by {seat.agent}, whose effects happen once; it has no consent"
+                )
+    return ""
 
 
 def taken_back(
@@ -73,15 +92,18 @@ def taken_back(
     """
     assert live.plan is not None
     fallen = (ident, *dependents(live.plan, live.works, ident))
+    fallen += (JOINING,) if JOINING in live.works else ()  # whoever joins the parts has one that no longer stands
     works = [live.works[one] for one in fallen]
     effects: list[Effect] = withdrawals(live, context, works, f"{ident} was withdrawn: {reason}"[:400])
     effects += [fx.Sleep(f"lease:{seat.award}") for work in works for seat in work.seats if seat.phase == "running"]
     effects += dropped(live, works, None, context, now)
-    replaced = {work.id: _waiting(work, reason if work.id == ident else "") for work in works}
+    replaced = {work.id: _waiting(work, reason if work.id == ident else "") for work in works if work.id != JOINING}
+    below = {ident, *descendants(live.plan, ident)}
     live = msgspec.structs.replace(
         live,
-        works={**live.works, **replaced},
+        works={one: work for one, work in {**live.works, **replaced}.items() if one != JOINING},
         pools={one: pool for one, pool in live.pools.items() if one not in replaced},
+        unplaced={one: since for one, since in live.unplaced.items() if one not in below},
         disagreed=tuple(one for one in live.disagreed if one not in replaced),
     )
     live, said = noted(live, logged(live, now, "withdraw", ident, reason, agent=agent), context, now)

@@ -163,7 +163,7 @@ def _found(state: Live, answer: Answer, context: Context, now: float) -> Stepped
 def _own(context: Context, state: Live, word: Split | Consent | Stuck | Join, now: float) -> Stepped:
     """Take what the task told itself, if it is still so."""
     work = state.works.get(word.ident)
-    if work is None or work.phase not in {"waiting", "ready"} or work.question:
+    if work is None or work.phase not in {"waiting", "ready"} or work.question or word.ident in state.sessions:
         return state, []
     match word:
         case Split():

@@ -134,9 +134,7 @@ def placed(live: Live, token: str, found: Found, context: Context, now: float) -
     if idents is None:
         return live, []
     live = msgspec.structs.replace(live, asked={key: value for key, value in live.asked.items() if key != token})
-    parts = tuple(
-        part(found, at, ident) for at, ident in enumerate(idents) if live.works[ident].phase in {"waiting", "ready"}
-    )
+    parts = tuple(part(found, at, ident) for at, ident in enumerate(idents) if waiting.is_open(live, ident))
     items = tuple(_weighing(live, one, now) for one in parts)
     weights = preferring(context.rules.weights, live.task.prefer)
     if context.rules.learning:
@@ -181,11 +179,7 @@ def _place_all(
     before = live
     effects: list[Effect] = []
     notes: list[Note] = []
-    pairs = [
-        (one, order)
-        for one, order in zip(parts, weighted, strict=True)
-        if one.ident in live.works and live.works[one.ident].phase in {"waiting", "ready"}
-    ]
+    pairs = [(one, order) for one, order in zip(parts, weighted, strict=True) if waiting.is_open(live, one.ident)]
     pairs.sort(key=lambda pair: waiting.turn(live, pair[0].ident))
     free = _free(live, weighted)
     alone = [_decided(live, *pair, context) for pair in pairs]

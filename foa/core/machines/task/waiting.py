@@ -37,6 +37,17 @@ def idle(live: Live) -> int:
     return works.ready & ~works.graph.mask(chain(asked, parts, live.sessions, live.unplaced))
 
 
+def is_open(live: Live, ident: str) -> bool:
+    """Tell whether subtask `ident` may be awarded: much may have happened since it was looked up.
+
+    It may have been replaced, be planned anew, wait for a person, or again for what was taken back.
+    """
+    works = works_of(tracked(live)) if live.plan is not None else None
+    if works is None or ident not in works.graph.bit or ident in live.sessions:
+        return False
+    return not works[ident].question and bool(works.ready & works.graph.mask((ident,)))
+
+
 def fresh(live: Live) -> bool:
     """Tell whether a ready subtask was never looked up."""
     return live.plan is not None and bool(idle(tracked(live)) & ~live.waits)

@@ -7,7 +7,7 @@ from foa.core.dag.blobs import outsource
 from foa.core.dag.plan import ancestors
 from foa.core.effects import Effect
 from foa.core.machines.task.awarding import again
-from foa.core.machines.task.changing import taken_back
+from foa.core.machines.task.changing import taken_back, unrepeatable
 from foa.core.machines.task.finish import fail, withdrawals
 from foa.core.machines.task.pending import JOINING, PLANNING, is_pseudo
 from foa.core.machines.task.place import advance
@@ -73,9 +73,17 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
     if isinstance(message, Done):
         for work in live.works.values():
             is_open = work.phase in {"waiting", "ready", "running"} and len(work.seats) <= 1
-            if is_open and idempotency_key(live.task.id, work.id) == message.key:
+            if is_open and idempotency_key(live.task.id, work.id) == message.key and not _is_outdated(live, work.id):
                 return work, Seat(message.agent, message.award, max(1, work.attempt))
     return None
+
+
+def _is_outdated(live: Live, ident: str) -> bool:
+    """Tell whether an earlier award of subtask `ident` may have been built on something withdrawn since."""
+    withdrawn = {edit.subtask for edit in live.edits if edit.kind == "withdraw"}
+    if live.plan is None or not withdrawn:
+        return False
+    return ident == JOINING or not withdrawn.isdisjoint((ident, *ancestors(live.plan, ident)))
 
 
 def settle(message: AnswerMessage, epoch: Epoch, context: Context, *, used: bool) -> list[Effect]:
@@ -147,7 +155,12 @@ def _failed(
         return state, [*before, *effects]
     if not message.retryable and len(work.seats) == 1 and not is_pseudo(work.id) and not _others_may_try(message):
         reason = f"subtask {work.id}: {seat.agent}: {message.reason}"
-        state, effects = recover(put(live, work), work.id, "agent-failed", reason, context, now)
+        stuck = _must_not_repeat(live, work)  # no other way round either
+        state, effects = (
+            fail(live, context, now, "agent-failed", f"subtask {work.id}: {stuck}")
+            if stuck
+            else recover(put(live, work), work.id, "agent-failed", reason, context, now)
+        )
         return state, [*before, *effects]
     pause: list[Effect] = []
     if message.after_ms and len(work.seats) == 1:  # nobody is looked for before then
@@ -182,7 +195,8 @@ def _may_refute(live: Live, work: Work, source: str) -> bool:
     """Tell whether `work` was given what subtask `source` yielded, and that may be done once more."""
     if live.plan is None or source not in ancestors(live.plan, work.id):
         return False
-    return live.works[source].phase == "done" and live.works[source].attempt < live.task.attempts
+    given = live.works[source]
+    return given.phase == "done" and given.attempt < live.task.attempts and not unrepeatable(live, source)
 
 
 def _refuted(live: Live, seat: Seat, message: Failed, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -217,8 +231,14 @@ def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskSt
 def _done(
     live: Live, work: Work, seat: Seat, message: Done, context: Context, now: float
 ) -> tuple[TaskState, list[Effect]]:
-    paid = payable(live, seat, message.usage.cost)
     effects: list[Effect] = [fx.Sleep(f"lease:{seat.award}")]
+    if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
+        effects += withdrawals(live, context, [work], "the answer of an earlier award came")
+        effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]
+        effects += dropped(live, [work], None, context, now)
+        work = msgspec.structs.replace(work, seats=(), question="", options=())
+        live = put(live, work)
+    paid = payable(live, seat, message.usage.cost)
     expiry = live.task.deadline_ms // 1000 + live.task.retention_s
     outputs, blobs = outsource(message.outputs, context.topics, expiry, context.rules.inline_bytes)
     outputs = tuple(Given(given.name, given.value, work.id, seat.agent) for given in outputs)
@@ -233,12 +253,7 @@ def _done(
         votes=message.votes,
     )
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident != work.id}
-    live = msgspec.structs.replace(live, spent=live.spent + message.usage.cost, unplaced=unplaced)
-    if all(other.award != seat.award for other in work.seats):  # by its key: whoever works on it now need not
-        effects += withdrawals(live, context, [work], "the answer of an earlier award came")
-        effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]
-        effects += dropped(live, [work], None, context, now)
-        work = msgspec.structs.replace(work, seats=())
+    live = msgspec.structs.replace(live, spent=live.spent + paid, unplaced=unplaced)
     work = with_seat(work, done)
     said = note(live, now, "done", work.id, seat.agent)
     state, more = _closed(put(live, work), work, context, now)

@@ -10,7 +10,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect
-from foa.core.machines.task.changing import logged, noted, taken_back
+from foa.core.machines.task.changing import logged, noted, taken_back, unrepeatable
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.state import (
@@ -121,12 +121,26 @@ def _subject(live: Live, message: Input) -> tuple[Work | None, str]:
         work = live.works.get(message.subtask)
         if work is None or work.phase != "done":
             return None, f"subtask {message.subtask!r} is not done; name one that is (foa task show {live.task.id})"
+        if stuck := unrepeatable(live, work.id):
+            return None, f"{stuck}; cancel the task, or submit it with consent"
         return work, ""
     waiting = [work for work in _open(live) if message.subtask in {"", work.id}]
     if not waiting:
         what = f"subtask {message.subtask!r}" if message.subtask else "the task"
         return None, f"{what} waits for nobody; see foa task show {live.task.id}"
+    if _asks_consent(live, waiting[0]) and _agreed(message) is None:
+        return None, f"subtask {waiting[0].id!r} waits for consent; answer yes or no"
     return waiting[0], ""
+
+
+def _asks_consent(live: Live, work: Work) -> bool:
+    return not work.asker and not work.approved and live.subtask(work.id).approve
+
+
+def _agreed(message: Input) -> bool | None:
+    """Return whether a person said yes or no; None for any other words."""
+    words = message.text.strip().casefold()
+    return message.approve if message.approve is not None else None if words not in YES | NO else words in YES
 
 
 def _refuted(live: Live, work: Work, message: Input, context: Context, now: float) -> Taken:
@@ -137,14 +151,12 @@ def _refuted(live: Live, work: Work, message: Input, context: Context, now: floa
 
 def _taken(live: Live, work: Work, message: Input, context: Context, now: float) -> Taken:
     """Take an answer: consent, what to do where nothing helped, or what an agent wanted to know."""
-    words = message.text.strip().casefold()
-    agreed = message.approve if message.approve is not None else None if words not in YES | NO else words in YES
     settled = msgspec.structs.replace(work, question="", options=())
-    if not work.asker and agreed is False:
+    if not work.asker and _agreed(message) is False:
         reason = f"subtask {work.id}: a person said no{f': {work.reason}' if work.reason else ''}"
         ended, effects = fail(put(live, settled), context, now, "rejected", reason)
         return ended, effects, "rejected"
-    if not work.asker and live.subtask(work.id).approve and not work.approved:
+    if _asks_consent(live, work):
         settled = msgspec.structs.replace(settled, approved=True)
     elif not work.asker:  # nothing helped, and a person says to try again
         settled = msgspec.structs.replace(settled, attempt=0, failed=(), rung=0)
