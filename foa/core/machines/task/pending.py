@@ -37,7 +37,7 @@ class Session(msgspec.Struct, frozen=True):
 
     target: str
     text: str
-    stage: Literal["comparing", "inviting", "recalling", "proposing", "embedding"] = "comparing"
+    stage: Literal["comparing", "inviting", "recalling", "proposing", "embedding", "detouring"] = "comparing"
     why: Literal["", "expand", "replan"] = ""
     hits: tuple[Hit, ...] = ()
     vector: bytes = b""

@@ -69,7 +69,7 @@ def _asked(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]]:
             if given.value.type != "plan" or given.value.body is None:
                 continue
             try:
-                document: Any = msgspec.json.decode(given.value.body)
+                document = msgspec.json.decode(given.value.body, type=dict[str, Any])
                 read.append(Proposal(seat.agent, planfile.read(document)))
             except (msgspec.DecodeError, ConfigError, ProposalError, TypeError, ValueError, RecursionError) as error:
                 refused.append(Voice(seat.agent, refused=str(error)[:500]))

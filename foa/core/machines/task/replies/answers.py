@@ -81,7 +81,7 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
 def _is_outdated(live: Live, ident: str) -> bool:
     """Tell whether an earlier award of subtask `ident` may have been built on something withdrawn since."""
     withdrawn = {edit.subtask for edit in live.edits if edit.kind == "withdraw"}
-    if live.plan is None or not withdrawn:
+    if live.plan is None or not withdrawn or ident.startswith(PLANNING):
         return False
     return ident == JOINING or not withdrawn.isdisjoint((ident, *ancestors(live.plan, ident)))
 
@@ -193,7 +193,7 @@ def _asking(
 
 def _may_refute(live: Live, work: Work, source: str) -> bool:
     """Tell whether `work` was given what subtask `source` yielded, and that may be done once more."""
-    if live.plan is None or source not in ancestors(live.plan, work.id):
+    if live.plan is None or is_pseudo(work.id) or source not in ancestors(live.plan, work.id):
         return False
     given = live.works[source]
     return given.phase == "done" and given.attempt < live.task.attempts and not unrepeatable(live, source)
@@ -237,7 +237,8 @@ def _done(
         effects += [fx.Sleep(f"lease:{other.award}") for other in work.seats]
         effects += dropped(live, [work], None, context, now)
         work = msgspec.structs.replace(work, seats=(), question="", options=())
-        live = put(live, work)
+        pools = {ident: pool for ident, pool in live.pools.items() if ident != work.id}
+        live = put(msgspec.structs.replace(live, pools=pools), work)
     paid = payable(live, seat, message.usage.cost)
     expiry = live.task.deadline_ms // 1000 + live.task.retention_s
     outputs, blobs = outsource(message.outputs, context.topics, expiry, context.rules.inline_bytes)

@@ -73,18 +73,19 @@ def _ask_for_detour(live: Live, subtask: Subtask, code: str) -> Stepped:
     """
     query = msgspec.structs.replace(query_for(live, subtask), produces=(), skills=(), exclude=live.task.hops)
     wanted = tuple(msgspec.structs.replace(query, produces=(kind,)) for kind in subtask.produces[:8])
-    session = Session(subtask.id, subtask.text, stage="inviting", why="replan", code=code)
+    session = Session(subtask.id, subtask.text, stage="detouring", why="replan", code=code)
     live = msgspec.structs.replace(live, sessions={**live.sessions, subtask.id: session})
     return live, [fx.Tell(LOOKUP, Asked(f"detour:{subtask.id}", Ask((query, *wanted), MAX_OFFERS)))]
 
 
 def detoured(live: Live, ident: str, found: Found, context: Context, now: float) -> Stepped:
     """Put the cheapest other way to what subtask `ident` must yield in its place; without one go up the ladder."""
-    work = live.works.get(ident)
+    work, session = live.works.get(ident), live.sessions.get(ident)
     if work is None or work.phase not in {"waiting", "ready"} or live.plan is None:
         return live, []
-    graph, session = live.plan, live.sessions.get(ident)
-    code = session.code if session is not None else "agent-failed"
+    if session is None or session.stage != "detouring":  # asked in another life, or the way is found already
+        return live, []
+    graph, code = live.plan, session.code
     live = _settled(live, ident)
     failed = frozenset(work.failed + work.barred)
     offers = typed.offers(hit for hits in found.hits for hit in hits)
