@@ -31,6 +31,8 @@ _BESIDE: Final = re.compile(
 _DEFINITE: Final = lexicon.words("the this that these those each every all both its their")
 _FINITE: Final = lexicon.words("is are was were has had will means")
 _POINTERS: Final = PRONOUNS | lexicon.words("this that these those")
+_ADVISING: Final = lexicon.words("be do don't never always")
+_LEADING: Final = lexicon.PREPOSITIONS | lexicon.words("if when once while since because as after before until")
 _READ: Final = 400
 _ALIKE: Final = 3
 _FEW: Final = 1 / 3
@@ -129,11 +131,20 @@ def is_step(text: str) -> bool:
     body = Body(text, hide(text[:_READ]))
     start, _, firm = skip(body, 0, len(body.hidden))
     tokens = tokenize(body, start, len(body.hidden))
-    if firm or begins(tokens, 0, firm=True):
+    if firm or begins(tokens, 0, firm=True) or _advises(tokens):
         return True
     if len(tokens) < _ALIKE or tokens[0].word in _NOT_STEPS or not tokens[0].word.replace("-", "").isalpha():
         return False
     return not any(map(_is_finite, tokens[1:6]))
+
+
+def _advises(tokens: Sequence[Token]) -> bool:
+    """Tell whether an item says "be ...", "do not ...", or what to do after "in order to ...," and the like."""
+    first = tokens[0].word if tokens else ""
+    if first in _ADVISING and len(tokens) > 1:
+        return True
+    comma = next((at for at, token in enumerate(tokens) if token.word == ","), len(tokens))
+    return first in _LEADING and bool(begins(tokens, comma + 1, firm=True))
 
 
 def _is_finite(token: Token) -> bool:

@@ -28,7 +28,7 @@ ENDS: Final = (
 class Clause(NamedTuple):
     """One thing asked. ``group`` is its sentence or list, ``step`` tells an item that waits for the one before.
 
-    A ``listed`` one is left as it was written, but for a bare "it". ``context`` was said before it, ``aside`` after it;
+    A ``listed`` one is left as it was written. ``context`` was said before it, ``aside`` after it;
     neither is looked at for what it waits for.
     """
 

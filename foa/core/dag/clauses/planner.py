@@ -18,6 +18,7 @@ MAX_CLAUSES: Final = 64
 """A text of more clauses than this is a document to work on, not a list of things to do: it stays whole."""
 
 _MAX_GOAL: Final = 4_000
+_HOW: Final = re.compile(r"how to\b[^\n]{1,200}$", re.IGNORECASE)
 _EMPTY: Final = "."
 """Stands for an empty request, so that there is always a plan."""
 
@@ -45,7 +46,7 @@ def propose(text: str, inputs: tuple[Port, ...] = ()) -> Plan:
     """
     found = _read(text)
     if len(found) <= 1:
-        body = text.strip()[:MAX_TEXT] or _EMPTY
+        body = (found[0].text if found and found[0].listed else text.strip())[:MAX_TEXT] or _EMPTY
         return Plan((Subtask(_id(1, 1, found[0].verb if found else ""), body),), origin=("clauses",))
     texts, edges = linked(found, frozenset(lexicon.singular(port.name.lower()) for port in inputs))
     ids = [_id(number, len(found), clause.verb) for number, clause in enumerate(found, 1)]
@@ -78,10 +79,8 @@ def _read(text: str) -> list[Clause]:
     closing = _closing(body, every)
     found = _all(body, every[:closing])
     if closing < len(every):
-        asked = [content(one.piece.text) for one in found if one.piece.kind == "ask"]
         listed = _stepped(body, every[closing:])
-        spelt_out = _titled(body, every[:closing]) or covers([step(one.piece.text) for one in listed], asked)
-        found = listed if spelt_out else [*found, *listed]
+        found = listed if _spelt_out(body, every[:closing], found, listed) else [*found, *listed]
     result = _folded(found)
     return result if len(result) <= MAX_CLAUSES else []
 
@@ -91,7 +90,7 @@ def listing(text: str) -> Listing | None:
     body = _body(text)
     every = segments(body.hidden)
     at = _closing(body, every)
-    if at == len(every) or len(every) > MAX_SEGMENTS:
+    if len(every) - at <= 1 or len(every) > MAX_SEGMENTS:
         return None
     steps = tuple(found.piece.text for found in _stepped(body, every[at:]))
     return Listing(body.plain[: every[at - 1].end].strip(), steps) if len(steps) <= MAX_CLAUSES else None
@@ -119,23 +118,34 @@ def _closing(body: Body, every: list[Segment]) -> int:
         at -= 1
     items = every[at:]
     led = at > 0 and body.hidden[every[at - 1].start : every[at - 1].end].rstrip().endswith(":")
-    if len(items) not in range(2, 4 * MAX_CLAUSES) or not at or led:
+    if len(items) not in range(1, 4 * MAX_CLAUSES) or not at or led:
         return len(every)
     steps = sum(is_step(body.plain[item.start : item.end].strip()) for item in items)
-    return at if 2 * steps >= len(items) else len(every)
+    explained = len(items) > 1 and _HOW.match(body.plain[every[0].start : every[at - 1].end].strip())
+    return at if explained or 2 * steps >= len(items) else len(every)
+
+
+def _spelt_out(body: Body, before: list[Segment], found: list[_Found], listed: list[_Found]) -> bool:
+    """Tell whether the closing list says how what stands above it is done: a heading, a question, or its own words."""
+    asked = [one.piece for one in found if one.piece.kind == "ask"]
+    if _titled(body, before) or all(piece.verb == "answer" for piece in asked):
+        return True
+    return covers([step(one.piece.text) for one in listed], [content(piece.text) for piece in asked])
 
 
 def _titled(body: Body, before: list[Segment]) -> bool:
-    """Tell whether only a heading stands above a list: one line that does not end like a sentence."""
+    """Tell whether only a heading stands above a list: one line that does not end like a sentence, or "how to"."""
     title = body.plain[before[0].start : before[-1].end].strip()
-    return "\n" not in title and title[-1:] not in ".!?;,"
+    return "\n" not in title and (title[-1:] not in ".!?;," or _HOW.match(title) is not None)
 
 
 def _stepped(body: Body, items: list[Segment]) -> list[_Found]:
     """Read the items of a list that spells out a request: each is a step, even what elsewhere is a remark."""
-    pieces = [whole(body, item) for item in items]
-    found = _ordered(body, items, [piece._replace(kind="ask", again=False) for piece in pieces], "")
-    return [one._replace(listed=True) for one in found if one.piece.text]
+    pieces = [
+        whole(body, item)._replace(text=" ".join(body.plain[item.start : item.end].split()), kind="ask", again=False)
+        for item in items
+    ]
+    return [one._replace(listed=True) for one in _ordered(body, items, pieces, "")]
 
 
 def _ordered(body: Body, items: list[Segment], pieces: list[Piece], context: str) -> list[_Found]:

@@ -75,7 +75,7 @@ def linked(clauses: Sequence[Clause], given: frozenset[str] = frozenset()) -> tu
     for at, clause in enumerate(clauses):
         view = view_of(clause)
         text, meant = _spoken_of(view, past)
-        if clause.listed and view.words[view.verb + 1 : view.verb + 2] != ("it",):
+        if clause.listed:
             text = clause.text
         waits = _waits(view, past, meant)
         past.things.append(_left(at, view, past, meant, given))
