@@ -20,7 +20,7 @@ _GENERIC: Final = re.compile(
     r"(?:(?:please|kindly|i (?:want|need) you to|can you|could you) )?"
     r"(?:(?:do|perform|complete|execute|carry out|follow|handle)\b.{0,60}"
     r"|(?:the |your |my |our |these |here (?:is|are) (?:the |my |your )?)?(?:[\w-]+ ){0,2}"
-    r"(?:to-?do(?: list)?|tasks?|steps?|instructions?|things to do)(?: .{0,30})?)$",
+    r"(?:to-?do(?: list)?|tasks?|steps?|instructions?|problem|question|goal|things to do)(?: .{0,30})?)$",
     re.IGNORECASE,
 )
 _WORDING: Final = lexicon.words(

@@ -46,7 +46,8 @@ def propose(text: str, inputs: tuple[Port, ...] = ()) -> Plan:
     """
     found = _read(text)
     if len(found) <= 1:
-        body = (found[0].text if found and found[0].listed else text.strip())[:MAX_TEXT] or _EMPTY
+        apart = bool(found) and (found[0].listed or len(without_material(text)) < len(text))
+        body = (standing(found[0]) if apart else text.strip())[:MAX_TEXT] or _EMPTY
         return Plan((Subtask(_id(1, 1, found[0].verb if found else ""), body),), origin=("clauses",))
     texts, edges = linked(found, frozenset(lexicon.singular(port.name.lower()) for port in inputs))
     ids = [_id(number, len(found), clause.verb) for number, clause in enumerate(found, 1)]
