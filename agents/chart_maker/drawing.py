@@ -19,6 +19,8 @@ MAX_POINTS: Final = 300
 MAX_BINS: Final = 24
 PANELS: Final = 4
 MAX_MISSING: Final = 12
+MAX_BARS: Final = 24
+MAX_MEASURES: Final = 3
 
 _STYLE: Final = {
     "svg.fonttype": "none",
@@ -42,6 +44,8 @@ def charts(body: bytes, profile: TableProfile | None, outliers: Outliers | None)
     """Return one to four charts of the table in `body`."""
     frame = read(body).frame
     values = numbers(frame)
+    if bars := _bars(frame, values):
+        return bars
     values = values[[name for name in values.columns if values[name].nunique() > 1 and not is_counter(values[name])]]
     pairs = profile.correlations if profile else []
     odd = outliers.rows if outliers else []
@@ -52,6 +56,26 @@ def charts(body: bytes, profile: TableProfile | None, outliers: Outliers | None)
         _missing(frame),
     ]
     return [chart for chart in drawn if chart is not None] or [_counts(frame)]
+
+
+def _bars(frame: Any, values: Any) -> list[Chart]:
+    """Chart a table of totals, one row for each of a few names, as what it is: a bar for each row."""
+    names = [name for name in frame.columns if name not in values.columns]
+    few = 1 < len(frame) <= MAX_BARS and 0 < len(values.columns) <= MAX_MEASURES
+    if not few or len(names) != 1 or not frame[names[0]].is_unique:
+        return []
+    labels = [_label(name) for name in frame[names[0]]][::-1]
+    drawn = []
+    for measure in values.columns:
+        with mpl.rc_context(_STYLE):
+            figure = _figure(7.2, 0.8 + 0.24 * len(labels))
+            axes = figure.add_subplot()
+            axes.barh(labels, values[measure].fillna(0.0).to_numpy()[::-1], color=BLUE, height=0.65)
+            axes.set_xlabel(_label(measure))
+            axes.tick_params(length=0)
+            title = f"{_label(measure)} by {_label(names[0])}"
+            drawn.append(_chart(title, f"{title}, in the order of the table.", figure))
+    return drawn
 
 
 def _distributions(values: Any) -> Chart | None:

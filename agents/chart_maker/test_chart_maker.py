@@ -44,3 +44,11 @@ def test_what_others_say_of_another_table_does_no_harm() -> None:
     outliers = Outliers([-1, 10**9], [Odd(10**9), Odd(1, 3.0, 1, {"no": 1.0})])
     titles = [chart.title for chart in run(b"a,b\n1,2\n2,1\n9,3\n", ASKED, profile, outliers)]
     assert titles == ["Distributions", "Strongest correlation", "Rows that stand out"]
+
+
+def test_totals_are_bars_in_the_order_of_the_table() -> None:
+    (chart,) = run(b"kind,tons\nElm,30\nAsh,20\nOak,10\n", ASKED)
+    assert chart.title == "tons by kind"
+    places = [chart.svg.index(f">{name}<") for name in ("Oak", "Ash", "Elm")]
+    assert places == sorted(places)  # drawn from below
+    assert run(b"kind,tons\nElm,30\nElm,20\nOak,10\n", ASKED)[0].title != "tons by kind"

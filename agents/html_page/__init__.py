@@ -1,0 +1,1 @@
+"""The ready agent foa/text/html-page: see README.md."""

@@ -1,0 +1,1 @@
+"""The ready agent foa/text/log-reader: see README.md."""

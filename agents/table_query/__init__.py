@@ -1,0 +1,1 @@
+"""The ready agent foa/data/table-query: see README.md."""

@@ -1,0 +1,1 @@
+"""The ready agent foa/text/compare: see README.md."""

@@ -1,0 +1,1 @@
+"""The ready agent foa/text/facts: see README.md."""

@@ -1,0 +1,1 @@
+"""The ready agent foa/text/keywords: see README.md."""
