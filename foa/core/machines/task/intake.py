@@ -275,7 +275,7 @@ def _resume(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
     effects.append(fx.Wake("deadline", live.ends))
     effects.append(tell(live, context, note(live, now, "taken-over", text=live.epoch.node)))
     effects.append(fx.Measure("foa_takeovers_total"))
-    effects += accept(live, context)
+    effects += [*accept(live, context), *again_asked(live, context)]  # who asked may have died before it was heard
     lease = now + context.rules.lease_s + context.rules.grace_s
     for work in live.works.values():
         effects += [fx.Wake(f"lease:{seat.award}", lease) for seat in work.seats if seat.phase == "running"]

@@ -12,7 +12,7 @@ from foa.core.machines.task.awarding import recorded
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, fetched, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.pending import JOINING, Consent, Join, Split, Stuck
+from foa.core.machines.task.pending import JOINING, Consent, Join, Split, Stuck, is_pseudo
 from foa.core.machines.task.place import SENT, placed, relook, weighed
 from foa.core.machines.task.planning.sessions import invite, late, looked_up, split
 from foa.core.machines.task.replies import dialogue, joining
@@ -164,6 +164,8 @@ def _own(context: Context, state: Live, word: Split | Consent | Stuck | Join, no
     """Take what the task told itself, if it is still so."""
     work = state.works.get(word.ident)
     if work is None or work.phase not in {"waiting", "ready"} or work.question or word.ident in state.sessions:
+        return state, []
+    if is_pseudo(word.ident) and not isinstance(word, Join):
         return state, []
     match word:
         case Split():

@@ -324,8 +324,9 @@ def reply(live: Live, context: Context, message: Accepted | Required | Result) -
     if not live.reply_to:
         return []
     said = answer_to(Reply(live.reply_to, live.correlation, live.task), message, context)
-    # The result is retained elsewhere and an acceptance asked for again: neither needs the broker's receipt.
-    qos = 0 if live.task.format == "msgpack" else 1
+    # The result is retained elsewhere and an acceptance asked for again: neither needs the broker's receipt, but a
+    # question that is lost would wait for the deadline.
+    qos = 0 if live.task.format == "msgpack" and not isinstance(message, Required) else 1
     return [each._replace(envelope=headers(live), qos=qos) for each in said]
 
 
