@@ -7,7 +7,7 @@ A service has the contract of `foa.nodes.agent.Handling`: `handler(job, done)` a
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import json
 
@@ -23,7 +23,11 @@ WORDS = "repeat echo say words text again"
 
 
 class Temper(NamedTuple):
-    """How an agent behaves: seconds for one piece of work, and the probabilities of what goes wrong with it."""
+    """How an agent behaves: seconds for one piece of work, and the probabilities of what goes wrong with it.
+
+    One that ``asks`` wants a person's word first; one that ``refutes`` finds fault with what it was given; a ``wild``
+    planner proposes anything; one that ``wavers`` changes its mind in every round.
+    """
 
     fastest_s: float = 0.01
     slowest_s: float = 0.05
@@ -31,6 +35,10 @@ class Temper(NamedTuple):
     silent: float = 0.0
     declines: float = 0.0
     errs: float = 0.0
+    asks: bool = False
+    refutes: float = 0.0
+    wild: bool = False
+    wavers: bool = False
 
 
 class Begun(NamedTuple):
@@ -50,6 +58,8 @@ def profile(
     holds: tuple[str, ...] = (),
     effects: Effects = "idempotent",
     refines: bool = False,
+    takes: str = "",
+    yields: str = TEXT,
 ) -> Profile:
     """Return the profile of an agent that repeats what it is told, under one or more skills."""
     return Profile(
@@ -57,7 +67,8 @@ def profile(
         agent.rpartition("/")[2],
         f"I {WORDS}",
         skills=tuple(Skill(one, one, f"{one} {WORDS}", examples=(f"{one} these words",)) for one in skills),
-        outputs=(Port("result", TEXT), *((Port("plan", "plan"),) if "plan" in skills else ())),
+        inputs=(Port("source", takes),) if takes else (),
+        outputs=(Port("result", yields), *((Port("plan", "plan"),) if "plan" in skills else ())),
         resources=Resources(price_call=price, concurrency=slots),
         holds=holds,
         effects=effects,
@@ -83,11 +94,31 @@ def proposal(text: str) -> bytes:
     return json.encode({"subtask": tables})
 
 
-def echo(job: Job) -> tuple[Given, ...]:
+def _document(*tables: dict[str, Any]) -> bytes:
+    return json.encode({"subtask": tables})
+
+
+WILD: Final = (
+    _document({"id": "one", "text": "echo these words"}, {"id": "two", "text": "then say the text", "after": ["one"]}),
+    _document({"id": "one", "text": "echo, may I", "approve": True}, {"id": "two", "text": "echo. Then say it again."}),
+    _document({"id": "one", "text": "round", "after": ["two"]}, {"id": "two", "text": "and round", "after": ["one"]}),
+    _document({"id": "~plan", "text": "mine"}, {"id": "~join", "text": "mine too"}),
+    _document(*({"id": f"n{at}", "text": f"echo words {at}"} for at in range(300))),
+    _document({"id": "one", "text": "x" * 50_000}, {"id": "two", "text": "y" * 50_000}),
+    _document({"id": "x" * 64, "text": "repeat words"}, {"id": "y" * 64, "text": "say text", "weight": 1e300}),
+    b"[]",
+    b"{" * 3000,
+    b"nonsense",
+    b"",
+)
+"""What a wild planner proposes: other plans, hostile ones, huge ones, and what is no plan."""
+
+
+def echo(job: Job, kind: str = TEXT) -> tuple[Given, ...]:
     """Return the outputs of an honest echo, or of an honest planner."""
     if "plan" in job.award.subtask.skills:
         return (Given("plan", Value("plan", "application/json", proposal(job.award.subtask.text))),)
-    return (Given("result", Value(TEXT, TEXT, answer_to(job.award.subtask, job.inputs))),)
+    return (Given("result", Value(kind, TEXT, answer_to(job.award.subtask, job.inputs))),)
 
 
 class Hands:
@@ -135,9 +166,32 @@ class Hands:
             return Stumbled("declined", "inputs", "not like this")
         if job.critical:
             return Yielded(None)
+        if stumbled := self._objection(job):
+            return stumbled
         if job.round:
-            return Yielded(job.draft if job.draft == echo(job) else echo(job))
+            return self._revised(job)
+        plans = "plan" in job.award.subtask.skills
+        if plans and temper.wild:
+            return Yielded((Given("plan", Value("plan", "application/json", self._rng.choice(WILD))),))
         if dice < temper.fails + temper.declines + temper.errs:
-            kind = "plan" if "plan" in job.award.subtask.skills else TEXT
-            return Yielded((Given("result", Value(kind, TEXT, b"nonsense")),))
-        return Yielded(echo(job))
+            return Yielded((Given("result", Value("plan" if plans else TEXT, TEXT, b"nonsense")),))
+        return Yielded(self._honest(job))
+
+    def _honest(self, job: Job) -> tuple[Given, ...]:
+        return echo(job, self._owner.outputs[0].type)
+
+    def _objection(self, job: Job) -> Stumbled | None:
+        """Ask a person first, or find fault with an input."""
+        if self._temper.asks and not any(given.name.startswith("answer") for given in job.inputs):
+            return Stumbled("asking", "input", "in which colour?", options=("red", "blue"))
+        sources = [given.source for given in job.inputs if given.source]
+        if sources and self._rng.random() < self._temper.refutes:
+            return Stumbled("failed", "refuted", "that is not right", refutes=sources[-1])
+        return None
+
+    def _revised(self, job: Job) -> Yielded:
+        honest = self._honest(job)
+        if self._temper.wavers:
+            other = (Given("result", Value(TEXT, TEXT, b"nonsense %d" % self._rng.randrange(3))),)
+            return Yielded(self._rng.choice((None, honest, other)), confidence=self._rng.random())
+        return Yielded(job.draft if job.draft == honest else honest)

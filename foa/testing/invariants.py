@@ -13,14 +13,18 @@ from foa.core.machines.task.state import Live
 from foa.core.routing.rendezvous import order
 from foa.errors import WireError
 from foa.testing.agents import Begun, answer_to
+from foa.testing.laws import Book
 from foa.testing.workload import Errand
 from foa.testing.world import Node, World
 from foa.wire import codec
-from foa.wire.messages import AnyMessage, Award, Declined, Done, Failed, Result, Withdrawn
+from foa.wire.messages import AnyMessage, Asking, Award, Declined, Done, Draft, Failed, Input, Result, Withdrawn
 from foa.wire.records import Task
 
 CENT: Final = 1e-9
 MOMENT_S: Final = 0.01
+PLAIN: Final = frozenset({"planned", "cancelled", "budgeted", "joined", "guests", "large"})
+"""Sorts whose answer is known beforehand where the plan has no edges."""
+
 ALMOST: Final = 0.02
 """Rounding of sums that travel as float32."""
 
@@ -44,6 +48,12 @@ class Inspector:
         self.told: dict[str, list[Result]] = {}
         self.rejected: dict[str, str] = {}
         self.begun: dict[tuple[str, str], list[Begun]] = {}
+        self.heard: set[str] = set()
+        self.met: Counter[str] = Counter()
+        self._agreed: set[str] = set()
+        self._books: dict[tuple[str, str], Book] = {}
+        self._teams: dict[tuple[str, str], dict[str, int]] = {}
+        self._drafts: dict[tuple[str, str], dict[str, dict[tuple[bytes, int | None], int]]] = {}
         self._awards: dict[str, str] = {}
         self._active: dict[tuple[str, str, int, str], set[str]] = {}
 
@@ -57,6 +67,8 @@ class Inspector:
     def witness(self, message: Message) -> None:
         """See a publication in the broker's order; results are kept."""
         packet = message.packet
+        if "/channel/" in packet.topic or "/request/" in packet.topic:
+            self._clustered(message)
         if packet.topic.endswith("/result") and packet.payload and "/task/" in packet.topic:
             said = _decoded(packet.payload)
             if isinstance(said, Result):
@@ -84,6 +96,10 @@ class Inspector:
                 self.blame("rejected", f"{report.id}: {report.value.reason}")
             case "result":
                 self.told.setdefault(report.id, []).append(report.value)
+            case "heard":
+                self.heard.add(report.id)
+            case "required":
+                self.met["asked"] += 1
             case _:
                 pass
 
@@ -97,18 +113,31 @@ class Inspector:
             agents = ", ".join(f"{one.agent} {one.job.award.award}" for one in starts)
             self.blame("once", f"{job.award.task}/{job.award.subtask.id} was started {len(starts)} times: {agents}")
 
-    def look(self, before: Any, event: Event, after: Any, effects: list[Effect]) -> None:
-        """Look at one step of one task."""
-        del before
-        if isinstance(event, fx.Received) and isinstance(event.message, Declined | Done | Failed):
+    def look(self, node: str, before: Any, event: Event, after: Any, effects: list[Effect]) -> None:
+        """Look at one step of one task at one coordinator."""
+        if isinstance(before, Live) or isinstance(after, Live):
+            live = after if isinstance(after, Live) else before
+            for fault in self._books.setdefault((node, live.task.id), Book()).step(before, event, after, effects):
+                self.blame(*fault)
+            self._meet(before, after)
+        if isinstance(event, fx.Received) and isinstance(event.message, Asking | Declined | Done | Failed):
             self._over(event.message.award)
         sent = [effect.message for effect in effects if isinstance(effect, fx.Publish)]
         for message in sent:
             if isinstance(message, Withdrawn):
                 self._over(message.award)
         self._awarded([message for message in sent if isinstance(message, Award)])
-        if isinstance(after, Live):
-            self._solvent(after)
+
+    def _meet(self, before: Any, after: Any) -> None:
+        """Count what changed in a plan, so that a run tells what it has met."""
+        if isinstance(before, Live) and isinstance(after, Live) and before.edits is not after.edits:
+            self.met.update(f"edit:{edit.kind}" for edit in after.edits[len(before.edits) :])
+
+    def says(self, said: Input) -> None:
+        """Hear what a person says."""
+        if said.approve:
+            self._agreed.add(said.task)
+        self.met["said:refute" if said.refute else "said:answer"] += 1
 
     def _over(self, award: str) -> None:
         for active in self._active.values():
@@ -134,13 +163,25 @@ class Inspector:
     def _agents(self) -> Iterable[Any]:
         return (node for node in self._world.of("agent") if node.lives)
 
-    def _solvent(self, live: Live) -> None:
-        budget = live.task.budget
-        if budget is None:
-            return
-        running = sum(seat.price for work in live.works.values() for seat in work.seats if seat.phase == "running")
-        if live.spent + running > budget + CENT:
-            self.blame("budget", f"{live.task.id}: {live.spent} spent, {running} promised, {budget} given")
+    def _clustered(self, message: Message) -> None:
+        """Count what is said in a cluster's channel: one frame a member and round, and one for the draft."""
+        said = _decoded(message.packet.payload)
+        if isinstance(said, Award) and said.team is not None:
+            self._teams.setdefault((said.task, said.team.id), {})[said.award] = said.team.rounds
+        elif isinstance(said, Draft):
+            frames = self._drafts.setdefault((said.task, said.cluster), {}).setdefault(said.award, {})
+            frames[message.packet.payload, message.packet.packet_id] = said.round  # a broken link has one sent again
+
+    def _spoken(self) -> None:
+        """Hold the frames of every cluster against k * n + n."""
+        for cluster, awards in self._drafts.items():
+            known = self._teams.get(cluster, {})
+            most = sum(1 + rounds for rounds in known.values())
+            frames = sum(map(len, awards.values()))
+            self.met["frames:cluster"] += frames
+            self.met["clusters"] += 1
+            if frames > most:
+                self.blame("frames", f"{cluster}: {frames} frames of {awards}, at most {most}")
 
     # --- when all is over -------------------------------------------------------------------------------
 
@@ -156,6 +197,7 @@ class Inspector:
             self._clean(node)
         self._owned()
         self._learned()
+        self._spoken()
 
     def _ended(self, errand: Errand) -> None:
         ident = errand.task.id
@@ -179,7 +221,15 @@ class Inspector:
             self.blame("budget", f"{task.id} cost {result.cost} of {task.budget}")
         if errand.sort == "hopeless" and result.status == "done":
             self.blame("hopeless", f"{task.id} was done")
-        if result.status == "done" and task.plan is not None and not task.plan.edges:
+        steps = task.plan.subtasks if task.plan is not None else ()
+        if result.status == "done" and any(step.approve for step in steps) and task.id not in self._agreed:
+            self.blame("consent", f"{task.id} was done and nobody said yes")
+        plain = (
+            errand.sort in PLAIN
+            and result.plan == task.plan
+            and not any("/joins/" in one.agent for one in result.outputs)
+        )
+        if result.status == "done" and plain and task.plan is not None and not task.plan.edges:
             wanted = {answer_to(subtask, task.inputs) for subtask in task.plan.subtasks} | {b"nonsense"}
             got = {given.value.body for given in result.outputs}
             if not got <= wanted or len(result.outputs) != len(task.plan.subtasks):

@@ -17,18 +17,23 @@ from typing import Any, Final, NamedTuple
 
 from foa.bus.memory import Faults, Forget
 from foa.core.effects import Key
-from foa.core.machines.client import Abandon, Submission
-from foa.core.machines.task.state import Ended, Live
-from foa.testing import faults, federation, workload
+from foa.core.machines.client import DESK, Abandon, Report, Say, Submission
+from foa.core.machines.task.state import JOINING, Ended, Live
+from foa.testing import faults, federation, people, workload
 from foa.testing.faults import STORM_S, Blow
 from foa.testing.invariants import Inspector, Violation
 from foa.testing.workload import Errand
 from foa.testing.world import Node, World
+from foa.wire.messages import Input
 
 PATIENCE_S: Final = 40.0
 """How long after the storm every task must be over: the longest deadline, and twice a lease."""
 
 FORGETS: Final[tuple[Forget, ...]] = ("nothing", "sessions", "retained", "all")
+
+SAYS_S: Final = 2.0
+PATIENT: Final = 4
+"""How often a person says a thing that nobody hears."""
 
 QUIET_S: Final = 60.0
 """How long after that everything must be forgotten."""
@@ -53,21 +58,22 @@ class Run:
         self.seed = seed
         self.coverage: Counter[str] = Counter()
         self._digest = sha256()
+        self._spoken = 0
         self._trace = trace
         rng = Random(f"{seed}/plan")
         world = self.world = World(seed, federation.settings(), trace=self._note)
         inspector = self.inspector = Inspector(world)
         world.witness(inspector.witness)
         for number in range(rng.randrange(2, 4)):
-            federation.coordinator(world, f"c{number + 1}", inspector.look)
+            federation.coordinator(world, f"c{number + 1}", partial(inspector.look, f"c{number + 1}"))
         for number in range(rng.randrange(1, 3)):
             federation.index(world, f"i{number + 1}")
-        for profile, temper in workload.agents(rng):
-            federation.agent(world, profile, temper, inspector.start)
         clients = [f"u{number + 1}" for number in range(rng.randrange(1, 3))]
-        for name in clients:
-            federation.client(world, name, inspector.report)
         self.errands = workload.errands(rng, clients)
+        for profile, temper in workload.agents(rng, {errand.sort for errand in self.errands}):
+            federation.agent(world, profile, temper, inspector.start)
+        for name in clients:
+            federation.client(world, name, self._report)
         kinds = ("coordinator", "index", "agent", "client")
         self.plan = faults.draw(rng, {kind: [node.seat.name for node in world.of(kind)] for kind in kinds}, forgets)
 
@@ -80,6 +86,9 @@ class Run:
         clock.call_at(1.0, partial(self._weather, self.plan.faults))
         for errand in self.errands:
             clock.call_at(errand.at, partial(self._submit, errand))
+            for number, words in enumerate(errand.says):
+                word = partial(self._say, errand, words.said, f"{errand.task.id}.{number}", 0)
+                clock.call_at(errand.at + words.after_s, word)
             if errand.cancel_at is not None:
                 clock.call_at(errand.cancel_at, partial(self._cancel, errand))
         for blow in self.plan.blows:
@@ -96,10 +105,36 @@ class Run:
             self.coverage[f"bus:{kind}"] += getattr(injected, kind)
         for results in self.inspector.results.values():
             self.coverage[f"ended:{results[0].status}:{results[0].code}"] += 1
+        self.coverage += self.inspector.met
         stats = world.network.broker.stats
         events = stats.published + stats.delivered
         found = tuple(self.inspector.found)
         return Outcome(self.seed, found, events, self.coverage, self._digest.hexdigest())
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def _report(self, report: Report) -> None:
+        """Hear what a client is told; who is asked something answers in their own time."""
+        self.inspector.report(report)
+        if report.kind != "required":
+            return
+        errand = next(errand for errand in self.errands if errand.task.id == report.id)
+        for words in people.reply(errand.person, report.value):
+            self._spoken += 1
+            word = partial(self._say, errand, words.said, f"{errand.client}.{self._spoken}", 0)
+            self.world.clock.call_at(self.world.clock.time() + words.after_s, word)
+
+    def _say(self, errand: Errand, said: Input, token: str, tries: int) -> None:
+        """Say it, and say it again until somebody has heard it."""
+        if tries >= PATIENT or token in self.inspector.heard or errand.task.id in self.inspector.told:
+            return
+        node = self.world.nodes[errand.client]
+        if node.alive:
+            self._note(errand.client, "says", f"{said.task}/{said.subtask} {said.text} {said.approve} {token}")
+            self.inspector.says(said)
+            node.driver.tell(DESK, Say(said, token))
+        again = partial(self._say, errand, said, token, tries + 1)
+        self.world.clock.call_at(self.world.clock.time() + SAYS_S, again)
 
     # --- what is asked ----------------------------------------------------------------------------------
 
@@ -186,8 +221,7 @@ class Run:
             if isinstance(state, Ended):
                 return "ended"
             if isinstance(state, Live):
-                running = any(seat.phase == "running" for work in state.works.values() for seat in work.seats)
-                return "awarded" if running else state.stage if state.accepted else "unaccepted"
+                return _doing(state)
         return "unowned"
 
     def _note(self, node: str, what: str, detail: Any) -> None:
@@ -195,6 +229,25 @@ class Run:
         self._digest.update(line.encode())
         if self._trace is not None:
             self._trace(line)
+
+
+def _doing(live: Live) -> str:
+    """Return what a task is at, the rarest word of those that fit."""
+    works = live.works.values()
+    running = {work.id for work in works for seat in work.seats if seat.phase == "running"}
+    words = (
+        ("unaccepted", not live.accepted),
+        ("large", live.records > 1),
+        ("joining", JOINING in live.works),
+        ("asked", any(work.question for work in works)),
+        ("replanning", any(live.sessions)),
+        ("planning", bool(live.sessions)),
+        ("refining", any(pool.refined for pool in live.pools.values())),
+        ("redone", any(edit.kind == "withdraw" for edit in live.edits)),
+        ("edited", bool(live.edits)),
+        ("awarded", bool(running)),
+    )
+    return next((word for word, fits in words if fits), live.stage)
 
 
 def run(seed: int, trace: Callable[[str], None] | None = None, forgets: Sequence[Forget] = ("nothing",)) -> Outcome:
