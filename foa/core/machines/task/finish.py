@@ -67,7 +67,10 @@ def _remembered(live: Live, context: Context, now: float) -> list[Effect]:
 
 
 def _voices(live: Live, score: float) -> dict[str, float]:
-    """Return how much of the plan that worked each planner had proposed: of both plans' subtasks the part in common."""
+    """Return how much of the plan that worked each planner had proposed: of both plans' subtasks the part in common.
+
+    Nothing where one planner spoke alone: that its plan is like itself says nothing against the others.
+    """
     told = next((one for one in live.deliberations if not one.subtask), None)
     if told is None or not told.kept:
         return {}
@@ -76,7 +79,7 @@ def _voices(live: Live, score: float) -> dict[str, float]:
         if voice.plan is not None:
             both = len(voice.plan.subtasks) + len(told.kept)
             found[voice.planner] = min(1.0, score * 2 * voice.kept / both)
-    return found
+    return found if len(found) > 1 else {}
 
 
 def fail(live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed") -> Ending:

@@ -21,6 +21,9 @@ from foa.wire.records import Given, Plan, Port, Value
 
 MAX_TEXTS: Final = 64
 MAX_VOICES: Final = 8
+FEW: Final = 16
+"""From fewer ended requests nobody's voice is weighed: after one, whoever lost it would never be heard again."""
+
 RULES: Final = cases.Rules()
 
 
@@ -35,7 +38,7 @@ def proposals(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]
 def _weighed(read: list[Proposal], session: Session, refused: list[Voice]) -> tuple[list[Proposal], list[Voice]]:
     """Return the proposals with what their planners' voices are worth here; who is worth too little is not heard."""
     ended = session.recalled.ended if session.recalled is not None else ()
-    if not ended or not read:
+    if len(ended) < FEW or not read:
         return read, refused
     vector = unpack(session.vector) if session.vector else None
     worth = reputation(ended, [one.planner for one in read], vector)
