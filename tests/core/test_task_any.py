@@ -26,7 +26,7 @@ def lived(seed: int) -> Life:
 
 
 def test_any_life_of_a_task_ends_once_and_in_time() -> None:
-    for seed in range(30):
+    for seed in range(15):
         lived(seed)
 
 

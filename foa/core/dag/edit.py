@@ -6,7 +6,7 @@ for all it waited for, and all that waited for it waits for the ends of what rep
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,9 +31,10 @@ def spliced(plan: Plan, ident: str, part: Plan, phases: Mapping[str, Phase], *, 
         raise ProposalError(f"subtask {ident[:80]!r} is not in the plan: nothing to put another in the place of")
     names = _names(plan, ident, part)
     ends = frozenset(sinks(part))
-    inner = tuple(_inherited(lead, one, names[one.id], part, ends, deeper=deeper) for one in part.subtasks)
+    heir = _Heir(lead, sum(one.weight for one in part.subtasks), len(part.subtasks), ends, deeper)
+    inner = tuple(_inherited(heir, one, names[one.id]) for one in part.subtasks)
     before, after = predecessors(plan)[ident], successors(plan)[ident]
-    heads = [one.id for one in part.subtasks if not predecessors(part)[one.id]]
+    heads = [one for one, others in predecessors(part).items() if not others]
     edges = [edge for edge in plan.edges if ident not in edge]
     edges += [(names[one], names[other]) for one, other in part.edges]
     edges += [(one, names[head]) for one in before for head in heads]
@@ -64,8 +65,19 @@ def _names(plan: Plan, ident: str, part: Plan) -> dict[str, str]:
     return names
 
 
-def _inherited(lead: Subtask, one: Subtask, name: str, part: Plan, ends: Collection[str], *, deeper: bool) -> Subtask:
-    whole = sum(other.weight for other in part.subtasks) or 1.0
+class _Heir(NamedTuple):
+    """What is handed down: the subtask that goes; of what comes the weights, the ends, and if it is planned deeper."""
+
+    lead: Subtask
+    whole: float
+    parts: int
+    ends: Collection[str]
+    deeper: bool
+
+
+def _inherited(heir: _Heir, one: Subtask, name: str) -> Subtask:
+    lead, whole, parts, ends, deeper = heir
+    share = one.weight / whole if whole else 1.0 / parts
     produces = _union(one.produces, lead.produces) if one.id in ends and len(ends) == 1 else one.produces
     return msgspec.structs.replace(
         one,
@@ -73,7 +85,7 @@ def _inherited(lead: Subtask, one: Subtask, name: str, part: Plan, ends: Collect
         policies=_union(lead.policies, one.policies),
         produces=produces,
         consent=lead.consent or one.consent,
-        weight=lead.weight * one.weight / whole,
+        weight=lead.weight * share,
         depth=lead.depth + 1 if deeper else max(lead.depth, one.depth),
     )
 
