@@ -12,6 +12,8 @@ MAX_SENTENCES: Final = 600
 DAMPING: Final = 0.85
 ALIKE: Final = 0.6
 _END: Final = re.compile(r"(?<=[.!?…])[\"')\]»”]*\s+(?=[\"'(\[«“]?[A-ZÀ-ÞА-Я0-9])|\n\s*\n|(?<=[\u3002\uff01\uff1f])")
+_FULL: Final = frozenset(".!?…\"')]»”\u3002\uff01\uff1f")
+_BULLET: Final = re.compile(r"^[ \t]*(?:[-*•]|#{1,6}|\d{1,2}[.)])[ \t]+", re.MULTILINE)
 _SHORT_FORM: Final = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Dr|Mr|Mrs|Ms|Prof|St|No|Fig|approx|al)|\b[A-Z])\.$")
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _ASKED: Final = re.compile(r"\b(\d{1,2}|one|two|three|four|five|six)[ -](?:short )?sentences?\b", re.IGNORECASE)
@@ -24,6 +26,8 @@ def run(text: str, task: foa.Assignment) -> str:
     if not sentences:
         raise foa.Decline("inputs", "there is no text to summarise")
     wanted = _wanted(task.text if text != task.text else "", len(sentences))
+    whole = [each for each in sentences if each[-1] in _FULL]
+    sentences = whole if len(whole) >= wanted else sentences  # headings say little
     if len(sentences) <= wanted:
         return " ".join(sentences)
     similar = _similarities(sentences)
@@ -33,7 +37,7 @@ def run(text: str, task: foa.Assignment) -> str:
 def split(text: str) -> list[str]:
     """Cut `text` into sentences; abbreviations and initials do not end one, headings and list items do."""
     sentences: list[str] = []
-    for part in _END.split(text):
+    for part in _END.split(_BULLET.sub("\n\n", text)):
         piece = " ".join((part or "").split())
         if not piece:
             continue

@@ -34,6 +34,18 @@ def test_abbreviations_end_no_sentence() -> None:
     ]
 
 
+def test_list_items_are_sentences_and_headings_are_left_out() -> None:
+    text = "1. Water\nThe pump failed twice.\n- Ann will buy a pump.\n- Bob will dig for the pump.\n\n2. Party\nNone.\n"
+    assert split(text)[:4] == [
+        "Water The pump failed twice.",
+        "Ann will buy a pump.",
+        "Bob will dig for the pump.",
+        "Party None.",
+    ]
+    headed = "Harbour news\n\nThe harbour froze.\n\nHarbour and ships\n\nShips left the harbour."
+    assert run(headed, foa.Assignment("in one sentence")) in ("The harbour froze.", "Ships left the harbour.")
+
+
 def test_repetition_is_taken_once() -> None:
     text = "Agents find each other by meaning. " * 5 + "They split work by agreement. Then they deliver."
     assert run(text, foa.Assignment("in 3 sentences")).count("by meaning") == 1

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 import tomllib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from foa.nodes.client import Client, Outcome
     from foa.nodes.federation import Federation
     from foa.settings import Settings
-    from foa.wire.messages import Events
+    from foa.wire.messages import Events, Result
     from foa.wire.records import Value
 
 ASK: Final = "Profile this data, find what is unusual in it, chart what matters, and write a report"
@@ -80,8 +80,13 @@ def demo(
     if silent:
         output.as_json(told)
     else:
+        say("\nhow it was agreed")
+        for line in told["agreed"]:
+            say(f"  {line}")
         say(f"review: {told['review']}")
-        say(f"report: {told['report']}   ({told['seconds']} s in all)")
+        say(f"report: {told['report']}")
+        say(f"plan:   {told['plan']}   ({told['seconds']} s in all)")
+        say("of tasks in a federation that stays ('foa up'), 'foa explain TASK' tells all of this and why")
     if not told["ok"]:
         raise typer.Exit(FAILED)
 
@@ -148,6 +153,8 @@ async def _running(options: Options, folder: Path, wish: Wish) -> "AsyncIterator
 
 
 async def _tasks(federation: "Federation", settings: "Settings", wish: Wish) -> dict[str, Any]:
+    from foa.cli.planning.drawing import svg
+    from foa.cli.planning.files import picture_of
     from foa.nodes.client import Client
 
     async with Client(settings) as client:
@@ -157,17 +164,52 @@ async def _tasks(federation: "Federation", settings: "Settings", wish: Wish) -> 
         main = await _see(client, ASK, {"table": table}, wish, Accident(federation, wish.kill))
         report = _report(main)
         output.write_atomically(wish.out, report)
+        drawn = wish.out.with_name(f"{wish.out.stem}.plan.svg")
+        output.write_atomically(drawn, svg(picture_of(main.result)).encode())
         review = await _see(client, REVIEW, {"report": _value("text/html", report), "table": table}, wish, None)
     verdict = review.checked().output
     verdict = verdict if isinstance(verdict, dict) else {"answer": str(verdict), "ok": False}
     return {
         "report": str(wish.out),
+        "plan": str(drawn),
+        "agreed": [*_planned(main.result), *_converged(main.result)],
         "review": verdict.get("answer", ""),
         "ok": bool(verdict.get("ok")),
         "checked": verdict.get("checked"),
         "wrong": verdict.get("wrong"),
         "tasks": [output.result_data(each.result) | {"outputs": None} for each in (main, review)],
     }
+
+
+def _planned(result: "Result") -> Iterator[str]:
+    """Yield who proposed plans and what was kept of each, as it was recorded."""
+    for told in result.deliberations:
+        heard = [f"{one.planner} {one.kept} of {len(one.plan.subtasks)}" for one in told.voices if one.plan is not None]
+        refused = len(told.voices) - len(heard)
+        about = f"the plan of {told.subtask}" if told.subtask else "the plan"
+        declined = f"; {refused} had nothing to propose" if refused else ""
+        yield f"{about}: {_many(len(heard), 'planner')} proposed, steps kept: {', '.join(heard)}{declined}"
+
+
+def _converged(result: "Result") -> Iterator[str]:
+    """Yield of each subtask that several worked on how they came to one answer, as it was recorded."""
+    for part in result.parts:
+        if len(part.agents) < 2:  # noqa: PLR2004 - one has nobody to agree with
+            continue
+        doubts = [edit.reason for edit in result.edits if edit.kind == "grow" and edit.subtask == part.subtask]
+        names = ", ".join(agent.rpartition("/")[2] for agent in part.agents)
+        first = f"{part.subtask}: {names} each answered"
+        yield f"{first}, and they differ: {'; then '.join(doubts)}" if doubts else f"{first}, and agreed at once"
+        saw = (
+            f"after {_many(part.rounds, 'round')} of seeing each other's answers" if part.rounds else "by their drafts"
+        )
+        how = f", chosen by {part.strategy}" if part.strategy else ""
+        agreed = "they agree on one" if part.agreed else "they do not agree, and the best one stands"
+        yield f"{part.subtask}: {saw} {agreed}{how}"
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _value(kind: str, body: bytes) -> "Value":
