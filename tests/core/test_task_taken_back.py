@@ -10,9 +10,10 @@ from foa.core.dag.plan import check_edit
 from foa.core.effects import Key
 from foa.core.machines.task.changing import changed, logged
 from foa.core.machines.task.pending import JOINING, Stuck
-from foa.wire.messages import Asking, Award, Failed, Input, Rejected, Required, Result, Withdrawn
-from foa.wire.records import Plan, Port, Subtask
-from tests.core.task_bench import Bench, chain, done, failed, hit, sent, taken, task
+from foa.core.routing.exchange import Answer
+from foa.wire.messages import Asking, Award, Failed, Found, Input, Rejected, Required, Result, Withdrawn
+from foa.wire.records import Given, Plan, Port, Subtask, Value
+from tests.core.task_bench import Bench, chain, declined, done, failed, hit, sent, taken, task
 
 
 def said(bench: Bench, *, answer: bool = True, **fields: Any) -> list[Any]:
@@ -180,3 +181,56 @@ def test_an_answer_costs_no_more_than_the_budget_has() -> None:
     (award,) = sent(bench.submit(task(budget=0.02)), Award)
     (result,) = {msgspec.json.encode(one): one for one in sent(bench.answer(done(award, cost=5.0)), Result)}.values()
     assert result.cost == 0.02
+
+
+# --- found by random lives ----------------------------------------------------------------------------------
+
+
+def planned_by(bench: Bench) -> list[Award]:
+    """Submit a request of several clauses that a planner is asked about."""
+    planner = msgspec.structs.replace(hit("p1"), skills=("plan",))
+    parts = {"Count": hit("count"), "Translate": hit("translate")}
+    bench.found_by = lambda query: (
+        (planner,)
+        if "plan" in query.skills
+        else tuple(one for word, one in parts.items() if query.text.startswith(word))
+    )
+    bench.submit(task(text="Do Count the words, then Translate the counts."), answer=False)
+    effects: list[Any] = []
+    while bench.asked:
+        effects += bench.feed(bench.found(bench.asked.pop(0)), answer=False)
+    return [one for one in sent(effects, Award) if one.subtask.id == "~plan"]
+
+
+def test_a_proposal_that_is_no_table_is_refused() -> None:
+    bench = Bench()
+    (award,) = planned_by(bench)
+    bench.answer(msgspec.structs.replace(done(award), outputs=(Given("plan", Value("plan", body=b"[]")),)))
+    assert bench.live.plan is not None
+    assert "~plan" not in bench.live.works
+
+
+def test_a_planner_refutes_nothing() -> None:
+    bench = Bench()
+    (award,) = planned_by(bench)
+    bench.answer(refuting(award, "main"))
+    assert bench.live.plan is not None
+    assert bench.live.edits == ()
+
+
+def test_an_answer_about_a_detour_nobody_looks_for_changes_nothing() -> None:
+    bench = Bench(hit("a1"))
+    bench.submit(task(), answer=False)
+    told = fx.Told(Key("lookup"), Answer("detour:main", Found(())))
+    assert bench.feed(told, answer=False) == []
+
+
+def test_a_late_answer_is_that_of_one_though_a_team_was_asked_before() -> None:
+    bench = Bench(*(hit(f"a{n}") for n in range(1, 5)))
+    for at, one in enumerate(bench.hits):
+        bench.hits[at] = msgspec.structs.replace(one, refines=True, outputs=(Port("o", "text/plain"),))
+    first, second = sent(bench.submit(task()), Award)
+    for award in (first, second):
+        bench.feed(bench.received("answer", declined(award)), answer=False)
+    assert bench.live.works["main"].attempt == 0
+    assert sent(bench.feed(bench.received("answer", done(first)), answer=False), Result)[0].status == "done"
