@@ -234,3 +234,20 @@ def test_a_late_answer_is_that_of_one_though_a_team_was_asked_before() -> None:
         bench.feed(bench.received("answer", declined(award)), answer=False)
     assert bench.live.works["main"].attempt == 0
     assert sent(bench.feed(bench.received("answer", done(first)), answer=False), Result)[0].status == "done"
+
+
+def test_who_works_alone_after_a_team_failed_is_not_joined_by_the_team() -> None:
+    """Its effects happen once: its answer stands, however many could have been asked before."""
+    bench = Bench(
+        *(msgspec.structs.replace(hit(f"a{n}"), refines=True, outputs=(Port("o", "text/plain"),)) for n in (1, 2, 3))
+    )
+    first, second = sent(bench.submit(task()), Award)
+    bench.answer(failed(first))
+    bench.hits = [hit("o1", effects="once")]
+    bench.answer(failed(second))
+    effects = bench.feed(fx.Delivered(f"sent:{bench.live.seq}", 0))
+    (alone,) = sent(effects, Award)
+    bench.answer(taken(alone))
+    effects = bench.answer(done(alone))
+    assert sent(effects, Award) == []
+    assert sent(effects, Result)[0].status == "done"

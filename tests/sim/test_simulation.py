@@ -22,6 +22,16 @@ def test_the_promises_hold(first: int) -> None:
         assert outcome.violations == (), f"replay: python -m foa.testing.sim --seed {seed} --trace"
 
 
+KEPT = (1577,)
+"""Seeds in which something was found: a team joined one who worked alone after it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", KEPT)
+def test_what_was_found_stays_found(seed: int) -> None:
+    assert sim.run(seed).violations == ()
+
+
 @pytest.mark.slow
 def test_a_seed_replays_under_any_hash_seed() -> None:
     program = "from foa.testing import sim; print([sim.run(seed).digest for seed in (3, 40, 85)])"
@@ -37,12 +47,16 @@ def test_a_seed_replays_under_any_hash_seed() -> None:
 
 @pytest.mark.slow
 def test_faults_and_phases_are_really_met() -> None:
-    outcomes = [sim.run(seed) for seed in range(30)]
+    outcomes = [sim.run(seed) for seed in range(40)]
     coverage = sim.summarise(outcomes, 1.0)["coverage"]
     for kind in ("dropped", "duplicated", "reordered", "disconnected"):
         assert coverage[f"bus:{kind}"] > 0
     assert {word.split(":")[0] for word in coverage} >= {"kill", "kill-sending", "abort", "cut", "broker", "ended"}
     assert any(word.endswith("x awarded") for word in coverage)
+    assert {word for word in coverage if word.startswith("edit:")} == {
+        f"edit:{kind}" for kind in ("expand", "reroute", "replan", "grow", "withdraw", "approve", "input", "escalate")
+    }
+    assert {"asked", "said:answer", "said:refute", "clusters"} <= set(coverage)
 
 
 # --- the inspector sees what is wrong ---------------------------------------------------------------------

@@ -309,6 +309,9 @@ def _place(
         asked = tuple(hit.agent for hit in chosen)
         reason = f"{decision.reason}; {len(asked)} asked first, more while they disagree"[:512]
         decision = msgspec.structs.replace(decision, chosen=asked, reason=reason)
+    elif ident in live.pools:  # of an attempt before this: who was asked then is not asked more now
+        pools = {other: pool for other, pool in live.pools.items() if other != ident}
+        live = msgspec.structs.replace(live, pools=pools)
     live = _record(live, decision)
     if not chosen:
         since = live.unplaced.get(ident, now)
