@@ -167,6 +167,7 @@ class Inspector:
         """Count what is said in a cluster's channel: one frame a member and round, and one for the draft."""
         said = _decoded(message.packet.payload)
         if isinstance(said, Award) and said.team is not None:
+            self.met["guests"] += bool(said.team.guests)
             self._teams.setdefault((said.task, said.team.id), {})[said.award] = said.team.rounds
         elif isinstance(said, Draft):
             frames = self._drafts.setdefault((said.task, said.cluster), {}).setdefault(said.award, {})

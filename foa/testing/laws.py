@@ -11,7 +11,7 @@ from foa.core.dag.plan import check, check_edit, predecessors
 from foa.core.effects import Effect, Event
 from foa.core.machines.task.changing import MAX_EDITS
 from foa.core.machines.task.pending import JOINING, is_pseudo, planning
-from foa.core.machines.task.state import Ended, Live
+from foa.core.machines.task.state import Ended, Live, active
 from foa.wire.deliberation import Edit
 from foa.wire.messages import Asking, Award, Declined, Done, Events, Failed, Withdrawn
 
@@ -115,7 +115,7 @@ _FINAL: Final = (Done, Failed, Declined, Asking)
 
 
 def _running(live: Live) -> frozenset[str]:
-    return frozenset(seat.award for work in live.works.values() for seat in work.seats if seat.phase == "running")
+    return frozenset(seat.award for work in active(live) for seat in work.seats if seat.phase == "running")
 
 
 def _new(before: tuple[Edit, ...], after: tuple[Edit, ...]) -> tuple[Edit, ...]:
@@ -170,7 +170,7 @@ def _solvent(live: Live) -> list[Fault]:
     budget = live.task.budget
     if budget is None:
         return []
-    running = sum(seat.price for work in live.works.values() for seat in work.seats if seat.phase == "running")
+    running = sum(seat.price for work in active(live) for seat in work.seats if seat.phase == "running")
     if live.spent + running <= budget + CENT:
         return []
     return [Fault("budget", f"{live.task.id}: {live.spent} spent, {running} promised, {budget} given")]

@@ -16,7 +16,7 @@ from foa.core.machines.task.pending import Consent, Join, Split, Stuck
 from foa.core.machines.task.state import Context, Ended, Live, Rules, Shadow, TaskState, active
 from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Weigh, Weighed, Weighted
-from foa.core.routing.ownership import Holds, Lost, Opened
+from foa.core.routing.ownership import Anew, Holds, Lost, Opened
 from foa.testing.laws import Book
 from foa.wire import codec
 from foa.wire.ids import Epoch, Version, partition_of
@@ -24,6 +24,7 @@ from foa.wire.messages import (
     Asking,
     Award,
     Blob,
+    Cancel,
     Declined,
     Done,
     Embed,
@@ -227,7 +228,9 @@ class Life:
     def happen(self) -> None:
         """Let one thing happen; usually what is next, now and then what nobody expects."""
         rng = self.rng
-        odd: tuple[Callable[[], None], ...] = (self._person, self._elapse, self._again, self._owner, self._invented)
+        odd: tuple[Callable[[], None], ...] = (
+            self._person, self._person, self._elapse, self._again, self._owner, self._invented, self._rarely,
+        )  # fmt: skip
         dice = rng.random()
         if dice < 0.08:
             rng.choice(odd)()
@@ -329,6 +332,20 @@ class Life:
         ident = self.rng.choice(("s0", "s1", "s0.x", "main", "~plan", "~join", "nobody"))
         word = self.rng.choice((Stuck(ident, "no-route", "why"), Split(ident), Consent(ident), Join()))
         self.feed(fx.Told(ME, word))
+
+    def _rarely(self) -> None:
+        """Let something happen that has to do with the whole task, not with its plan."""
+        if not isinstance(self.state, Live):
+            return
+        old = msgspec.structs.replace(self.snapshots[0][0], epoch=Epoch(0, "c0"))
+        event = self.rng.choice((
+            fx.Told(Key("ownership"), Anew(lost=True)),
+            self._received("state", old),
+            self._received("submit", Submit(self.state.task))._replace(reply_to=REPLY),
+            self._received("submit", Submit(self.state.task))._replace(reply_to=REPLY),
+            self._received("cancel", Cancel("t1", "not wanted")),
+        ))  # fmt: skip
+        self.feed(event)
 
     def _owner(self) -> None:
         """Lose the partition, hear less or more of what others know, and own it again."""

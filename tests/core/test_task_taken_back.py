@@ -251,3 +251,17 @@ def test_who_works_alone_after_a_team_failed_is_not_joined_by_the_team() -> None
     effects = bench.answer(done(alone))
     assert sent(effects, Award) == []
     assert sent(effects, Result)[0].status == "done"
+
+
+def test_however_many_steps_wait_for_a_person_the_others_go_on() -> None:
+    asking = tuple(Subtask(f"s{at}", "pay for it", approve=True, weight=2.0) for at in range(300))
+    bench = Bench(hit("a1"))
+    effects = bench.submit(task(plan=Plan((*asking, Subtask("free", "echo")))))
+    assert len(sent(effects, Required)) >= 256
+    effects += said(bench, subtask="s0", approve=True)
+    assert {one.subtask.id for one in sent(effects, Award)} & {"free", "s0"}
+    awards = sent(effects, Award)
+    while awards:
+        effects = bench.answer(done(awards.pop()))
+        awards += sent(effects, Award)
+    assert bench.live.works["free"].phase == "done"

@@ -67,7 +67,8 @@ def due(live: Live) -> tuple[list[str], tuple[str, ...]]:
             chosen |= works.graph.first(queue & held, free)
     if anybody and not chosen:
         chosen = works.graph.first(held, 1)
-    new = list(islice(works.graph.members(able & ~live.waits), MAX_AHEAD))
+    unasked = (ident for ident in works.graph.members(able & ~live.waits) if not works[ident].question)
+    new = list(islice(unasked, MAX_AHEAD))
     return new, tuple(islice(works.graph.members(chosen), MAX_SPARE))
 
 
