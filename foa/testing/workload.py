@@ -109,10 +109,11 @@ SPECIALISTS: Final[dict[str, Callable[[Random], list[tuple[Profile, Temper]]]]] 
 
 def _temper(rng: Random) -> Temper:
     slowest, wavers = rng.choice((0.05, 0.5, 4.0)), rng.random() < 0.2  # noqa: PLR2004 - few change their mind
+    refutes = 0.15 if wavers and slowest < 1.0 else 0.0  # who wavers doubts others too
     if rng.random() < 0.6:  # noqa: PLR2004 - most agents are well
-        return Temper(0.001, slowest, wavers=wavers)
+        return Temper(0.001, slowest, refutes=refutes, wavers=wavers)
     fails, silent, declines, errs = rng.uniform(0, 0.5), rng.uniform(0, 0.2), rng.uniform(0, 0.3), rng.uniform(0, 0.2)
-    return Temper(0.001, slowest, fails, silent, declines, errs, wavers=wavers)
+    return Temper(0.001, slowest, fails, silent, declines, errs, refutes=refutes, wavers=wavers)
 
 
 def _task(ident: str, text: str, **changes: object) -> Task:
@@ -222,7 +223,8 @@ def _debated(rng: Random, ident: str) -> Task:
 
 def _guests(rng: Random, ident: str) -> Task:
     parts = tuple(
-        Subtask(f"s{number}", "echo these same words", skills=("echo",), team=rng.randrange(3)) for number in range(2)
+        Subtask(f"s{number}", "echo these same words", skills=("echo",), team=rng.choice((0, 2, 2, 2)))
+        for number in range(2)
     )
     return _task(ident, "", plan=Plan(parts))
 
