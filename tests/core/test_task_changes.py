@@ -26,7 +26,7 @@ from foa.wire.messages import (
     Withdrawn,
 )
 from foa.wire.records import Given, Hit, Plan, Port, Query, Resources, Subtask, Value
-from tests.core.task_bench import Bench, chain, done, failed, hit, sent, task, text
+from tests.core.task_bench import Bench, chain, declined, done, failed, hit, sent, task, text
 
 REFINES: dict[str, Any] = {"refines": True, "outputs": (Port("o", "text/plain"),)}
 
@@ -211,6 +211,30 @@ def test_who_fails_for_good_is_gone_around_over_types() -> None:
     effects = bench.answer(failed(award))
     assert kinds(bench) == ["reroute"]
     assert check(bench.live.plan or Plan(())) is None
+    (next_,) = sent(effects, Award)
+    assert next_.agent == first.agent
+    (last,) = sent(bench.answer(done_as(next_, "columns")), Award)
+    assert last.agent == second.agent
+
+
+def test_who_declined_for_want_of_what_a_detour_brings_has_a_part_in_it() -> None:
+    """The last of two steps is asked for the whole first, and lacks its input; then the first makes that."""
+    bench = Bench(patience_s=0.0)
+    given = Given("table", Value("text/csv", "text/csv", b"a,b"))
+    direct = able("direct", outputs=(Port("o", "text/html"),))
+    first = able("profile", inputs=(Port("i", "text/csv"),), outputs=(Port("o", "columns"),))
+    second = able("write", relevance=0.8, inputs=(Port("i", "columns"),), outputs=(Port("o", "text/html"),))
+    bench.found_by = lambda query: tuple(
+        one
+        for one in (direct, first, second)
+        if one.agent not in query.exclude and (not query.produces or one.outputs[0].type in query.produces)
+    )
+    plan = Plan((Subtask("r", "report", produces=("text/html",)),))
+    (award,) = sent(bench.submit(task(plan=plan, inputs=(given,))), Award)
+    (award,) = sent(bench.answer(declined(award, "inputs")), Award)
+    assert award.agent == second.agent
+    effects = bench.answer(declined(award, "inputs"))
+    assert kinds(bench) == ["reroute"]
     (next_,) = sent(effects, Award)
     assert next_.agent == first.agent
     (last,) = sent(bench.answer(done_as(next_, "columns")), Award)

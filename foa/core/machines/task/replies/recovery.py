@@ -23,6 +23,7 @@ from foa.core.machines.task.planning.sessions import LOOKUP, Stepped, begin
 from foa.core.machines.task.replies.dialogue import AGAIN, ask
 from foa.core.machines.task.state import Context, Live, put
 from foa.core.routing.exchange import Asked
+from foa.core.routing.gate import OWN_TEXT, fits
 from foa.errors import ProposalError
 from foa.wire.messages import Ask, Found, Required
 from foa.wire.records import Plan, Subtask
@@ -87,8 +88,11 @@ def detoured(live: Live, ident: str, found: Found, context: Context, now: float)
         return live, []
     graph, code = live.plan, session.code
     live = _settled(live, ident)
-    failed = frozenset(work.failed + work.barred)
     offers = typed.offers(hit for hits in found.hits for hit in hits)
+    hungry = _hungry(offers, _available(live, ident))
+    work = msgspec.structs.replace(work, barred=tuple(agent for agent in work.barred if agent not in hungry))
+    live = put(live, work)
+    failed = frozenset(work.failed + work.barred)
     plan = typed.detour(_declared(graph, ident, offers, failed), ident, _available(live, ident), offers, failed)
     if plan is not None:
         try:
@@ -100,6 +104,16 @@ def detoured(live: Live, ident: str, found: Found, context: Context, now: float)
         state, more = advance(live, context, now)
         return state, [*effects, *more]
     return recover(live, ident, code, work.reason, context, now)
+
+
+def _hungry(offers: Sequence[typed.Offer], available: Collection[str]) -> frozenset[str]:
+    """Return who lacks something here that it needs: it declined for that alone, and a detour may bring it."""
+    known = {*available, OWN_TEXT}
+    return frozenset(
+        offer.agent
+        for offer in offers
+        if any(not port.optional and not any(fits(port.type, kind) for kind in known) for port in offer.inputs)
+    )
 
 
 def _declared(plan: Plan, ident: str, offers: Sequence[typed.Offer], failed: Collection[str]) -> Plan:
