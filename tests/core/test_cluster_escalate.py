@@ -43,6 +43,33 @@ def test_cheap_probes_come_first_and_the_dear_one_when_they_disagree() -> None:
     assert (contested.kind, contested.agents) == ("ask", (A,))
 
 
+def test_one_probe_that_can_change_no_lead_is_worth_nothing() -> None:
+    """After one answer a second that is trusted less decides nothing: whoever it contradicts still leads."""
+    members = [Member(A, 0.01, 0.6, asked=True), Member(B, 0.01, 0.5)]
+    assert next_move([says(A, "1")], members, Rules(worth=1000.0)).kind == "accept"
+    better = [members[0], members[1]._replace(trust=0.7)]
+    assert next_move([says(A, "1")], better, Rules(worth=1000.0)).kind == "ask"
+
+
+def test_an_answer_that_looks_wrong_asks_one_more() -> None:
+    members = [Member(A, 1.0, 0.6, asked=True), Member(B, 1.0, 0.5)]
+    assert next_move([says(A, "1.5")], members).kind == "accept"
+    assert next_move([says(A, "1.5")], members, plausible={"fraction": -3.0}).agents == (B,)
+    assert next_move([says(A, "15")], members, plausible={"fraction": -3.0}).kind == "accept"
+
+
+def test_who_might_yet_be_the_best_is_asked_along_until_that_is_known() -> None:
+    def tried(trust: float, known: float) -> bool:
+        members = [Member(A, 1.0, 0.6, asked=True, known=known), Member(B, 1.0, trust, known=known)]
+        return next_move([says(A, "1")], members, Rules(worth=1.0)).kind == "ask"
+
+    assert tried(0.1, 15)
+    assert not tried(0.1, 16)
+    assert tried(0.55, 40)
+    assert not tried(0.3, 40)
+    assert not tried(0.59, 64)
+
+
 def test_who_is_hardly_known_is_asked_along() -> None:
     members = [Member(A, 1.0, 0.9, asked=True, known=50), Member(B, 1.0, 0.2, known=3)]
     assert next_move([says(A, "1")], members, Rules(worth=1.0)).agents == (B,)

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foa.core.cluster import reputation
+from foa.core.cluster.agreement import SHAPES, form, shape
 from foa.core.cluster.answers import Answer
 from foa.core.cluster.credit import importance, merit
-from foa.core.cluster.reputation import MEMORY, PRIOR, Reputation, known, learned, told, trust
+from foa.core.cluster.reputation import MEMORY, PRIOR, Reputation, known, learned, plausible, told, trust
 from foa.wire.records import Given, Value
 
 A, B, C, D = "o/u/a", "o/u/b", "o/u/c", "o/u/d"
@@ -60,7 +61,7 @@ def test_verdicts_overrule_agreement() -> None:
 
 def test_a_kind_of_work_starts_from_all_work_and_goes_its_own_way() -> None:
     found = Reputation()
-    for _ in range(30):
+    for _ in range(200):
         found = told(told(found, A, 1.0, "algebra"), A, 0.0, "poems")
     assert trust(found, A, "algebra") > 0.85
     assert trust(found, A, "poems") < 0.15
@@ -86,6 +87,31 @@ def test_the_old_fades_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 def test_strange_verdicts_are_read_as_wrong_or_bounded() -> None:
     for value in (float("nan"), float("inf"), -3.0):
         assert 0.0 < trust(told(Reputation(), A, value), A) < 1.0
+
+
+def test_what_answers_look_like_is_learned_from_who_agrees_and_from_verdicts() -> None:
+    found = Reputation()
+    for number in range(40):
+        found = learned(found, [says(A, "7"), says(B, "7"), says(C, f"{number}.5")])
+    odds = plausible(found)
+    assert odds["whole"] > 0.2
+    assert odds["fraction"] < -0.5
+    for number in range(400):
+        found = told(found, C, 1.0, answer=says(C, f"{number}.5"))
+        found = told(found, A, 0.0, answer=says(A, "7"))
+    assert plausible(found)["fraction"] > odds["fraction"]
+    assert plausible(found)["whole"] < odds["whole"]
+    assert all(-4.0 <= value <= 4.0 for value in plausible(found).values())
+    assert plausible(Reputation()) == {}
+
+
+def test_shapes_are_few_and_told_from_the_outside() -> None:
+    seen = {"7": "whole", "-7": "-whole", "1/3": "fraction", "-0.5": "-fraction", "cat": "word", "two cats": "words"}
+    seen |= {"x^2": "formula", "30x(x-1)(x-2)(x-3)": "long formula", "": "nothing", "why " * 99: "prose"}
+    assert {text: shape(form(says(A, text).outputs)) for text in seen} == seen
+    pair = Answer(A, (Given("out", Value("json", media="application/json", body=b'{"a": 1, "b": 2}')),))
+    assert shape(form(pair.outputs)) == "parts"
+    assert {*seen.values(), "parts"} == set(SHAPES)
 
 
 words = st.sampled_from(["1", "2", "3", "", "a b c"])

@@ -17,7 +17,7 @@ from foa.core.cluster.escalate import Rules
 from foa.wire.records import Strategy
 
 STRATEGIES: Final = tuple(name for name in get_args(Strategy) if name)
-WORTHS: Final = (4.0, 8.0, 10.0, 12.0, 20.0, 30.0, 50.0, 100.0, 400.0)
+WORTHS: Final = (4.0, 8.0, 12.0, 16.0, 20.0, 40.0, 60.0, 100.0, 400.0)
 """What being right is worth, in calls: one point of the frontier each. The default of `Rules` is the entry itself."""
 MOST_SINGLES: Final = 16
 """Agents whose own accuracy is listed: the best ones, in hindsight."""

@@ -31,8 +31,8 @@ class Policy(Protocol):
     def play(self, desk: Desk) -> Pick | None:
         """Return the answer this policy stands by; None if it has none."""
 
-    def told(self, agent: str, right: float, kind: str) -> None:
-        """Hear whether an earlier answer of `agent` was right."""
+    def told(self, answer: Answer, right: float, kind: str) -> None:
+        """Hear whether an earlier answer was right."""
 
     def seen(self, answers: Sequence[Answer], kind: str) -> None:
         """Hear the first replies to a problem that is over."""
@@ -46,9 +46,9 @@ class Learner:
         self.informed = informed
         self.reputation = Reputation()
 
-    def told(self, agent: str, right: float, kind: str) -> None:
+    def told(self, answer: Answer, right: float, kind: str) -> None:
         """Count a verdict."""
-        self.reputation = reputation.told(self.reputation, agent, right, kind)
+        self.reputation = reputation.told(self.reputation, answer.agent, right, kind, answer)
 
     def seen(self, answers: Sequence[Answer], kind: str) -> None:
         """Count agreement."""
@@ -60,7 +60,10 @@ class Learner:
 
     def best(self, desk: Desk, strategy: Strategy) -> Pick | None:
         """Return what `strategy` makes of all that was bought."""
-        kept = best_so_far(desk.history, self.trust(desk), strategy=strategy, members=len(desk.agents))
+        plausible = reputation.plausible(self.reputation)
+        kept = best_so_far(
+            desk.history, self.trust(desk), strategy=strategy, members=len(desk.agents), plausible=plausible
+        )
         return None if kept is None else (kept.round, kept.choice.agent)
 
 
@@ -98,11 +101,12 @@ class Escalating(Learner):
         """Move as `next_move` says until it accepts."""
         trust = self.trust(desk)
         known = {agent: reputation.known(self.reputation, agent) for agent in desk.agents}
+        plausible = reputation.plausible(self.reputation)
         while True:
             answers = [answer for answers in desk.history for answer in answers]
             asked = set(desk.bought[0]) if desk.bought else set()
             pool = [Member(agent, 1.0, trust[agent], agent in asked, known[agent]) for agent in desk.agents]
-            move = next_move(answers, pool, msgspec.structs.replace(self.rules, rounds=desk.left))
+            move = next_move(answers, pool, msgspec.structs.replace(self.rules, rounds=desk.left), plausible)
             if move.kind == "accept":
                 return self.best(desk, "weighted")
             if move.kind == "refine":
@@ -156,7 +160,7 @@ class Voting:
         votes = Counter(group)
         return picks[max(range(len(picks)), key=lambda at: (votes[group[at]], -at))]
 
-    def told(self, agent: str, right: float, kind: str) -> None:
+    def told(self, answer: Answer, right: float, kind: str) -> None:
         """Learn nothing."""
 
     def seen(self, answers: Sequence[Answer], kind: str) -> None:

@@ -57,7 +57,7 @@ def _taught(policy: Policy, debate: Debate, desk: Desk, pending: deque[tuple[Deb
     if len(pending) > DELAY:
         past, agents = pending.popleft()
         for agent in agents:
-            policy.told(agent, past.right[0][agent], past.kind)
+            policy.told(past.answers[0][agent], past.right[0][agent], past.kind)
 
 
 def figures(score: Score) -> dict[str, object]:

@@ -30,7 +30,23 @@ MEMORY: Final = 4096
 _WORD: Final = re.compile(r"(?<![\w)])-?\d+(?:[.,]\d+)*|\w+")
 """A word, or a number with its sign and decimals."""
 _SHORT: Final = 256
+_WORDY: Final = 12
 _DEEPEST: Final = 64
+
+SHAPES: Final = (
+    "whole",
+    "-whole",
+    "fraction",
+    "-fraction",
+    "word",
+    "words",
+    "formula",
+    "long formula",
+    "parts",
+    "prose",
+    "nothing",
+)
+"""What a claim can look like: a number by its sign and kind, one word or several, a formula, several parts, prose."""
 
 Path = str
 
@@ -81,6 +97,21 @@ def similarity(one: Form, other: Form, *, tolerance: float = TOLERANCE) -> float
     shared += sum(_matches(found, other.numbers.get(path, ()), tolerance) for path, found in one.numbers.items())
     total = _size(one) + _size(other) - shared
     return shared / total if total else 1.0
+
+
+def shape(claim: Form) -> str:
+    """Return what a claim looks like, whatever it says: one of `SHAPES`."""
+    if not claim.short:
+        return "prose"
+    numbers = [number for found in claim.numbers.values() for number in found]
+    words = [word for (_, word), count in claim.words.items() for _ in range(min(2, count))]
+    if len(numbers) + len(words) != 1:
+        return "nothing" if not numbers and not words else "parts" if numbers else "words"
+    if numbers:
+        return ("-" if numbers[0] < 0.0 else "") + ("whole" if numbers[0].is_integer() else "fraction")
+    if words[0].isalpha():
+        return "word"
+    return "formula" if len(words[0]) <= _WORDY else "long formula"
 
 
 def _claim(value: Value) -> Any:

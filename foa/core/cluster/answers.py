@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from foa.core.cluster.agreement import Form, form, similarity
+from foa.core.cluster.agreement import Form, form, shape, similarity
 from foa.wire.ids import AgentId
 from foa.wire.records import Given, Strategy
 
@@ -22,6 +22,9 @@ MOST: Final = 256
 """Answers beyond so many are not looked at: a team has at most 16 members, over at most 9 rounds."""
 
 NOBODY: Final[Mapping[AgentId, float]] = MappingProxyType({})
+
+NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
+"""Nothing is known of how plausible answers are by what they look like."""
 
 
 class Answer(NamedTuple):
@@ -75,6 +78,17 @@ def compare(answers: Sequence[Answer]) -> Compared:
                 group = [kept if found == gone else found for found in group]
     empty = tuple(not one.words and not one.numbers for one in forms)
     return Compared(forms, tuple(map(tuple, near)), tuple(group), empty)
+
+
+def looks(compared: Compared, plausible: Mapping[str, float]) -> dict[int, float]:
+    """Return, by group, the log-odds for what its answers look like: of the most plausible of them, if they differ."""
+    found: dict[int, float] = {}
+    if not plausible:
+        return found
+    for number, one in zip(compared.group, compared.forms, strict=True):
+        odds = plausible.get(shape(one), 0.0)
+        found[number] = max(odds, found.get(number, odds))
+    return found
 
 
 def bounded(trust: Mapping[AgentId, float], agent: AgentId) -> float:

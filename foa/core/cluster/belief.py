@@ -5,12 +5,14 @@ p_i (its trust), else gives one of K wrong answers, each as likely. The right an
 
     P(x | answers) ~ product over those who said x of p_i K / (1 - p_i),
 
-and every answer that nobody gave has 1. Replies of one member in later rounds are not independent of what it and its
-peers said before; they count `ECHO` of a first reply.
+and every answer that nobody gave has 1. What an answer looks like makes it likelier or not before anybody is asked:
+``plausible`` is added to its log-odds, as learned by `foa.core.cluster.reputation`. Replies of one member in later
+rounds are not independent of what it and its peers said before; they count `ECHO` of a first reply.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, log
+from types import MappingProxyType
 from typing import Final
 
 ALTERNATIVES: Final = 10
@@ -22,6 +24,9 @@ ECHO: Final = 0.5
 LEAST: Final = 0.05
 """The least evidence of an answer: what somebody says is never a reason to believe it less."""
 
+EVEN: Final[Mapping[int, float]] = MappingProxyType({})
+"""No answer is likelier than another before anybody is heard."""
+
 SUREST: Final = 0.95
 """Nobody is trusted more than this, or less than its complement."""
 
@@ -32,15 +37,21 @@ def weight(trust: float, alternatives: int = ALTERNATIVES) -> float:
     return max(LEAST, log(right * alternatives / (1.0 - right)))
 
 
-def posterior(group: Sequence[int], weights: Sequence[float], alternatives: int = ALTERNATIVES) -> dict[int, float]:
+def posterior(
+    group: Sequence[int],
+    weights: Sequence[float],
+    alternatives: int = ALTERNATIVES,
+    plausible: Mapping[int, float] = EVEN,
+) -> dict[int, float]:
     """Return each group's chance to be right; ``group`` and ``weights`` are by answer, group -1 is no answer.
 
-    The chances add up to less than one: the rest is for an answer that nobody gave.
+    ``plausible`` is the log-odds of a group (0 where none is given) against an answer that nobody gave, before it was
+    given. The chances add up to less than one: the rest is for an answer that nobody gave.
     """
     support: dict[int, float] = {}
     for number, value in zip(group, weights, strict=True):
         if number >= 0:
-            support[number] = support.get(number, 0.0) + value
+            support[number] = support.get(number, plausible.get(number, 0.0)) + value
     top = max(support.values(), default=0.0)
     unseen = max(1, alternatives + 1 - len(support)) * exp(-top)
     total = sum(exp(value - top) for value in support.values()) + unseen

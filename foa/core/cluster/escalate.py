@@ -12,11 +12,12 @@ were asked is held to mend the share `Rules.mend` of what is still in doubt.
 """
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from foa.core.cluster.answers import Answer
+from foa.core.cluster.answers import NOTHING, Answer
 from foa.core.cluster.belief import ALTERNATIVES, SUREST, posterior, weight
 from foa.core.cluster.strategies import Case, case_of
 from foa.wire.ids import AgentId
@@ -27,8 +28,8 @@ AHEAD: Final = 3
 LEADING: Final = 4
 """Groups of answers that are looked ahead over: the strongest; one more answer will not make another lead."""
 
-_NEW: Final = -1
-"""Answers that nobody gave yet are numbered down from here, by how many there are."""
+PRIOR_ANSWERS: Final = 4.0
+"""How many answers a trust is worth before any was judged: its doubt is that of so many more."""
 
 _HARDLY: Final = 1e-9
 
@@ -36,7 +37,7 @@ _HARDLY: Final = 1e-9
 class Member(NamedTuple):
     """One agent that may be asked: its ``price``, its ``trust`` (how often it is right, [0, 1]), if it was asked.
 
-    ``known`` is how many of its answers were judged: who is hardly known is asked along.
+    ``known`` is how many of its answers were judged: who may be the best, for all that is known, is asked along.
     """
 
     agent: AgentId
@@ -50,17 +51,20 @@ class Rules(msgspec.Struct, frozen=True):
     """What an answer's being right is ``worth``, in units of price; what may be spent yet (``budget``).
 
     ``rounds`` of refinement are left; one more is held to mend the share ``mend`` of what is in doubt. For
-    ``alternatives`` see `foa.core.cluster.belief`. A member of whom fewer than ``trial`` answers were judged is asked
-    whatever it adds now: a bounded price, paid once, for knowing whom to ask first ever after.
+    ``alternatives`` see `foa.core.cluster.belief`. A member of whom fewer than ``least`` answers were judged is asked
+    whatever it adds now, and up to ``trial`` answers as long as it is within ``doubt`` standard errors of the most
+    trusted: a bounded price, paid once, for knowing whom to ask first ever after.
     """
 
-    worth: float = 16.0
+    worth: float = 30.0
     budget: float = float("inf")
     rounds: int = 0
-    mend: float = 0.5
+    mend: float = 0.25
     alternatives: int = ALTERNATIVES
     ahead: int = AHEAD
-    trial: int = 32
+    trial: int = 64
+    least: int = 16
+    doubt: float = 1.0
 
 
 class Move(NamedTuple):
@@ -78,17 +82,25 @@ class Move(NamedTuple):
 DEFAULT: Final = Rules()
 
 
-def next_move(answers: Sequence[Answer], pool: Sequence[Member], rules: Rules = DEFAULT) -> Move:
-    """Decide from `answers` (all replies so far, oldest first) whether anybody of `pool` is asked, or all refine."""
+def next_move(
+    answers: Sequence[Answer],
+    pool: Sequence[Member],
+    rules: Rules = DEFAULT,
+    plausible: Mapping[str, float] = NOTHING,
+) -> Move:
+    """Decide from `answers` (all replies so far, oldest first) whether anybody of `pool` is asked, or all refine.
+
+    ``plausible`` is what answers of each shape have for them, in log-odds (`foa.core.cluster.reputation.plausible`).
+    """
     trust = {member.agent: member.trust for member in pool}
-    case = case_of(answers, trust)
+    case = case_of(answers, trust, plausible)
     support = _support(case, rules.alternatives)
     sure = max(_chances(support, rules).values(), default=0.0)
     spoken = {answer.agent for answer in answers}
     fresh = [member for member in pool if not member.asked and member.agent not in spoken]
     payable = sorted((one for one in fresh if one.price <= rules.budget), key=lambda one: _alone(one, rules))
     asked = tuple(sorted(member.agent for member in pool if member.asked or member.agent in spoken))
-    probe, why = _probe(support, payable, asked, rules)
+    probe, why = _probe(support, payable, asked, rules, unproven(pool, rules))
     if probe is not None:
         return Move("ask", (probe.agent,), f"{sure:.2f} sure, {why}", sure)
     price = sum(member.price for member in pool if member.agent in asked)
@@ -104,12 +116,38 @@ def _alone(member: Member, rules: Rules) -> tuple[float, AgentId]:
     return member.price - rules.worth * min(1.0, max(0.0, member.trust)), member.agent
 
 
+def unproven(pool: Sequence[Member], rules: Rules) -> frozenset[AgentId]:
+    """Return who of `pool` might yet turn out to be the most trusted, and is asked along to find that out."""
+    if not pool:
+        return frozenset()
+    first = min(pool, key=lambda one: (-_likely(one), one.agent))
+    found = [one.agent for one in pool if one.known < min(rules.least, rules.trial)]
+    for one in pool:
+        error = rules.doubt * sqrt(_variance(one) + _variance(first))
+        if one is not first and one.known < rules.trial and _likely(first) - _likely(one) < error:
+            found.append(one.agent)
+    return frozenset(found)
+
+
+def _likely(member: Member) -> float:
+    return min(1.0, max(0.0, member.trust))
+
+
+def _variance(member: Member) -> float:
+    """Return the variance of a member's trust, that of a mean of as many answers as were judged."""
+    return _likely(member) * (1.0 - _likely(member)) / (PRIOR_ANSWERS + max(0.0, member.known))
+
+
 def _probe(
-    support: Mapping[int, float], payable: Sequence[Member], asked: Sequence[AgentId], rules: Rules
+    support: Mapping[int, float],
+    payable: Sequence[Member],
+    asked: Sequence[AgentId],
+    rules: Rules,
+    tried: frozenset[AgentId],
 ) -> tuple[Member | None, str]:
     """Return who of `payable` is asked next, if anybody, and why."""
-    strange = [member for member in payable if member.known < rules.trial]
-    if strange:
+    strange = [member for member in payable if member.agent in tried]
+    if strange and asked:
         return strange[0], f"{strange[0].agent} is not known yet"
     leading = sorted(support, key=lambda number: (-support[number], number))[:LEADING]
     support = {number: support[number] for number in leading}
@@ -138,7 +176,8 @@ def _support(case: Case, alternatives: int) -> dict[int, float]:
     found: dict[int, float] = {}
     for at, number in enumerate(case.compared.group):
         if not case.compared.empty[at]:
-            found[number] = found.get(number, 0.0) + weight(case.trust[at], alternatives) * case.echo[at]
+            before = found.get(number, case.looks.get(number, 0.0))
+            found[number] = before + weight(case.trust[at], alternatives) * case.echo[at]
     return found
 
 
@@ -162,4 +201,5 @@ def _asked(support: Mapping[int, float], chances: Mapping[int, float], fresh: Se
         says = right * chance + (1.0 - right) * (1.0 - chance) / rules.alternatives
         new -= says
         found += says * _value({**support, number: support[number] + more}, later, rules)
-    return found + max(0.0, new) * _value({**support, _NEW - len(support): more}, later, rules)
+    another = 1 + max(support, default=0)
+    return found + max(0.0, new) * _value({**support, another: more}, later, rules)

@@ -4,24 +4,41 @@ A bounded pure record of the owner. Agreement: an agent is judged by the chance 
 the whole cluster said and how far each was trusted then (one online step of Dawid and Skene's EM, 1979); a lone answer
 tells nothing. Verdicts: somebody who knows said how right an answer was. Both are Beta counts: agreement never counts
 for more than `SOFT` answers, so verdicts overrule it; a kind of work starts from what the agent is on all kinds.
+
+Answers are judged by what they look like, too: where fractions or whole sentences turn out wrong more often than their
+authors do, the next one is believed less before anybody else is asked.
 """
 
 from collections.abc import Mapping, Sequence
+from math import log
 from typing import Final, TypeVar
 
 import msgspec
 
-from foa.core.cluster.answers import MOST, Answer, compare
+from foa.core.cluster.agreement import form, shape
+from foa.core.cluster.answers import MOST, Answer, compare, looks
 from foa.core.cluster.belief import posterior, weight
 from foa.wire.ids import AgentId
 
 K = TypeVar("K")
 
+_CERTAIN: Final = 0.98
+"""No share counts as more certain than this, or less than its complement, when it is made log-odds."""
+
 PRIOR: Final = 0.5
 """What an agent nobody has seen is expected to be right."""
 
 STRENGTH: Final = 4.0
-"""How many answers the prior counts for; and how many of all kinds count for one kind."""
+"""How many answers the prior counts for."""
+
+KIN: Final = 32.0
+"""How many answers of all kinds count for one kind: what one kind adds is little, and few answers are noise."""
+
+MILD: Final = 8.0
+"""How many answers of a shape count as its authors' others do."""
+
+SUREST_ODDS: Final = 4.0
+"""No shape has more log-odds for it, or against it."""
 
 SOFT: Final = 64.0
 """How many answers agreement may count for at most, against verdicts."""
@@ -43,23 +60,42 @@ class Standing(msgspec.Struct, frozen=True):
     verified: float = 0.0
 
 
+class Look(msgspec.Struct, frozen=True):
+    """Counts of one shape: of ``seen`` answers ``right`` were right, ``expected`` by their authors' trust."""
+
+    seen: float = 0.0
+    right: float = 0.0
+    expected: float = 0.0
+
+
 class Reputation(msgspec.Struct, frozen=True):
-    """Standings by agent, and by (agent, kind of work); in the order in which they were last judged."""
+    """Standings by agent, and by (agent, kind of work), in the order in which they were last judged; looks by shape."""
 
     agents: Mapping[AgentId, Standing] = {}
     kinds: Mapping[tuple[AgentId, str], Standing] = {}
+    shapes: Mapping[str, Look] = {}
 
 
 def trust(reputation: Reputation, agent: AgentId, kind: str = "") -> float:
     """Return how often `agent` is expected to be right on work of `kind` ("": any), in (0, 1)."""
-    found = _expected(reputation.agents.get(agent), PRIOR)
-    return _expected(reputation.kinds.get((agent, kind)), found) if kind else found
+    found = _expected(reputation.agents.get(agent), PRIOR, STRENGTH)
+    return _expected(reputation.kinds.get((agent, kind)), found, KIN) if kind else found
 
 
 def known(reputation: Reputation, agent: AgentId, kind: str = "") -> float:
     """Return how many answers of `agent` were judged, by agreement or verdict, on work of `kind` ("": any)."""
     standing = reputation.kinds.get((agent, kind)) if kind else reputation.agents.get(agent)
     return max(standing.seen, standing.told) if standing is not None else 0.0
+
+
+def plausible(reputation: Reputation) -> dict[str, float]:
+    """Return what answers of each shape have for them, in log-odds: how much likelier right than their authors are."""
+    found = {}
+    for name, look in sorted(reputation.shapes.items()):
+        usual = look.expected / look.seen
+        odds = _log_odds((look.right + MILD * usual) / (look.seen + MILD)) - _log_odds(usual)
+        found[name] = min(SUREST_ODDS, max(-SUREST_ODDS, odds))
+    return found
 
 
 def learned(reputation: Reputation, answers: Sequence[Answer], kind: str = "") -> Reputation:
@@ -75,23 +111,49 @@ def learned(reputation: Reputation, answers: Sequence[Answer], kind: str = "") -
         return reputation
     compared = compare(spoken)
     group = [-1 if empty else number for number, empty in zip(compared.group, compared.empty, strict=True)]
-    chances = posterior(group, [weight(trust(reputation, answer.agent, kind)) for answer in spoken])
+    trusted = [trust(reputation, answer.agent, kind) for answer in spoken]
+    weights = [weight(value) for value in trusted]
+    chances = posterior(group, weights, plausible=looks(compared, plausible(reputation)))
+    alone = posterior(group, weights)  # a shape is judged by who agreed, not by what was thought of it already
     for answer, number in zip(spoken, group, strict=True):
         reputation = _judged(reputation, answer.agent, kind, chances.get(number, 0.0), verdict=False)
-    return reputation
+    shapes = reputation.shapes
+    for one, number, value in zip(compared.forms, group, trusted, strict=True):
+        shapes = _looked(shapes, shape(one), alone.get(number, 0.0), value)
+    return msgspec.structs.replace(reputation, shapes=shapes)
 
 
-def told(reputation: Reputation, agent: AgentId, right: float, kind: str = "") -> Reputation:
-    """Return `reputation` after somebody who knows said how `right`, in [0, 1], an answer of `agent` was."""
-    return _judged(reputation, agent, kind, min(1.0, max(0.0, right)) if right == right else 0.0, verdict=True)  # noqa: PLR0124 nan is wrong
+def told(
+    reputation: Reputation, agent: AgentId, right: float, kind: str = "", answer: Answer | None = None
+) -> Reputation:
+    """Return `reputation` after somebody who knows said how `right`, in [0, 1], an answer of `agent` was.
+
+    What the ``answer`` looked like is learned from, too, where it is still there.
+    """
+    value = min(1.0, max(0.0, right)) if right == right else 0.0  # noqa: PLR0124 nan is wrong
+    if answer is not None:
+        shapes = _looked(reputation.shapes, shape(form(answer.outputs)), value, trust(reputation, agent, kind))
+        reputation = msgspec.structs.replace(reputation, shapes=shapes)
+    return _judged(reputation, agent, kind, value, verdict=True)
 
 
-def _expected(standing: Standing | None, prior: float) -> float:
+def _log_odds(chance: float) -> float:
+    bounded = min(_CERTAIN, max(1.0 - _CERTAIN, chance))
+    return log(bounded / (1.0 - bounded))
+
+
+def _looked(shapes: Mapping[str, Look], name: str, right: float, expected: float) -> dict[str, Look]:
+    one = shapes.get(name, Look())
+    fade = min(1.0, (MEMORY - 1.0) / one.seen) if one.seen else 1.0
+    return {**shapes, name: Look(one.seen * fade + 1.0, one.right * fade + right, one.expected * fade + expected)}
+
+
+def _expected(standing: Standing | None, prior: float, strength: float) -> float:
     if standing is None:
         return prior
     soft = min(1.0, SOFT / standing.seen) if standing.seen else 0.0
-    right = STRENGTH * prior + soft * standing.right + standing.verified
-    return right / (STRENGTH + soft * standing.seen + standing.told)
+    right = strength * prior + soft * standing.right + standing.verified
+    return right / (strength + soft * standing.seen + standing.told)
 
 
 def _judged(reputation: Reputation, agent: AgentId, kind: str, right: float, *, verdict: bool) -> Reputation:
@@ -100,7 +162,7 @@ def _judged(reputation: Reputation, agent: AgentId, kind: str, right: float, *, 
     if kind:
         place = (agent, kind)
         kinds = _put(kinds, place, _counted(kinds.get(place), right, verdict=verdict), MAX_KINDS)
-    return Reputation(agents, kinds)
+    return Reputation(agents, kinds, reputation.shapes)
 
 
 def _counted(standing: Standing | None, right: float, *, verdict: bool) -> Standing:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
 from typing import Final, NamedTuple, TypeVar
 
-from foa.core.cluster.answers import ALIKE, MOST, Answer, Choice, Compared, bounded, compare
+from foa.core.cluster.answers import ALIKE, MOST, NOTHING, Answer, Choice, Compared, bounded, compare, looks
 from foa.core.cluster.belief import ECHO, posterior, weight
 from foa.wire.ids import AgentId
 from foa.wire.records import Strategy
@@ -39,12 +39,16 @@ class Kept(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Answers under judgement: compared, with each one's ``echo`` in (0, 1] and its author's ``trust`` in [0, 1]."""
+    """Answers under judgement: compared, with each one's ``echo`` in (0, 1] and its author's ``trust`` in [0, 1].
+
+    ``looks`` is, by group, the log-odds for what its answers look like.
+    """
 
     answers: Sequence[Answer]
     compared: Compared
     echo: Sequence[float]
     trust: Sequence[float]
+    looks: Mapping[int, float]
 
 
 def settle(
@@ -66,9 +70,11 @@ def best_so_far(
     *,
     strategy: Strategy = "",
     members: int = 0,
+    plausible: Mapping[str, float] = NOTHING,
 ) -> Kept | None:
     """Choose among all rounds' answers; None if there are none.
 
+    ``plausible`` is what answers of each shape have for them, in log-odds (`foa.core.cluster.reputation.plausible`).
     The score of an answer counts every reply up to the last round, so the choice is never worse, by that score, than
     what was chosen before; what was chosen before stays unless something is better.
     """
@@ -76,7 +82,7 @@ def best_so_far(
     if not places:
         return None
     answers = [history[number][at] for number, at in places]
-    case = case_of(answers, trust)
+    case = case_of(answers, trust, plausible)
     chosen = strategy or named(case.compared)
     scores = standings(chosen, case)
     empty = case.compared.empty
@@ -87,14 +93,17 @@ def best_so_far(
     return Kept(places[best][0], _choice(chosen, case, best, places[best][1], scores[best], members))
 
 
-def case_of(answers: Sequence[Answer], trust: Mapping[AgentId, float]) -> Case:
+def case_of(
+    answers: Sequence[Answer], trust: Mapping[AgentId, float], plausible: Mapping[str, float] = NOTHING
+) -> Case:
     """Return `answers`, in the order they were given, ready for judgement."""
     seen: set[AgentId] = set()
     echo: list[float] = []
     for answer in answers[:MOST]:
         echo.append(ECHO if answer.agent in seen else 1.0)
         seen.add(answer.agent)
-    return Case(answers[:MOST], compare(answers), echo, [bounded(trust, answer.agent) for answer in answers[:MOST]])
+    compared, known = compare(answers), [bounded(trust, answer.agent) for answer in answers[:MOST]]
+    return Case(answers[:MOST], compared, echo, known, looks(compared, plausible))
 
 
 def named(compared: Compared) -> Strategy:
@@ -148,7 +157,7 @@ def _shares(case: Case, weights: Sequence[float]) -> list[float]:
 def _chances(case: Case) -> list[float]:
     weights = [weight(trust) * echo for trust, echo in zip(case.trust, case.echo, strict=True)]
     group = [-1 if empty else number for number, empty in zip(case.compared.group, case.compared.empty, strict=True)]
-    found = posterior(group, weights)
+    found = posterior(group, weights, plausible=case.looks)
     return [found.get(number, 0.0) for number in group]
 
 
