@@ -16,7 +16,7 @@ from foa.adapters.embed import Embedder
 from foa.bench.plans import fuzz, noise, planners, speed
 from foa.bench.plans.data import Graph, PlanRow, Say, graph_of, is_chain, plan_of, read
 from foa.bench.plans.metric import Scores, Vectors, scores
-from foa.core.dag.merge import Ended, Proposal, merge, reputation, worthy
+from foa.core.dag.merge import Ended, ballot, form, merge, reputation
 
 UNION: Final = "union"
 CONSENSUS: Final = "consensus"
@@ -103,22 +103,22 @@ def stream(
     ended: list[Ended] = []
     found: list[Scored] = []
     for row, text, each in zip(rows, asked, proposals, strict=True):
-        weights = reputation(ended, each, vectors.get(text))
+        forms = {name: form(plan_of(graph, name)) for name, graph in each.items() if graph.nodes}
+        weights = reputation(ended, each, vectors.get(text), forms)
         found.append(scored(row, each, weights, vectors))
         worth = {
             name: (one.node_f1 + one.edge_f1) / 2
             for name, one in found[-1].by.items()
             if name in each and each[name].nodes
         }
-        ended.append(Ended(worth, vectors.get(text)))
+        ended.append(Ended(worth, vectors.get(text), forms))
     return found
 
 
 def consensus(proposals: Mapping[str, Graph], weights: Mapping[str, float], vectors: Vectors) -> Graph:
     """Return what the worthy ones of the proposals agree on; empty if none is a plan."""
     plans = {name: plan_of(graph, name) for name, graph in proposals.items() if graph.nodes}
-    heard = worthy({name: weights[name] for name in plans})
-    return graph_of(merge([Proposal(name, plans[name], weights[name]) for name in heard], vectors)[0])
+    return graph_of(merge(ballot(plans, weights), vectors)[0])
 
 
 def scored(row: PlanRow, proposals: Mapping[str, Graph], weights: Mapping[str, float], vectors: Vectors) -> Scored:

@@ -7,17 +7,20 @@ is what watchers are shown. All of it is pure; the same proposals make the same 
 
 from foa.core.dag.merge.consensus import DEFAULT, merge
 from foa.core.dag.merge.record import recorded
-from foa.core.dag.merge.reputation import Ended, reputation, worthy
+from foa.core.dag.merge.reputation import Ended, Form, ballot, form, reputation, worthy
 from foa.core.dag.merge.terms import Dropped, Kept, MergeRules, Proposal, Report
 
 __all__ = [
     "DEFAULT",
     "Dropped",
     "Ended",
+    "Form",
     "Kept",
     "MergeRules",
     "Proposal",
     "Report",
+    "ballot",
+    "form",
     "merge",
     "recorded",
     "reputation",

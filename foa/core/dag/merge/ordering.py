@@ -28,26 +28,34 @@ class Vote(NamedTuple):
 def votes(
     voices: Sequence[Proposal], shares: Sequence[float], items: Sequence[Item], named: Mapping[Group, Subtask]
 ) -> list[Vote]:
-    """Weigh who puts which kept subtask before which, strongest first."""
-    says: defaultdict[Edge, float] = defaultdict(float)
-    holders: defaultdict[Edge, float] = defaultdict(float)
+    """Weigh who puts which kept subtask before which, strongest first; only who leads, of two that some leader has."""
     new: list[dict[str, str]] = [{} for _ in voices]
     for group, subtask in named.items():
         for at in group:
             new[items[at].voice][items[at].subtask.id] = subtask.id
-    for voice, share, names in zip(voices, shares, new, strict=True):
-        before = _ancestors(voice.plan)
-        for pair in permutations(sorted(names.values()), 2):
-            holders[pair] += share
-        for later in names:
-            for earlier in before[later]:
-                if earlier in names:
-                    says[names[earlier], names[later]] += share
-    found = [Vote(edge, round(weight, _DIGITS), round(holders[edge], _DIGITS)) for edge, weight in says.items()]
+    led: set[Edge] = set()
+    says: defaultdict[Edge, float] = defaultdict(float)
+    holders: defaultdict[Edge, float] = defaultdict(float)
+    for leads in (True, False):
+        known = frozenset(led)
+        for voice, share, names in zip(voices, shares, new, strict=True):
+            if voice.leads is not leads:
+                continue
+            pairs = {pair for pair in permutations(sorted(names.values()), 2) if leads or pair not in known}
+            led.update(pairs if leads else ())
+            before = ancestors(voice.plan)
+            for pair in pairs:
+                holders[pair] += share
+            for later in names:
+                for edge in ((names[earlier], names[later]) for earlier in before[later] if earlier in names):
+                    says[edge] += share if edge in pairs else 0.0
+    found = [
+        Vote(edge, round(weight, _DIGITS), round(holders[edge], _DIGITS)) for edge, weight in says.items() if weight
+    ]
     return sorted(found, key=lambda vote: (-vote.says, vote.holders, vote.edge))
 
 
-def _ancestors(plan: Plan) -> dict[str, set[str]]:
+def ancestors(plan: Plan) -> dict[str, set[str]]:
     """Return, for every subtask of a valid plan, all that come before it."""
     before: dict[str, set[str]] = {one.id: set() for one in plan.subtasks}
     after = successors(plan)

@@ -8,11 +8,15 @@ from foa.wire.records import Plan
 
 
 class Proposal(NamedTuple):
-    """One planner's plan, as it came: not checked yet. ``weight`` is what its voice is worth beside the others'."""
+    """One planner's plan, as it came: not checked yet. ``weight`` is what its voice is worth beside the others'.
+
+    Who does not lead has no say in the order of two subtasks that a leading planner has both.
+    """
 
     planner: str
     plan: Plan
     weight: float = 1.0
+    leads: bool = True
 
 
 class MergeRules(msgspec.Struct, frozen=True):
