@@ -1,10 +1,6 @@
 import pytest
 
-import foa
-from agents.html_page.handler import run
 from agents.html_page.markdown import inline, page
-from foa import Value
-from foa.wire.records import Given
 
 README = """# Sea *chart*
 
@@ -52,16 +48,3 @@ def test_a_text_is_shown_and_never_run(hostile: str) -> None:
     assert "<script" not in made
     assert 'href="javascript' not in made
     assert '"onclick' not in made
-
-
-def test_what_others_made_comes_with_the_markdown() -> None:
-    inputs = {
-        "readme": Given("readme", Value("text/markdown", "text/markdown", b"# Tide")),
-        "facts": Given("facts", Value("text/plain", "text/plain", b"Links:\n- https://x.example"), source="1-links"),
-        "letter": Given("letter", Value("text/plain", "text/plain", b"Dear Sir")),
-    }
-    made = run(foa.Assignment("make a page", inputs=inputs))
-    assert '<h1 id="tide">' in made
-    assert "x.example" in made
-    assert "Dear Sir" not in made
-    assert "Dear Sir" in run(foa.Assignment("make a page", inputs={"letter": inputs["letter"]}))

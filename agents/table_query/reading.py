@@ -125,7 +125,7 @@ class _Names:
                 uses[word] = uses.get(word, 0) + 1
         known: dict[str, str] = {}
         for one, words in split.items():
-            for phrase in (" ".join(words), *(word for word in words if len(word) > 2 and uses[word] == 1)):  # noqa: PLR2004
+            for phrase in (" ".join(words), *(word for word in words if len(word) > 2 and uses[word] == 1)):  # noqa: PLR2004 - "id" means too much
                 known.setdefault(phrase, one)
         self._known = known
         phrases = sorted(known, key=lambda phrase: (-len(phrase), phrase))

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from foa.core import effects as fx
 from foa.core.dag.cases import Model, Recalled, Worked
 from foa.core.dag.merge import Ended, Proposal
 from foa.core.machines.task import finish
@@ -36,5 +37,5 @@ def test_a_plan_without_another_beside_it_tells_nothing_of_planners(others: Any,
     )
     live = msgspec.structs.replace(bench.live, deliberations=(told,), vector=b"\0\0")
     _, effects = finish.finish(live, bench.context, 1.0)
-    (worked,) = [effect.message for effect in effects if isinstance(getattr(effect, "message", None), Worked)]
+    (worked,) = [one.message for one in effects if isinstance(one, fx.Tell) and isinstance(one.message, Worked)]
     assert worked.voices == learned

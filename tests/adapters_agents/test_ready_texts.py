@@ -1,3 +1,6 @@
+"""Which of several texts the ready text agents work on."""
+
+from agents.html_page.handler import run as page
 from agents.texts import meant, offered
 from foa import Assignment, Value
 from foa.wire.records import Given
@@ -22,3 +25,16 @@ def test_what_others_made_may_be_left_out() -> None:
 def test_without_inputs_it_is_the_words() -> None:
     assert meant(Assignment("count the words of: one two")) == {"text": "one two"}
     assert meant(Assignment("one two")) == {"text": "one two"}
+
+
+def test_what_others_made_comes_with_the_markdown() -> None:
+    inputs = {
+        "readme": Given("readme", Value("text/markdown", "text/markdown", b"# Tide")),
+        "facts": Given("facts", Value("text/plain", "text/plain", b"Links:\n- https://x.example"), source="1-links"),
+        "letter": Given("letter", Value("text/plain", "text/plain", b"Dear Sir")),
+    }
+    made = page(Assignment("make a page", inputs=inputs))
+    assert '<h1 id="tide">' in made
+    assert "x.example" in made
+    assert "Dear Sir" not in made
+    assert "Dear Sir" in page(Assignment("make a page", inputs={"letter": inputs["letter"]}))
