@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 ASK: Final = "Profile this data, find what is unusual in it, chart what matters, and write a report"
 REVIEW: Final = "Check every number in this report against the data"
+CAST: Final = (
+    "chart_maker", "csv_profiler", "outliers_forest", "outliers_lof", "outliers_robust", "planner", "planner_cases",
+    "planner_typed", "report_writer", "reviewer",
+)  # fmt: skip
+"""The ready agents that have to do with a table: each is a process, and the others would only take their time."""
+
 GRACE_S: Final = 1.0
 READY_S: Final = 120.0
 EXAMPLES: Final = """\b
@@ -141,7 +147,7 @@ async def _running(options: Options, folder: Path, wish: Wish) -> "AsyncIterator
     changes["index.cache"] = str(cache_folder() / "embeddings.sqlite")
     flags = {**options.flags, **{key: str(value) for key, value in changes.items()}}
     settings = options._replace(flags=flags).load({"log.level": "warning"}).settings
-    agents = profiles("")
+    agents = _cast()
     federation = Federation(options.environment(changes), folder / "logs", wish.write)
     try:
         await federation.start([broker_member(port)])
@@ -159,7 +165,7 @@ async def _tasks(federation: "Federation", settings: "Settings", wish: Wish) -> 
 
     async with Client(settings) as client:
         async with asyncio.timeout(READY_S):
-            await _ready(client, len(profiles("")), wish.write)
+            await _ready(client, len(_cast()), wish.write)
         table = _value("text/csv", wish.table)
         main = await _see(client, ASK, {"table": table}, wish, Accident(federation, wish.kill))
         report = _report(main)
@@ -198,8 +204,8 @@ def _converged(result: "Result") -> Iterator[str]:
             continue
         doubts = [edit.reason for edit in result.edits if edit.kind == "grow" and edit.subtask == part.subtask]
         names = ", ".join(agent.rpartition("/")[2] for agent in part.agents)
-        first = f"{part.subtask}: {names} each answered"
-        yield f"{first}, and they differ: {'; then '.join(doubts)}" if doubts else f"{first}, and agreed at once"
+        differ = f", and they differ: {'; then '.join(doubts)}" if doubts else ""
+        yield f"{part.subtask}: {names} each answered{differ}"
         saw = (
             f"after {_many(part.rounds, 'round')} of seeing each other's answers" if part.rounds else "by their drafts"
         )
@@ -275,9 +281,13 @@ class Accident:
             view.say(f"             kill -9 {victim}, which {why}")
 
 
+def _cast() -> list[Path]:
+    return [folder for folder in profiles("") if folder.name in CAST]
+
+
 def _member(agent: str) -> str:
     """Return the name of the process that runs a ready agent."""
-    for folder in profiles(""):
+    for folder in _cast():
         if tomllib.loads((folder / "profile.toml").read_text(encoding="utf-8"))["agent"] == agent:
             return folder.name
     return ""

@@ -42,6 +42,12 @@ def test_a_killed_coordinator_does_not_keep_the_report_from_being_right(tmp_path
     assert told["wrong"] == []
     assert told["checked"] > 50
     assert b"<html" in (tmp_path / "r.html").read_bytes().lower()
+    plan, *answers = told["agreed"]
+    assert "planners proposed" in plan
+    assert "foa/plan/clauses 4 of 4" in plan
+    assert any("outliers-forest" in line and "outliers-robust" in line for line in answers)
+    assert (tmp_path / "r.plan.svg").read_text().startswith("<svg")
+    assert told["plan"] == str(tmp_path / "r.plan.svg")
     assert "kill -9 coordinator-" in done.stderr
     assert "taken-over" in done.stderr
 
