@@ -29,9 +29,11 @@ def offered(task: foa.Assignment, *, made: bool = True) -> Texts:
 def meant(task: foa.Assignment, *, made: bool = True) -> Texts:
     """Return those that the words of `task` name ("the new notes": the input called new), or else all.
 
-    With no text among the inputs it is the words themselves: what stands behind their first colon.
+    With no inputs it is the words themselves: what stands behind their first colon. Decline if no input is a text.
     """
     texts = offered(task, made=made)
+    if not texts and task.inputs:
+        raise foa.Decline("inputs", f"no text is among {', '.join(task.inputs)[:200]}")
     if not texts:
         return Texts({"text": task.text.partition(":")[2].strip() or task.text})
     words = {word.lower() for word in re.findall(r"\w+", task.text)}

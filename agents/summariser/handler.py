@@ -23,8 +23,8 @@ _NUMBERS: Final = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 
 def run(text: str, task: foa.Assignment) -> str:
     """Return the sentences that say most of `text`, in their own order; "in 3 sentences" in the task is obeyed."""
     sentences = split(text)[:MAX_SENTENCES]
-    if not sentences:
-        raise foa.Decline("inputs", "there is no text to summarise")
+    if not sentences or (text == task.text and (task.inputs or len(sentences) == 1)):
+        raise foa.Decline("inputs", "there is no text to summarise but the request itself")
     wanted = _wanted(task.text if text != task.text else "", len(sentences))
     whole = [each for each in sentences if each[-1] in _FULL]
     sentences = whole if len(whole) >= wanted else sentences  # headings say little

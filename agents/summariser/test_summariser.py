@@ -55,3 +55,9 @@ def test_short_and_empty_texts() -> None:
     assert run("One sentence only", foa.Assignment("x")) == "One sentence only"
     with pytest.raises(foa.Decline):
         run(" \n ", foa.Assignment("x"))
+
+
+def test_a_request_that_brings_no_text_is_not_summarised() -> None:
+    with pytest.raises(foa.Decline, match="the request itself"):
+        run("write a short report about it", foa.Assignment("write a short report about it"))
+    assert run("Summarise this: The sea froze. It rained.", foa.Assignment("Summarise this: The sea froze. It rained."))

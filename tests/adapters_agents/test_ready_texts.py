@@ -1,5 +1,8 @@
 """Which of several texts the ready text agents work on."""
 
+import pytest
+
+import foa
 from agents.html_page.handler import run as page
 from agents.texts import meant, offered
 from foa import Assignment, Value
@@ -20,6 +23,11 @@ def test_what_others_made_may_be_left_out() -> None:
     inputs = {"letter": given("dear"), "summary": given("short", "1-sum")}
     assert offered(Assignment("x", inputs=inputs), made=False) == {"letter": "dear"}
     assert offered(Assignment("x", inputs=inputs)) == {"letter": "dear", "summary": "short"}
+
+
+def test_inputs_without_a_text_are_declined() -> None:
+    with pytest.raises(foa.Decline):
+        meant(Assignment("find its keywords", inputs={"table": given("a,b", kind="text/csv")}))
 
 
 def test_without_inputs_it_is_the_words() -> None:

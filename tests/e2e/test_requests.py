@@ -174,13 +174,19 @@ SHORT: Final[dict[str, tuple[str, Callable[[Said], bool]]]] = {
 """What was asked for and is not in the result, why, and how to tell that it is."""
 
 
+def story(outcome: foa.Outcome) -> str:
+    """Return who did what, for whoever reads why it failed."""
+    done = [f"{part.subtask} ({part.attempt}): {', '.join(part.agents)}" for part in outcome.result.parts]
+    chosen = [f"{each.subtask}: {each.chosen}: {each.reason}" for each in outcome.result.decisions]
+    return "\n".join([*done, *chosen])
+
+
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: each.name)
 def test_a_request_runs_through_to_its_result(running: Square, request_: Request) -> None:
     outcome, said = running.run(lambda place: ask(place, request_))
     assert outcome.result.status == "done", outcome.result.reason
+    assert request_.name in SHORT or request_.yields <= said.keys(), story(outcome)
     CHECKS[request_.name](said)
     if request_.name in SHORT:
         lacking, there = SHORT[request_.name]
         assert not there(said), f"{request_.name} has now what it lacked ({lacking}): demand it"
-    else:
-        assert request_.yields <= said.keys()
