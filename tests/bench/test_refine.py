@@ -58,7 +58,7 @@ def test_the_figures_stand_under_their_keys(path: Path, tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["refine", "--debates", str(path), "--json", "--seeds", "2", "--limit", "30"])
     assert ran.exit_code == 0, ran.output
     found = json.loads(ran.stdout)
-    for name in (*measure.STRATEGIES, "escalating", "escalating_feedback"):
+    for name in (*measure.STRATEGIES, "escalating", "escalating_agreement"):
         assert 0.0 <= found[name]["accuracy"] <= 1.0
         assert found[name]["calls"] >= 1.0
     assert {row["policy"] for row in found["frontier"]} >= {"majority", "escalating", "team_random_1", "vote_first"}

@@ -10,7 +10,7 @@ from foa.core.cluster import reputation
 from foa.core.cluster.agreement import SHAPES, form, shape
 from foa.core.cluster.answers import Answer
 from foa.core.cluster.credit import importance, merit
-from foa.core.cluster.reputation import MEMORY, PRIOR, Reputation, known, learned, plausible, told, trust
+from foa.core.cluster.reputation import MEMORY, PRIOR, Reputation, company, known, learned, plausible, told, trust
 from foa.wire.records import Given, Value
 
 A, B, C, D = "o/u/a", "o/u/b", "o/u/c", "o/u/d"
@@ -62,10 +62,25 @@ def test_verdicts_overrule_agreement() -> None:
 def test_a_kind_of_work_starts_from_all_work_and_goes_its_own_way() -> None:
     found = Reputation()
     for _ in range(200):
-        found = told(told(found, A, 1.0, "algebra"), A, 0.0, "poems")
-    assert trust(found, A, "algebra") > 0.85
-    assert trust(found, A, "poems") < 0.15
-    assert trust(found, A, "letters") == trust(found, A) == pytest.approx(0.5)
+        found = told(told(found, A, 1.0, ["algebra"]), A, 0.0, ["poems"])
+    assert trust(found, A, ["algebra"]) > 0.85
+    assert trust(found, A, ["poems"]) < 0.15
+    assert trust(found, A, ["letters"]) == trust(found, A) == pytest.approx(0.5)
+
+
+def test_who_is_sent_to_hard_work_is_no_worse_beside_others() -> None:
+    """A and B are equals; only B also sits in the company that gets the hard work."""
+    found, rng = Reputation(), random.Random(1)
+    easy, hard = [company([A, B])], [company([C, B])]
+    for _ in range(100):
+        for agent in (A, B):
+            found = told(found, agent, float(rng.random() < 0.8), easy)
+        for agent in (C, B):
+            found = told(found, agent, float(rng.random() < 0.1), hard)
+    assert trust(found, A) - trust(found, B) > 0.25
+    assert abs(trust(found, A, easy) - trust(found, B, easy)) < 0.12
+    assert trust(found, B, hard) < 0.25
+    assert company([A, B]) == company([B, A, A]) != company([A, C])
 
 
 def test_the_old_fades_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +94,7 @@ def test_the_old_fades_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(reputation, "MAX_AGENTS", 3)
     monkeypatch.setattr(reputation, "MAX_KINDS", 2)
     for agent in (A, B, C, A, D):
-        found = told(found, agent, 1.0, "x")
+        found = told(found, agent, 1.0, ["x"])
     assert list(found.agents) == [C, A, D]
     assert list(found.kinds) == [(A, "x"), (D, "x")]
 
@@ -125,10 +140,10 @@ def test_trust_is_bounded_and_who_spoke_first_does_not_matter(rounds: list[list[
     one = other = Reputation()
     for said in rounds:
         first = list({answer.agent: answer for answer in said}.values())
-        one = learned(one, first, "k")
-        other = learned(other, random.Random(seed).sample(first, len(first)), "k")
+        one = learned(one, first, ["k"])
+        other = learned(other, random.Random(seed).sample(first, len(first)), ["k"])
     assert one == other
-    assert all(0.0 < trust(one, agent, kind) < 1.0 for agent in (A, B, C, D) for kind in ("", "k"))
+    assert all(0.0 < trust(one, agent, kinds) < 1.0 for agent in (A, B, C, D) for kinds in ([], ["k"], ["k", "l"]))
 
 
 # --- credit -----------------------------------------------------------------------------------------------

@@ -8,9 +8,18 @@ from collections.abc import Sequence
 
 from foa.bench.refine.data import Debate
 from foa.core.cluster.answers import Answer
+from foa.core.cluster.reputation import company
 
 Pick = tuple[int, str]
 """An answer by its round and its agent."""
+
+
+def kinds(debate: Debate) -> tuple[str, ...]:
+    """Return what is known of a problem before anybody is asked: who sits in front of it.
+
+    The kind a file gives adds nothing to that on the sets that were measured (docs/decisions/0019).
+    """
+    return (company(debate.agents),)
 
 
 class Desk:
@@ -18,7 +27,7 @@ class Desk:
 
     def __init__(self, debate: Debate, agents: Sequence[str]) -> None:
         self.agents = tuple(agents)
-        self.kind = debate.kind
+        self.kinds = kinds(debate)
         self.bought: list[dict[str, Answer]] = []
         self._debate = debate
 

@@ -45,9 +45,9 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
     first = scores["vote_first"]
     found: dict[str, Any] = {"debates": len(rows), "agents": max(len(row.agents) for row in rows), "seeds": plan.seeds}
     entries = {name: figures(score) for name, score in scores.items()}
-    for name in (*STRATEGIES, "escalating", "escalating_feedback"):
+    for name in (*STRATEGIES, "escalating", "escalating_agreement"):
         found[name] = entries[name] | {"above_vote_first": _above(scores[name], first)}
-    tops = {*STRATEGIES, "escalating", "escalating_feedback"}
+    tops = {*STRATEGIES, "escalating", "escalating_agreement"}
     found["baselines"] = {name: row for name, row in entries.items() if name not in tops and "@" not in name}
     found["baselines"]["oracle"] = {"accuracy": oracle(rows), "calls": _calls(rows)}
     frontier = [{"policy": name, "accuracy": row["accuracy"], "calls": row["calls"]} for name, row in entries.items()]
@@ -60,8 +60,9 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
 def policies(rows: Sequence[Debate]) -> dict[str, Callable[[], Policy]]:
     """Return how to make each policy, by name; only the hindsight ones have seen the verdicts of `rows`."""
     size, rounds = max(len(row.agents) for row in rows), max(len(row.answers) for row in rows)
-    found: dict[str, Callable[[], Policy]] = {name: partial(Settling, name) for name in STRATEGIES}
-    for label, verdicts in (("escalating", False), ("escalating_feedback", True)):
+    found: dict[str, Callable[[], Policy]] = {name: partial(Settling, name, verdicts=True) for name in STRATEGIES}
+    found["weighted_agreement"] = partial(Settling, "weighted")
+    for label, verdicts in (("escalating", True), ("escalating_agreement", False)):
         found[label] = partial(Escalating, Rules(), verdicts=verdicts)
         for worth in WORTHS:
             rules = msgspec.structs.replace(Rules(), worth=worth)
@@ -97,7 +98,7 @@ def dominance(scores: dict[str, Score]) -> dict[str, Any]:
     """
     fixed = [name for name in scores if name.startswith(("team_", "vote_", "single_best"))]
     found: dict[str, Any] = {}
-    for label in ("escalating", "escalating_feedback"):
+    for label in ("escalating", "escalating_agreement"):
         points = [name for name in scores if name == label or name.startswith(f"{label}@")]
         trial = max(0.0, min(float(np.nanmean(scores[name].calls)) for name in points) - 1.0)
         rows = {}
@@ -120,7 +121,7 @@ def table(found: dict[str, Any]) -> str:
     """Return the figures for people."""
     lines = [f"{found['debates']} debates of up to {found['agents']} agents, {found['seeds']} shuffled runs", ""]
     lines.append(f"{'policy':28}{'accuracy':>10}{'95 % interval':>20}{'calls':>9}")
-    tops = [name for name in (*STRATEGIES, "escalating", "escalating_feedback") if name in found]
+    tops = [name for name in (*STRATEGIES, "escalating", "escalating_agreement") if name in found]
     for name, row in [*((name, found[name]) for name in tops), ("", None), *found["baselines"].items()]:
         if row is None:
             lines.append("")

@@ -16,7 +16,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for label, marker in (("escalating", "o"), ("escalating_feedback", "s")):
+    for label, marker in (("escalating", "o"), ("escalating_agreement", "s")):
         line = [row for row in found["frontier"] if row["policy"].split("@")[0] == label]
         axes.plot([row["calls"] for row in line], [row["accuracy"] for row in line], marker=marker, label=label)
     for label in ("team_random", "team_trusted", "team_informed", "vote", "single"):

@@ -31,10 +31,10 @@ class Policy(Protocol):
     def play(self, desk: Desk) -> Pick | None:
         """Return the answer this policy stands by; None if it has none."""
 
-    def told(self, answer: Answer, right: float, kind: str) -> None:
+    def told(self, answer: Answer, right: float, kinds: Sequence[str]) -> None:
         """Hear whether an earlier answer was right."""
 
-    def seen(self, answers: Sequence[Answer], kind: str) -> None:
+    def seen(self, answers: Sequence[Answer], kinds: Sequence[str]) -> None:
         """Hear the first replies to a problem that is over."""
 
 
@@ -46,17 +46,17 @@ class Learner:
         self.informed = informed
         self.reputation = Reputation()
 
-    def told(self, answer: Answer, right: float, kind: str) -> None:
+    def told(self, answer: Answer, right: float, kinds: Sequence[str]) -> None:
         """Count a verdict."""
-        self.reputation = reputation.told(self.reputation, answer.agent, right, kind, answer)
+        self.reputation = reputation.told(self.reputation, answer.agent, right, kinds, answer)
 
-    def seen(self, answers: Sequence[Answer], kind: str) -> None:
+    def seen(self, answers: Sequence[Answer], kinds: Sequence[str]) -> None:
         """Count agreement."""
-        self.reputation = reputation.learned(self.reputation, answers, kind)
+        self.reputation = reputation.learned(self.reputation, answers, kinds)
 
     def trust(self, desk: Desk) -> dict[str, float]:
         """Return the trust in everybody at the desk."""
-        return {agent: reputation.trust(self.reputation, agent, desk.kind) for agent in desk.agents}
+        return {agent: reputation.trust(self.reputation, agent, desk.kinds) for agent in desk.agents}
 
     def best(self, desk: Desk, strategy: Strategy) -> Pick | None:
         """Return what `strategy` makes of all that was bought."""
@@ -160,10 +160,10 @@ class Voting:
         votes = Counter(group)
         return picks[max(range(len(picks)), key=lambda at: (votes[group[at]], -at))]
 
-    def told(self, answer: Answer, right: float, kind: str) -> None:
+    def told(self, answer: Answer, right: float, kinds: Sequence[str]) -> None:
         """Learn nothing."""
 
-    def seen(self, answers: Sequence[Answer], kind: str) -> None:
+    def seen(self, answers: Sequence[Answer], kinds: Sequence[str]) -> None:
         """Learn nothing."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foa.bench.refine.data import Debate
-from foa.bench.refine.desk import Desk
+from foa.bench.refine.desk import Desk, kinds
 from foa.bench.refine.policies import Policy
 
 DELAY: Final = 10
@@ -50,14 +50,14 @@ def replay(debates: Sequence[Debate], make: Callable[[], Policy], seeds: int) ->
 def _taught(policy: Policy, debate: Debate, desk: Desk, pending: deque[tuple[Debate, tuple[str, ...]]]) -> None:
     """Let the policy learn from the problem that is over, and from the verdict on one that was over long ago."""
     first = debate.answers[0] if policy.informed else desk.bought[0] if desk.bought else {}
-    policy.seen(list(first.values()), debate.kind)
+    policy.seen(list(first.values()), kinds(debate))
     if not policy.verdicts:
         return
     pending.append((debate, tuple(first)))
     if len(pending) > DELAY:
         past, agents = pending.popleft()
         for agent in agents:
-            policy.told(past.answers[0][agent], past.right[0][agent], past.kind)
+            policy.told(past.answers[0][agent], past.right[0][agent], kinds(past))
 
 
 def figures(score: Score) -> dict[str, object]:

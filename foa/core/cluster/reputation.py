@@ -3,14 +3,17 @@
 A bounded pure record of the owner. Agreement: an agent is judged by the chance that its answer was right, given what
 the whole cluster said and how far each was trusted then (one online step of Dawid and Skene's EM, 1979); a lone answer
 tells nothing. Verdicts: somebody who knows said how right an answer was. Both are Beta counts: agreement never counts
-for more than `SOFT` answers, so verdicts overrule it; a kind of work starts from what the agent is on all kinds.
+for more than `SOFT` answers, so verdicts overrule it. Work may have kinds, and an agent's trust in one starts from what
+it is on all work. The `company` it sits in is such a kind: who is sent for to hard work is right less often wherever
+that is known, and no worse than others elsewhere; only beside the same others can two agents be compared.
 
 Answers are judged by what they look like, too: where fractions or whole sentences turn out wrong more often than their
 authors do, the next one is believed less before anybody else is asked.
 """
 
 from collections.abc import Mapping, Sequence
-from math import log
+from hashlib import blake2b
+from math import exp, log
 from typing import Final, TypeVar
 
 import msgspec
@@ -31,8 +34,8 @@ PRIOR: Final = 0.5
 STRENGTH: Final = 4.0
 """How many answers the prior counts for."""
 
-KIN: Final = 32.0
-"""How many answers of all kinds count for one kind: what one kind adds is little, and few answers are noise."""
+KIN: Final = 16.0
+"""How many answers of all kinds count for one kind."""
 
 MILD: Final = 8.0
 """How many answers of a shape count as its authors' others do."""
@@ -76,15 +79,26 @@ class Reputation(msgspec.Struct, frozen=True):
     shapes: Mapping[str, Look] = {}
 
 
-def trust(reputation: Reputation, agent: AgentId, kind: str = "") -> float:
-    """Return how often `agent` is expected to be right on work of `kind` ("": any), in (0, 1)."""
+def company(agents: Sequence[AgentId]) -> str:
+    """Return the kind of work that is given to these `agents`, in whatever order."""
+    return "with " + blake2b("\n".join(sorted(set(agents))).encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def trust(reputation: Reputation, agent: AgentId, kinds: Sequence[str] = ()) -> float:
+    """Return how often `agent` is expected to be right on work that is of all these `kinds`, in (0, 1).
+
+    What each kind does to its log-odds adds up, as if kinds were independent.
+    """
     found = _expected(reputation.agents.get(agent), PRIOR, STRENGTH)
-    return _expected(reputation.kinds.get((agent, kind)), found, KIN) if kind else found
+    odds = usual = _log_odds(found)
+    for kind in kinds:
+        odds += _log_odds(_expected(reputation.kinds.get((agent, kind)), found, KIN)) - usual
+    return 1.0 / (1.0 + exp(-odds)) if kinds else found
 
 
-def known(reputation: Reputation, agent: AgentId, kind: str = "") -> float:
-    """Return how many answers of `agent` were judged, by agreement or verdict, on work of `kind` ("": any)."""
-    standing = reputation.kinds.get((agent, kind)) if kind else reputation.agents.get(agent)
+def known(reputation: Reputation, agent: AgentId) -> float:
+    """Return how many answers of `agent` were judged, by agreement or verdict."""
+    standing = reputation.agents.get(agent)
     return max(standing.seen, standing.told) if standing is not None else 0.0
 
 
@@ -98,8 +112,10 @@ def plausible(reputation: Reputation) -> dict[str, float]:
     return found
 
 
-def learned(reputation: Reputation, answers: Sequence[Answer], kind: str = "") -> Reputation:
+def learned(reputation: Reputation, answers: Sequence[Answer], kinds: Sequence[str] = ()) -> Reputation:
     """Return `reputation` after a cluster's first `answers`: each author is judged by what all of them said.
+
+    ``kinds`` are those of the work, and of whom it was given to (`company`), asked or not.
 
     An agent that is there several times is judged by its first answer, which it gave without having seen the others'.
     """
@@ -111,12 +127,12 @@ def learned(reputation: Reputation, answers: Sequence[Answer], kind: str = "") -
         return reputation
     compared = compare(spoken)
     group = [-1 if empty else number for number, empty in zip(compared.group, compared.empty, strict=True)]
-    trusted = [trust(reputation, answer.agent, kind) for answer in spoken]
+    trusted = [trust(reputation, answer.agent, kinds) for answer in spoken]
     weights = [weight(value) for value in trusted]
     chances = posterior(group, weights, plausible=looks(compared, plausible(reputation)))
     alone = posterior(group, weights)  # a shape is judged by who agreed, not by what was thought of it already
     for answer, number in zip(spoken, group, strict=True):
-        reputation = _judged(reputation, answer.agent, kind, chances.get(number, 0.0), verdict=False)
+        reputation = _judged(reputation, answer.agent, kinds, chances.get(number, 0.0), verdict=False)
     shapes = reputation.shapes
     for one, number, value in zip(compared.forms, group, trusted, strict=True):
         shapes = _looked(shapes, shape(one), alone.get(number, 0.0), value)
@@ -124,7 +140,7 @@ def learned(reputation: Reputation, answers: Sequence[Answer], kind: str = "") -
 
 
 def told(
-    reputation: Reputation, agent: AgentId, right: float, kind: str = "", answer: Answer | None = None
+    reputation: Reputation, agent: AgentId, right: float, kinds: Sequence[str] = (), answer: Answer | None = None
 ) -> Reputation:
     """Return `reputation` after somebody who knows said how `right`, in [0, 1], an answer of `agent` was.
 
@@ -132,9 +148,9 @@ def told(
     """
     value = min(1.0, max(0.0, right)) if right == right else 0.0  # noqa: PLR0124 nan is wrong
     if answer is not None:
-        shapes = _looked(reputation.shapes, shape(form(answer.outputs)), value, trust(reputation, agent, kind))
+        shapes = _looked(reputation.shapes, shape(form(answer.outputs)), value, trust(reputation, agent, kinds))
         reputation = msgspec.structs.replace(reputation, shapes=shapes)
-    return _judged(reputation, agent, kind, value, verdict=True)
+    return _judged(reputation, agent, kinds, value, verdict=True)
 
 
 def _log_odds(chance: float) -> float:
@@ -156,10 +172,12 @@ def _expected(standing: Standing | None, prior: float, strength: float) -> float
     return right / (strength + soft * standing.seen + standing.told)
 
 
-def _judged(reputation: Reputation, agent: AgentId, kind: str, right: float, *, verdict: bool) -> Reputation:
+def _judged(
+    reputation: Reputation, agent: AgentId, labels: Sequence[str], right: float, *, verdict: bool
+) -> Reputation:
     agents = _put(reputation.agents, agent, _counted(reputation.agents.get(agent), right, verdict=verdict), MAX_AGENTS)
     kinds = reputation.kinds
-    if kind:
+    for kind in labels:
         place = (agent, kind)
         kinds = _put(kinds, place, _counted(kinds.get(place), right, verdict=verdict), MAX_KINDS)
     return Reputation(agents, kinds, reputation.shapes)
