@@ -86,7 +86,7 @@ def test_a_table_for_people(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"edges": [[0, 9]]}, "names no node"),
+        ({"edges": [[0, 9]]}, "names no node.*no row is left"),
         ({"nodes": []}, "line 1"),
         ({"nodes": ["", "b"]}, "empty text"),
         ({"task": " "}, "task is empty"),
@@ -98,6 +98,21 @@ def test_bad_rows_are_refused_in_one_line(tmp_path: Path, change: dict[str, Any]
     with pytest.raises(ConfigError, match=says) as caught:
         read(path)
     assert "\n" not in str(caught.value)
+
+
+def test_rows_whose_edges_are_none_are_skipped_and_told(tmp_path: Path) -> None:
+    found = rows(6)
+    found[2]["edges"], found[4]["edges"] = [[0, 9]], [[1, 1]]
+    path = written(tmp_path / "plans.jsonl.gz", found)
+    given = read(path)
+    assert [row.id for row in given.rows] == ["0", "1", "3", "5"]
+    assert given.skipped == (
+        "2: edge [0, 9] names no node: nodes are 0 to " + str(len(found[2]["nodes"]) - 1),
+        "4: edge [1, 1] leads from a node to itself",
+    )
+    result = CliRunner().invoke(app, ["plans", "--model", "words", "--json", "--given", "steps", "--plans", str(path)])
+    assert json.loads(result.stdout)["skipped"] == 2
+    assert "2 rows are skipped, the first 2: edge [0, 9]" in result.stderr
 
 
 def test_a_rate_out_of_range_is_refused(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from foa.bench import datasets
 from foa.core.dag.plan import reduced
+from foa.errors import ConfigError
 from foa.wire.records import MAX_EDGES, MAX_SUBTASKS, MAX_TEXT, Edge, Plan, Subtask
 
 Index = Annotated[int, Meta(ge=0)]
@@ -41,19 +42,41 @@ class PlanRow(msgspec.Struct, frozen=True):
         return Graph(self.nodes, self.edges)
 
 
-def read(path: Path) -> tuple[PlanRow, ...]:
-    """Return the rows of a file of plans; ConfigError names the line that is none."""
-    return datasets.rows(path, PlanRow, _flaw)
+class Read(NamedTuple):
+    """The rows of a file, and why each of the others was skipped."""
+
+    rows: tuple[PlanRow, ...]
+    skipped: tuple[str, ...]
+
+
+def read(path: Path) -> Read:
+    """Return the rows of a file of plans without those whose edges are none; ConfigError names the line that is no row.
+
+    ConfigError also if no row is left.
+    """
+    every = datasets.rows(path, PlanRow, _flaw)
+    flaws = [(row, _loose(row)) for row in every]
+    skipped = tuple(f"{row.id}: {flaw}" for row, flaw in flaws if flaw)
+    if len(skipped) == len(every):
+        raise ConfigError(f"{path}: row {skipped[0]}; no row is left")
+    return Read(tuple(row for row, flaw in flaws if not flaw), skipped)
 
 
 def _flaw(row: PlanRow) -> str:
     if not row.task.strip():
         return "task is empty"
-    if not all(node.strip() for node in row.nodes):
-        return "nodes has an empty text"
+    return "" if all(node.strip() for node in row.nodes) else "nodes has an empty text"
+
+
+def _loose(row: PlanRow) -> str:
+    """Return what is wrong with a row's edges: one that names no node, or leads from a node to itself."""
     last = len(row.nodes) - 1
-    wrong = [edge for edge in row.edges if max(edge) > last]
-    return f"edge {list(wrong[0])} names no node: nodes are 0 to {last}" if wrong else ""
+    for edge in row.edges:
+        if max(edge) > last:
+            return f"edge {list(edge)} names no node: nodes are 0 to {last}"
+        if edge[0] == edge[1]:
+            return f"edge {list(edge)} leads from a node to itself"
+    return ""
 
 
 def flat(text: str) -> str:

@@ -16,7 +16,7 @@ from foa.adapters.embed import Embedder
 from foa.bench.plans import fuzz, noise, planners, speed
 from foa.bench.plans.data import Graph, PlanRow, Say, graph_of, is_chain, plan_of, read
 from foa.bench.plans.metric import Scores, Vectors, scores
-from foa.core.dag.merge import Ended, ballot, form, merge, reputation
+from foa.core.dag.merge import Ended, ballot, forms, merge, reputation
 
 UNION: Final = "union"
 CONSENSUS: Final = "consensus"
@@ -49,26 +49,29 @@ class Scored(NamedTuple):
 
 def measure(terms: Terms, embedder: Embedder | None, say: Say) -> dict[str, Any]:
     """Return the figures; ConfigError names what is wrong with the file. Without an embedder words are compared."""
-    rows = list(read(terms.plans))
+    given = read(terms.plans)
+    if given.skipped:
+        say(f"{len(given.skipped)} rows are skipped, the first {given.skipped[0]}")
+    rows = list(given.rows)
     Random(terms.seed).shuffle(rows)
     rows = rows[: terms.limit or len(rows)]
-    asked = {given: [planners.request(row, given) for row in rows] for given in terms.given}
+    asked = {told: [planners.request(row, told) for row in rows] for told in terms.given}
     known = embedded([text for found in asked.values() for text in found], embedder, say)
-    proposals = {given: proposed(rows, given, asked[given], known) for given in terms.given}
+    proposals = {told: proposed(rows, told, asked[told], known) for told in terms.given}
     spoilt = {rate: _spoilt(rows, rate, terms.seed) for rate in terms.rates}
     graphs = [row.gold for row in rows]
     graphs += [graph for found in (*proposals.values(), *spoilt.values()) for each in found for graph in each.values()]
     vectors = {**embedded([text for graph in graphs for text in graph.nodes], embedder, say), **known}
     say("merging")
-    runs = {given: stream(rows, asked[given], found, vectors) for given, found in proposals.items()}
+    runs = {told: stream(rows, asked[told], found, vectors) for told, found in proposals.items()}
     first, *others = runs
     found = figures(runs[first])
-    found |= {given: figures(runs[given]) for given in others}
+    found |= {told: figures(runs[told]) for told in others}
     found["noise"] = {f"{rate:g}": _noisy(rows, each, vectors) for rate, each in spoilt.items()}
     if terms.fuzz:
         found["fuzz"] = fuzz.fuzzed(terms.fuzz, terms.seed, say)
     found["merge_ms"] = round(speed.merge_ms(terms.seed), 3)
-    found |= {"given": first, "items": len(rows), "seed": terms.seed}
+    found |= {"given": first, "items": len(rows), "skipped": len(given.skipped), "seed": terms.seed}
     found["model"] = "words" if embedder is None else embedder.model
     return found
 
@@ -103,15 +106,15 @@ def stream(
     ended: list[Ended] = []
     found: list[Scored] = []
     for row, text, each in zip(rows, asked, proposals, strict=True):
-        forms = {name: form(plan_of(graph, name)) for name, graph in each.items() if graph.nodes}
-        weights = reputation(ended, each, vectors.get(text), forms)
+        here = forms({name: plan_of(graph, name) for name, graph in each.items() if graph.nodes})
+        weights = reputation(ended, each, vectors.get(text), here)
         found.append(scored(row, each, weights, vectors))
         worth = {
             name: (one.node_f1 + one.edge_f1) / 2
             for name, one in found[-1].by.items()
             if name in each and each[name].nodes
         }
-        ended.append(Ended(worth, vectors.get(text), forms))
+        ended.append(Ended(worth, vectors.get(text), here))
     return found
 
 

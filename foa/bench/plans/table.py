@@ -16,6 +16,8 @@ def table(found: Mapping[str, Any]) -> str:
     out = StringIO()
     console = Console(file=out, width=MARGIN + CELL * (len(planners(found)) + 1), highlight=False, color_system=None)
     console.print(f"{found['items']} plans, seed {found['seed']}, texts compared by {found['model']}")
+    if found["skipped"]:
+        console.print(f"{found['skipped']} rows skipped: their edges are none")
     for told in (found["given"], *(["steps"] if "steps" in found else [])):
         part = found if told == found["given"] else found[told]
         made = Table(title=f"planners see the {told}; one merge takes {part['row_ms']} ms", title_justify="left")

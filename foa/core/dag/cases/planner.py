@@ -6,14 +6,20 @@ from typing import Final
 import msgspec
 
 from foa.core.dag.cases.adapting import adapted
+from foa.core.dag.cases.features import jaccard
 from foa.core.dag.cases.memory import is_worth, nearest
 from foa.core.dag.cases.order import Model, Shaped, edges, observe, relation, shape_of
 from foa.core.dag.cases.records import Case, Near, Rules
-from foa.core.dag.clauses import listing
+from foa.core.dag.clauses import asked_words, listing
+from foa.core.dag.clauses.lists import content
 from foa.core.dag.plan import check, reduced
 from foa.wire.records import MAX_TEXT, Plan, Subtask
 
 ORIGIN: Final = "cases"
+FIT: Final = 0.3
+"""What words in common count beside the cosine of two requests."""
+
+_DIGITS: Final = 6
 
 
 def propose(text: str, vector: bytes, cases: Sequence[Case], rules: Rules, order: Model | None = None) -> Plan | None:
@@ -28,19 +34,31 @@ def by_near(text: str, near: Sequence[Near], rules: Rules, order: Model | None =
     """Return a plan learned from the cases nearest to a request, or None.
 
     A request that lists its own steps is given the order that ``order`` expects of them. Any other is given the plan
-    of the most similar case at ``rules.floor`` or above, the better done first among equals, in the words of this
-    request. The plan passes `foa.core.dag.plan.check`. Never raises.
+    that fits best, in the words of this request, of the cases at ``rules.floor`` or above: vectors tell what two pages
+    are about, the words of what is asked which of the pages on one thing it is. How well a plan was done counts too.
+    The plan passes `foa.core.dag.plan.check`. Never raises.
     """
     listed = listing(text)
     if listed is not None and len(listed.steps) > 1:
         return _ordered(listed.goal, listed.steps, near, rules, order or Model())
-    above = [each for each in near if each.similarity >= rules.floor and is_worth(each.case)]
-    if not above:
+    wanted = asked_words(text)
+    fitting: list[tuple[float, Near, Plan]] = []
+    for each in near:
+        if each.similarity >= rules.floor and is_worth(each.case):
+            plan = adapted(each.case.plan, each.case.request, text)
+            fit = round(each.similarity + FIT * _fit(wanted, asked_words(each.case.request), plan), _DIGITS)
+            if fit >= rules.fit and check(plan) is None:
+                fitting.append((fit, each, plan))
+    if not fitting:
         return None
-    best = min(above, key=lambda each: (-each.similarity, -each.case.score, -each.case.at))
-    found = adapted(best.case.plan, best.case.request, text)
-    plan = msgspec.structs.replace(found, origin=(ORIGIN,))
-    return reduced(plan) if check(plan) is None else None
+    best = min(fitting, key=lambda one: (-one[0] - FIT * one[1].case.score, -one[1].case.at))
+    return reduced(msgspec.structs.replace(best[2], origin=(ORIGIN,)))
+
+
+def _fit(wanted: frozenset[str], before: frozenset[str], plan: Plan) -> float:
+    """Return how much of what is asked the adapted plan speaks of, and how much both requests ask in one: in [0, 2]."""
+    said = content(" ".join(one.text for one in plan.subtasks))
+    return len(wanted & said) / max(1, len(wanted)) + jaccard(wanted, before)
 
 
 def _ordered(goal: str, steps: Sequence[str], near: Sequence[Near], rules: Rules, order: Model) -> Plan | None:

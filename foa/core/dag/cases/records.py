@@ -43,11 +43,13 @@ class Near(NamedTuple):
 class Rules(msgspec.Struct, frozen=True):
     """The knobs of planning by cases.
 
-    A request takes over the plan of a past one at a cosine of at least ``floor``. What was learned of order is used
+    A request takes over the plan of a past one at a cosine of at least ``floor``, and of at least ``fit`` with what
+    their words have in common (`foa.core.dag.cases.planner.FIT`). What was learned of order is used
     after ``seen`` plans. ``same``: from this cosine on two requests are one, and the later case replaces the earlier.
     """
 
-    floor: float = 0.7
+    floor: float = 0.65
+    fit: float = 0.9
     seen: int = 10
     same: float = 0.98
     nearest: int = 8

@@ -7,6 +7,6 @@ text in another language, or without a verb we know, is one subtask. How the pie
 is said by `references`.
 """
 
-from foa.core.dag.clauses.planner import MAX_CLAUSES, Listing, clauses, is_atomic, listing, propose
+from foa.core.dag.clauses.planner import MAX_CLAUSES, Listing, asked_words, clauses, is_atomic, listing, propose
 
-__all__ = ["MAX_CLAUSES", "Listing", "clauses", "is_atomic", "listing", "propose"]
+__all__ = ["MAX_CLAUSES", "Listing", "asked_words", "clauses", "is_atomic", "listing", "propose"]

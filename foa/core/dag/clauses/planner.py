@@ -61,6 +61,11 @@ def clauses(text: str) -> tuple[str, ...]:
     return tuple(map(standing, found)) if len(found) > 1 else (text.strip(),)
 
 
+def asked_words(text: str) -> frozenset[str]:
+    """Return the words of what is asked, in the singular, without what is said or pasted beside it."""
+    return content(" ".join(clause.text for clause in _read(text)) or text[:_MAX_GOAL])
+
+
 def is_atomic(text: str) -> bool:
     """Tell whether `text` is one clause."""
     return len(_read(text)) <= 1

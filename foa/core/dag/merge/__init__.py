@@ -7,7 +7,7 @@ is what watchers are shown. All of it is pure; the same proposals make the same 
 
 from foa.core.dag.merge.consensus import DEFAULT, merge
 from foa.core.dag.merge.record import recorded
-from foa.core.dag.merge.reputation import Ended, Form, ballot, form, reputation, worthy
+from foa.core.dag.merge.reputation import Ended, Form, ballot, forms, reputation, worthy
 from foa.core.dag.merge.terms import Dropped, Kept, MergeRules, Proposal, Report
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "Proposal",
     "Report",
     "ballot",
-    "form",
+    "forms",
     "merge",
     "recorded",
     "reputation",

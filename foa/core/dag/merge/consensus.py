@@ -89,7 +89,7 @@ def heard(
     distinct: dict[tuple[str, bytes], Proposal] = {}
     for one in proposals:
         key = one.planner, msgspec.json.encode(one.plan)
-        distinct[key] = min(one, distinct.get(key, one), key=lambda it: it.weight)
+        distinct[key] = min(one, distinct.get(key, one), key=lambda it: (it.weight, it.leads))
     for _, proposal in sorted(distinct.items()):
         fault = _fault(proposal.plan, rules)
         if fault is None and proposal.planner in voices:

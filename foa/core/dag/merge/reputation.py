@@ -10,6 +10,7 @@ The form is what the planners made of a request: how many subtasks each proposed
 of one kind where their words differ, and who is right when two planners contradict each other in a certain way.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log1p
 from typing import Final, NamedTuple
@@ -47,16 +48,23 @@ _DIGITS: Final = 6
 _TINY: Final = 1e-9
 _SIZE: Final = 0.7
 _LONE: Final = -0.3
-_SILENT: Final = (0.0, _LONE)
+_SILENT: Final = (0.0, _LONE, 0.0)
+_READ: Final = 8_192
+_WORD: Final = re.compile(r"\w+")
 
 Floats = NDArray[np.float64]
 
 
 class Form(NamedTuple):
-    """How large a proposal is (by logarithm), and the part of all pairs that it puts in order, `_LONE` of one alone."""
+    """What a proposal looks like beside the others.
+
+    Its size (by logarithm), the part of all pairs that it puts in order (`_LONE` of one subtask), and what part of its
+    words it shares with the others' proposals.
+    """
 
     size: float
     order: float
+    shared: float = 0.0
 
 
 class Ended(NamedTuple):
@@ -70,22 +78,38 @@ class Ended(NamedTuple):
     forms: Mapping[str, Form] = {}
 
 
-def form(plan: Plan) -> Form:
-    """Return the form of a valid plan."""
+def forms(plans: Mapping[str, Plan]) -> dict[str, Form]:
+    """Return the forms of valid plans that were proposed for one request."""
+    said = {
+        name: frozenset(_WORD.findall(" ".join(one.text for one in plan.subtasks)[:_READ].casefold()))
+        for name, plan in plans.items()
+    }
+    return {
+        name: Form(*_outline(plan), _shared(said[name], [said[one] for one in plans if one != name]))
+        for name, plan in plans.items()
+    }
+
+
+def _outline(plan: Plan) -> tuple[float, float]:
     count = len(plan.subtasks)
     ordered = sum(map(len, ancestors(plan).values()))
-    return Form(_SIZE * log1p(count), ordered / (count * (count - 1) / 2) if count > 1 else _LONE)
+    return _SIZE * log1p(count), ordered / (count * (count - 1) / 2) if count > 1 else _LONE
+
+
+def _shared(words: frozenset[str], others: Sequence[frozenset[str]]) -> float:
+    """Return the mean Dice coefficient of some words with each of the others'."""
+    return sum(2 * len(words & other) / max(1, len(words) + len(other)) for other in others) / max(1, len(others))
 
 
 def reputation(
     ended: Sequence[Ended],
     planners: Iterable[str],
     vector: NDArray[np.floating] | None = None,
-    forms: Mapping[str, Form] | None = None,
+    here: Mapping[str, Form] | None = None,
 ) -> dict[str, float]:
     """Return each planner's weight in (0, 1] for the request at `vector`: 1 for the best, equal where none is known.
 
-    ``forms`` are those of the proposals at hand.
+    ``here`` are the forms of the proposals at hand.
     """
     names = tuple(planners)
     latest = ended[-MOST:]
@@ -93,7 +117,7 @@ def reputation(
         return dict.fromkeys(names, 1.0)
     scores = np.array([[one.scores.get(name, np.nan) for name in names] for one in latest], dtype=np.float64)
     lately = 0.5 ** ((len(latest) - 1 - np.arange(len(latest))) / HALF_LIFE)
-    like = _like(latest, forms or {})
+    like = _like(latest, here or {})
     near = _near(latest, vector)
     means = _means(scores, lately, np.full(len(names), _everyone(latest, lately)), 1.0)
     if like is not None:
