@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from foa.wire.records import Given, Value
 
 TYPES: Final[Mapping[str, str]] = {
-    "csv": "text/csv", "tsv": "text/tab-separated-values", "txt": "text/plain", "md": "text/markdown",
+    "csv": "text/csv", "tsv": "text/tab-separated-values", "txt": "text/plain", "log": "text/plain",
+    "md": "text/markdown",
     "json": "application/json", "html": "text/html", "png": "image/png", "svg": "image/svg+xml",
     "pdf": "application/pdf", "bin": "application/octet-stream",
 }  # fmt: skip

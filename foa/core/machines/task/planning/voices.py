@@ -73,7 +73,8 @@ def _asked(live: Live, session: Session) -> tuple[list[Proposal], list[Voice]]:
                 continue
             try:
                 document = msgspec.json.decode(given.value.body, type=dict[str, Any])
-                read.append(Proposal(seat.agent, planfile.read(document)))
+                plan = msgspec.structs.replace(planfile.read(document), origin=(seat.agent,))
+                read.append(Proposal(seat.agent, plan))
             except (msgspec.DecodeError, ConfigError, ProposalError, TypeError, ValueError, RecursionError) as error:
                 refused.append(Voice(seat.agent, refused=str(error)[:500]))
         if seat.phase == "failed":
