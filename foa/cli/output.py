@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from foa.wire.records import Given, Value
 
 TYPES: Final[Mapping[str, str]] = {
-    "csv": "text/csv", "tsv": "text/tab-separated-values", "txt": "text/plain", "log": "text/plain",
+    "csv": "text/csv", "tsv": "text/tab-separated-values", "log": "text/plain", "txt": "text/plain",
     "md": "text/markdown",
     "json": "application/json", "html": "text/html", "png": "image/png", "svg": "image/svg+xml",
     "pdf": "application/pdf", "bin": "application/octet-stream",

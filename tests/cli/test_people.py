@@ -204,7 +204,7 @@ def test_who_submits_at_a_terminal_is_asked_there(up: Up, more: tuple[str, ...])
 def test_who_watches_is_asked_and_what_others_answer_is_asked_no_more(up: Up) -> None:
     up.ask("ask-3")
     with Terminal(up, "task", "watch", "ask-3") as terminal:
-        terminal.until("your answer: ")
+        terminal.until("number or words: ")
         up.foa("task", "answer", "ask-3", "ordered")
         assert terminal.end() == 0
         assert "done" in terminal.shown
@@ -213,7 +213,7 @@ def test_who_watches_is_asked_and_what_others_answer_is_asked_no_more(up: Up) ->
 def test_ctrl_c_at_a_question_leaves_nothing_behind(up: Up) -> None:
     up.ask("ask-4")
     with Terminal(up, "task", "watch", "ask-4") as terminal:
-        terminal.until("your answer: ")
+        terminal.until("number or words: ")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.end() == 130
         assert "Traceback" not in terminal.shown
@@ -224,7 +224,7 @@ def test_ctrl_c_at_a_question_leaves_nothing_behind(up: Up) -> None:
 def test_answer_at_a_terminal_shows_the_questions_and_asks_them(up: Up) -> None:
     up.ask("ask-5")
     with Terminal(up, "task", "answer", "ask-5") as terminal:
-        terminal.until("your answer: ")
+        terminal.until("number or words: ")
         assert QUESTION in terminal.shown
         terminal.type("ordered\n")
         terminal.until("was answered")
