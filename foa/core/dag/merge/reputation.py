@@ -38,7 +38,7 @@ GAIN: Final = 20.0
 FLOOR: Final = 0.4
 """Who is worth less than this part of the best is not asked: merged with much better plans, poor ones only harm."""
 
-LEAD: Final = 0.9
+LEAD: Final = 0.97
 """Who is worth less than this part of the best has no say in the order of what a better one has too."""
 
 VOICES: Final = 4
