@@ -54,7 +54,8 @@ class Weighted(NamedTuple):
 
     ``hits`` are the found with what was measured of them in place of what they declare. ``contexts`` has, per
     permitted agent, the features that its reward will be learned with; ``free`` the slots each agent has left,
-    ``trust`` how often who refines is expected to be right, and how many answers that is known from.
+    ``trust`` how often who refines is expected to be right, how many answers that is known from, and
+    ``plausible`` how much what an answer looks like speaks for it (log-odds by shape).
     """
 
     ident: str
@@ -63,6 +64,7 @@ class Weighted(NamedTuple):
     contexts: Mapping[str, bytes] = {}
     free: Mapping[str, int] = {}
     trust: Mapping[str, tuple[float, float]] = {}
+    plausible: Mapping[str, float] = {}
 
 
 class Weighed(NamedTuple):

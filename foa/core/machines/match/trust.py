@@ -9,7 +9,16 @@ from typing import Final
 import msgspec
 
 from foa.core.cluster.answers import Answer
-from foa.core.cluster.reputation import Reputation, Standing, known, learned, told, trust
+from foa.core.cluster.reputation import (
+    Look,
+    Reputation,
+    Standing,
+    known,
+    learned,
+    plausible,
+    told,
+    trust,
+)
 from foa.core.effects import Effect, Persist, Wake
 from foa.core.machines.match.state import Match
 from foa.core.routing.exchange import Spoke
@@ -21,7 +30,7 @@ KEEP_S: Final = 5.0
 
 
 def spoke(state: Match, said: Spoke, now: float) -> list[Effect]:
-    """Learn from a team's first answers who tends to be right."""
+    """Learn from a team's first answers who tends to be right, and what right answers look like."""
     answers = [Answer(agent, outputs) for agent, outputs in said.answers]
     return _changed(state, learned(state.reputation, answers), now)
 
@@ -41,20 +50,27 @@ def _changed(state: Match, after: Reputation, now: float) -> list[Effect]:
     return [Wake(REPUTATION, now + KEEP_S)]
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """What stands on disk: standings by agent, and looks by the shape of answers."""
+
+    agents: dict[str, Standing] = {}
+    shapes: dict[str, Look] = {}
+
+
 def keep(state: Match) -> list[Effect]:
     """Write down what was learned lately."""
     state.keeping = False
-    body = msgspec.msgpack.encode(dict(state.reputation.agents))
-    return [Persist(Blob(body), part=REPUTATION)]
+    kept = _Kept(dict(state.reputation.agents), dict(state.reputation.shapes))
+    return [Persist(Blob(msgspec.msgpack.encode(kept)), part=REPUTATION)]
 
 
 def restore(state: Match, body: bytes) -> None:
     """Take back what was written down; what cannot be read is forgotten."""
     try:
-        agents = msgspec.convert(msgspec.msgpack.decode(body), dict[str, Standing])
-    except (msgspec.DecodeError, msgspec.ValidationError):
+        kept = msgspec.msgpack.decode(body, type=_Kept)
+    except msgspec.DecodeError:
         return
-    state.reputation = Reputation(agents)
+    state.reputation = Reputation(kept.agents, shapes=kept.shapes)
 
 
 def of(state: Match, hits: tuple[Hit, ...]) -> dict[str, tuple[float, float]]:
@@ -64,3 +80,8 @@ def of(state: Match, hits: tuple[Hit, ...]) -> dict[str, tuple[float, float]]:
         for hit in hits
         if hit.refines
     }
+
+
+def looks(state: Match) -> dict[str, float]:
+    """Return how much what an answer looks like speaks for it."""
+    return dict(plausible(state.reputation))

@@ -38,7 +38,7 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     candidates = consider(item.query, hits, weights, state.loads, item.left_ms)
     permitted = [candidate for candidate in candidates if not candidate.refused]
     if state.model is None or state.basis is None or not permitted:
-        return Weighted(item.ident, candidates, hits, trust=trust.of(state, hits))
+        return Weighted(item.ident, candidates, hits, trust=trust.of(state, hits), plausible=trust.looks(state))
     vector = item.vector if len(item.vector) == BYTES_PER_DIM * state.basis.shape[1] else b""
     x = kinds.project(state.basis, vector)
     z = _rows(state, item, permitted, {hit.agent: hit for hit in hits}, seen)

@@ -95,12 +95,14 @@ NOBODY: Final = Kin()
 class Pool(NamedTuple):
     """Whom a subtask may still ask where those it asked disagree, and their answers before its cluster refined them.
 
-    ``trust`` is how often each is expected to be right, and how many answers that is known from.
+    ``trust`` is how often each is expected to be right, and how many answers that is known from; ``plausible`` how much
+    what an answer looks like speaks for it.
     """
 
     hits: tuple[Hit, ...]
     trust: Mapping[str, tuple[float, float]]
     contexts: Mapping[str, bytes] = {}
+    plausible: Mapping[str, float] = {}
     kin: Kin = NOBODY
     drafts: tuple[Seat, ...] = ()
     refined: bool = False

@@ -303,7 +303,7 @@ def _place(
         kin=kin,
     )
     if len(chosen) > 1 and context.rules.escalate and not (subtask.team or live.task.team):
-        pool = Pool(tuple(chosen), order.trust, order.contexts, kin)
+        pool = Pool(tuple(chosen), order.trust, order.contexts, order.plausible, kin)
         live = msgspec.structs.replace(live, pools={**live.pools, ident: pool})
         chosen, manner = _probes(chosen, query), manner._replace(alone=True)
         asked = tuple(hit.agent for hit in chosen)

@@ -67,7 +67,7 @@ def _move(live: Live, work: Work, pool: Pool, finished: list[Seat], context: Con
         Member(hit.agent, rates[hit.agent], *_standing(pool, hit.agent, hit.agent in asked)) for hit in pool.hits
     ]
     left = 0 if pool.refined or not any(hit.refines for hit in pool.hits) else context.rules.rounds
-    return next_move(answers_of(finished, pool), members, Escalation(rounds=left))
+    return next_move(answers_of(finished, pool), members, Escalation(rounds=left), pool.plausible)
 
 
 def _standing(pool: Pool, agent: str, asked: bool) -> tuple[float, bool, float]:  # noqa: FBT001 - a field's place
@@ -154,7 +154,10 @@ def _settled(live: Live, work: Work, finished: list[Seat], pool: Pool | None, co
     if members < 2:  # noqa: PLR2004 - two can agree
         return _Settled(finished[0].outputs, {finished[0].agent: 1.0})
     rounds = [drafts, last] if drafts else [last]
-    kept = best_so_far(rounds, believed(pool), strategy=strategy_of(live, work, context), members=members)
+    looks = pool.plausible if pool is not None else {}
+    kept = best_so_far(
+        rounds, believed(pool), strategy=strategy_of(live, work, context), members=members, plausible=looks
+    )
     assert kept is not None
     chosen = kept.choice
     outputs = rounds[kept.round][chosen.place].outputs
