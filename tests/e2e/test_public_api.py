@@ -32,7 +32,7 @@ asyncio.run(main())
 def blocks() -> list[str]:
     """Return the Python of the README."""
     found = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(found) == 2
+    assert len(found) == 3
     return [str(each) for each in found]
 
 
@@ -83,6 +83,29 @@ def test_the_agent_in_the_readme_runs_as_written(running: Square) -> None:
             process.terminate()
             _, complaint = await process.communicate()
         assert process.returncode == 130
+        assert b"Traceback" not in complaint
+
+    running.run(main)
+
+
+def test_the_agent_in_the_readme_that_asks_runs_as_written(running: Square) -> None:
+    async def main(place: Town) -> None:
+        process = await script(place, blocks()[2], "editor.py")
+        try:
+            assert process.stdout is not None
+            await process.stdout.readline()
+            await place.know({"acme/text/editor"})
+            async with place.client() as client:
+                submitted = client.submit("Edits texts", skills=["edit"], inputs={"text": "the date is set"})
+                async for question in submitted.questions():
+                    assert question.options == ("ordered", "shipped")
+                    await client.answer(submitted.id, "shipped")
+                    break
+                outcome = (await submitted.result()).checked()
+            assert outcome.output == "the date shipped is set"
+        finally:
+            process.terminate()
+            _, complaint = await process.communicate()
         assert b"Traceback" not in complaint
 
     running.run(main)
