@@ -84,6 +84,13 @@ def test_among_equally_similar_cases_the_better_done_one_leads() -> None:
     assert texts(propose("Book a trip", vector(1.0), (worse, OSLO), RULES))[0] == "Book a flight to Oslo"
 
 
+def test_of_two_pages_on_one_thing_what_is_asked_decides() -> None:
+    clean = case("You see a fridge. Clean an egg with soap, then dry it", "Wash an egg", "Dry it", near=(0.9, 0.43))
+    heat = case("You see a fridge. Heat an egg in the oven, then eat it", "Heat an egg", "Eat it")
+    found = propose("You see a sink. Clean a cup with soap, then dry it", vector(1.0), (clean, heat), RULES)
+    assert texts(found)[0] == "Wash a cup"
+
+
 @pytest.mark.parametrize(
     ("past", "now", "expected"),
     [

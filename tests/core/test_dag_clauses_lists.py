@@ -59,8 +59,27 @@ def test_a_list_of_things_is_no_list_of_steps(text: str) -> None:
 
 
 def test_steps_stay_as_they_were_written() -> None:
-    steps = ("Find the tallest tree", "Give them some water", "Take a photo of it", "Don't climb the tree", "Print it")
-    assert texts(propose(listed("How to greet a tree", *steps)))[:4] == list(steps[:4])
+    steps = ("Find the tallest tree.", "Then give them some water", "Take a photo of it", "Don't climb it", "Print it")
+    assert texts(propose(listed("How to greet a tree", *steps))) == list(steps)
+
+
+def test_advice_and_steps_with_their_condition_are_steps() -> None:
+    steps = ("Be patient.", "Don't judge", "From the joined table, select the names")
+    assert texts(propose(listed("How to get along.", *steps))) == list(steps)
+
+
+def test_a_list_below_a_question_is_how_to_answer_it() -> None:
+    steps = ("Identify the brand on the cart", "Select one of the four choices")
+    assert texts(propose(listed("What do these horses market?", *steps))) == list(steps)
+
+
+def test_one_step_that_spells_out_the_request_is_the_plan() -> None:
+    assert texts(propose(listed("What is the area of the screen?", "Calculate the area."))) == ["Calculate the area."]
+
+
+def test_one_request_beside_material_stands_without_it() -> None:
+    page = "Your task is to: put a tomato in the oven.The action list you can take: 1. go to {place}\n2. open {box}"
+    assert texts(propose(page)) == ["put a tomato in the oven"]
 
 
 def test_one_item_is_no_list() -> None:
