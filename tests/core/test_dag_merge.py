@@ -34,7 +34,10 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def proposals(draw: st.DrawFn) -> list[Proposal]:
-    return [Proposal(f"p{draw(st.integers(0, 5))}", draw(plans())) for _ in range(draw(st.integers(1, 6)))]
+    return [
+        Proposal(f"p{draw(st.integers(0, 5))}", draw(plans()), leads=draw(st.booleans()))
+        for _ in range(draw(st.integers(1, 6)))
+    ]
 
 
 def content(plan: Plan | None) -> tuple[object, object]:

@@ -65,4 +65,5 @@ def _proposal(rng: Random) -> Proposal:
         f"p{rng.randrange(6)}",
         Plan(subtasks, tuple((names.get(one, one), names.get(other, other)) for one, other in edges)),
         rng.choice(_WEIGHTS),
+        leads=rng.random() < 0.7,  # noqa: PLR2004 - most do
     )
