@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from foa.core import effects as fx
 from foa.core.dag.cases import Case, Model, Recall, Recalled, Rules, Worked, is_worth, kept, learned, nearest
-from foa.core.dag.merge import Ended
+from foa.core.dag.merge import Ended, Form
 from foa.core.effects import Effect, Event, Key
 from foa.core.vcv.vector import BYTES_PER_DIM, unpack
 from foa.wire.messages import Blob
@@ -37,11 +37,12 @@ class State(msgspec.Struct, frozen=True):
 
 
 class _Spoken(msgspec.Struct, frozen=True):
-    """How planners' proposals for one request ended: its number, each planner's score, the request's vector."""
+    """How planners' proposals for one request ended: its number, each one's score and form, the request's vector."""
 
     number: Annotated[int, Meta(ge=0)]
     scores: Annotated[dict[str, Confidence], Meta(max_length=16)]
     vector: Annotated[bytes, Meta(max_length=8192)] = b""
+    forms: Annotated[dict[str, tuple[float, float, float]], Meta(max_length=16)] = {}
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -89,13 +90,22 @@ def _heard(state: State, told: Worked) -> tuple[State, list[Effect]]:
         return state, []
     number = state.spoken[-1].number + 1 if state.spoken else 0
     vector = told.vector if len(told.vector) % BYTES_PER_DIM == 0 else b""
-    spoken = _Spoken(number, dict(sorted(told.voices.items())[:16]), vector)
+    scores = dict(sorted(told.voices.items())[:16])
+    forms = {name: (one.size, one.order, one.shared) for name, one in told.forms.items() if name in scores}
+    spoken = _Spoken(number, scores, vector, forms)
     state = msgspec.structs.replace(state, spoken=(*state.spoken, spoken)[-MAX_SPOKEN:])
     return state, [_persist(f"voices:{number % MAX_SPOKEN}", _Kept(spoken=spoken))]
 
 
 def _ended(state: State) -> tuple[Ended, ...]:
-    return tuple(Ended(one.scores, unpack(one.vector) if one.vector else None) for one in state.spoken)
+    return tuple(
+        Ended(
+            one.scores,
+            unpack(one.vector) if one.vector else None,
+            {name: Form(*form) for name, form in one.forms.items()},
+        )
+        for one in state.spoken
+    )
 
 
 def _remembered(state: State, case: Case, number: int) -> tuple[State, int | None]:

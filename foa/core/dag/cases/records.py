@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from foa.core.dag.cases.order import Model
-from foa.core.dag.merge.reputation import Ended
+from foa.core.dag.merge.reputation import Ended, Form
 from foa.wire.records import MAX_TEXT, Confidence, Plan
 
 MAX_CASES: Final = 1_000
@@ -59,7 +59,7 @@ class Rules(msgspec.Struct, frozen=True):
 class Worked(NamedTuple):
     """A task to ``Key("cases")``: it ended done, by a plan of several subtasks. Never told of a private task.
 
-    ``voices`` is how much of it each planner had proposed, in [0, 1].
+    ``voices`` is how much of it each planner had proposed, in [0, 1], ``forms`` what each proposal looked like.
     """
 
     text: str
@@ -68,6 +68,7 @@ class Worked(NamedTuple):
     score: float
     ended: float
     voices: Mapping[str, float] = {}
+    forms: Mapping[str, Form] = {}
 
 
 class Recall(NamedTuple):

@@ -7,6 +7,7 @@ import msgspec
 from foa.core import effects as fx
 from foa.core.dag.blobs import outsource
 from foa.core.dag.cases import Worked
+from foa.core.dag.merge import Form, forms
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.pending import JOINING
@@ -58,28 +59,31 @@ def finish(live: Live, context: Context, now: float) -> Ending:
 
 def _remembered(live: Live, context: Context, now: float) -> list[Effect]:
     """Tell the memory of plans one that worked; the less had to be mended on the way, the better it was."""
-    if live.task.private or live.plan is None or not live.vector or len(live.plan.subtasks) < 2:  # noqa: PLR2004 - two make a plan
+    several = live.plan is not None and len(live.plan.subtasks) > 1
+    if live.plan is None or not several or live.task.private or not live.vector:
         return []
     mended = sum(edit.kind in {"reroute", "replan", "withdraw", "escalate"} for edit in live.edits)
     score = 1.0 / (1.0 + mended)
-    voices = _voices(live, score)
-    return [fx.Tell(CASES, Worked(live.task.text, live.vector, live.plan, score, now + context.wall, voices))]
+    voices, seen = _voices(live, score)
+    return [fx.Tell(CASES, Worked(live.task.text, live.vector, live.plan, score, now + context.wall, voices, seen))]
 
 
-def _voices(live: Live, score: float) -> dict[str, float]:
-    """Return how much of the plan that worked each planner had proposed: of both plans' subtasks the part in common.
+def _voices(live: Live, score: float) -> tuple[dict[str, float], dict[str, Form]]:
+    """Return how much of the plan that worked each planner had proposed (of both plans' subtasks the part in common).
+
+    And what each proposal looked like.
 
     Nothing where one planner spoke alone: that its plan is like itself says nothing against the others.
     """
     told = next((one for one in live.deliberations if not one.subtask), None)
     if told is None or not told.kept:
-        return {}
-    found: dict[str, float] = {}
-    for voice in told.voices:
-        if voice.plan is not None:
-            both = len(voice.plan.subtasks) + len(told.kept)
-            found[voice.planner] = min(1.0, score * 2 * voice.kept / both)
-    return found if len(found) > 1 else {}
+        return {}, {}
+    plans = {voice.planner: voice.plan for voice in told.voices if voice.plan is not None}
+    if len(plans) < 2:  # noqa: PLR2004 - two voices can differ
+        return {}, {}
+    kept = {voice.planner: voice.kept for voice in told.voices}
+    sizes = {name: len(plan.subtasks) + len(told.kept) for name, plan in plans.items()}
+    return {name: min(1.0, score * 2 * kept[name] / sizes[name]) for name in plans}, forms(plans)
 
 
 def fail(live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed") -> Ending:

@@ -11,7 +11,8 @@ import msgspec
 
 from foa.core.dag import cases, planfile, typed
 from foa.core.dag.clauses import propose
-from foa.core.dag.merge import Proposal, reputation, worthy
+from foa.core.dag.merge import Proposal, ballot, forms, reputation
+from foa.core.dag.plan import check
 from foa.core.machines.task.pending import Session, planning
 from foa.core.machines.task.state import Live
 from foa.core.vcv.vector import unpack
@@ -20,7 +21,6 @@ from foa.wire.deliberation import Voice
 from foa.wire.records import Given, Plan, Port, Value
 
 MAX_TEXTS: Final = 64
-MAX_VOICES: Final = 8
 FEW: Final = 16
 """From fewer ended requests nobody's voice is weighed: after one, whoever lost it would never be heard again."""
 
@@ -41,14 +41,16 @@ def _weighed(read: list[Proposal], session: Session, refused: list[Voice]) -> tu
     if len(ended) < FEW or not read:
         return read, refused
     vector = unpack(session.vector) if session.vector else None
-    worth = reputation(ended, [one.planner for one in read], vector)
-    heard = frozenset(worthy(worth, MAX_VOICES))
+    plans = {one.planner: one.plan for one in read if check(one.plan) is None}
+    worth = reputation(ended, [one.planner for one in read], vector, forms(plans))
+    chosen = ballot(plans, worth)
+    heard = {one.planner for one in chosen}
     quiet = [
-        Voice(one.planner, refused=f"its plans for the like ended too badly to be heard ({worth[one.planner]:.2f})")
-        for one in read
-        if one.planner not in heard
+        Voice(name, refused=f"its plans for the like ended too badly to be heard ({worth[name]:.2f})")
+        for name in plans
+        if name not in heard
     ]
-    return [one._replace(weight=worth[one.planner]) for one in read if one.planner in heard], [*refused, *quiet]
+    return [*chosen, *(one for one in read if one.planner not in plans)], [*refused, *quiet]
 
 
 def _own(live: Live, session: Session) -> list[Proposal]:
