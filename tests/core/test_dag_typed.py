@@ -452,3 +452,21 @@ def test_the_door_of_planner_agents_gives_a_plan_file() -> None:
     assert [one.produces for one in plan.subtasks] == [("table-profile",), ("text/html",)]
     assert plan.subtasks[1].needs == ("text/csv", "table-profile")
     assert t.typed("an html report please", "no offers", None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Put all of it together as an HTML page", ("text/html",)),
+        ("turn the links into a small web page", ("text/html",)),
+        ("give me the top 5 as a CSV table", ("text/csv",)),
+        ("summarise this HTML page", ()),
+        ("draw it as a poem", ()),
+        ("write it as a PDF", ()),
+    ],
+)
+def test_a_form_that_words_demand_is_declared_if_somebody_yields_it(text: str, kind: tuple[str, ...]) -> None:
+    pages = t.Offer("a/b/pages", "pages", "", (), (Port("page", "text/html"),), 0.0, 0.0)
+    tables = t.Offer("a/b/tables", "tables", "", (), (Port("rows", "text/csv"),), 0.0, 0.0)
+    plan = t.demanded(Plan((Subtask("one", text), Subtask("two", text, produces=("own",)))), (pages, tables))
+    assert [one.produces for one in plan.subtasks] == [kind, ("own",)]

@@ -161,10 +161,6 @@ CHECKS: Final[dict[str, Callable[[Said], None]]] = {
 
 SHORT: Final[dict[str, tuple[str, Callable[[Said], bool]]]] = {
     "letter": ("the gist, as its subtask is not the last one", lambda said: "service charge" in said["text/plain"]),
-    "notes": (
-        "keywords: ', and find …' behind 'between them' is not cut off",
-        lambda said: "Keywords" in said["text/plain"],
-    ),
     "rooms": (
         "outliers: 'which rows they are and mark them' is one step",
         lambda said: "<h2>What stands out</h2>" in said["text/html"],

@@ -45,7 +45,7 @@ _MYSELF: Final = re.compile(r"\b(?:i|we)(?: (?:want|need|have|would like|plan)|'
 _BOTH: Final = re.compile(r"\bboth\b", re.IGNORECASE)
 _ENABLES: Final = re.compile(
     r"\b(?:lets|allows|allowing|enables|enabling|helps|helping) \w+|\b(?:let|allow|enable|help) (?:\w+ ){1,2}to\b"
-    r"|\bbetween\b(?!.*\band\b)"
+    r"|\bbetween\b(?! (?:them|these|those|both|us|you|the two|versions)\b)(?!.*\band\b)"
 )
 _INSIDE: Final = re.compile(
     r"\b(?:how|ability|able|ways?|trying|order|wants?|used) to\b|\b(?:who|which)\b"

@@ -7,7 +7,7 @@ subtask can no longer be done as planned (`detour`). A type is what a port decla
 from foa.core.dag.typed.layout import route
 from foa.core.dag.typed.mending import Bridged, bridged, detour
 from foa.core.dag.typed.offers import Offer, fits, offers, offers_document, read_offers
-from foa.core.dag.typed.planner import propose, typed
+from foa.core.dag.typed.planner import demanded, propose, typed
 from foa.core.dag.typed.routes import RouteRules
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Offer",
     "RouteRules",
     "bridged",
+    "demanded",
     "detour",
     "fits",
     "offers",

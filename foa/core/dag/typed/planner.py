@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from foa.core.dag.planfile import write
 from foa.core.dag.typed.layout import GENERIC, OWN_TEXT, laid
 from foa.core.dag.typed.offers import Offer, fits, read_offers, read_ports
@@ -45,6 +47,9 @@ _NAMED: Final = tuple(
     )
 )
 """Words of a request, and the types or names of outputs that they mean, the likeliest first."""
+
+_FORM: Final = re.compile(r"\b(?:as|into|in the form of) (?:an? |one |the )?((?:[\w-]+ ){0,2}[\w-]+)", re.IGNORECASE)
+"""Words that say in which form a result is wanted."""
 
 _SAYS_NOTHING: Final = frozenset(
     {"result", "output", "answer", "text", "data", "value", "file", "plan", "body", "agents"}
@@ -86,6 +91,32 @@ def inferred(text: str, given: Collection[str], offers: Sequence[Offer]) -> tupl
     yielded = [port.type for one in relevant for port in one.outputs if port.type not in GENERIC]
     found = dict.fromkeys((*_named(text.casefold()[:_READ], offers), *yielded))
     return tuple(one for one in found if not any(fits(one, each) for each in given))[:MAX_WANTED]
+
+
+def demanded(plan: Plan, offers: Sequence[Offer]) -> Plan:
+    """Return `plan` with the type that a subtask's own words demand of its result ("as an HTML page").
+
+    Only where it declares none itself, its words say one, and somebody among `offers` yields that.
+    """
+    subtasks = tuple(
+        msgspec.structs.replace(one, produces=(kind,))
+        if not one.produces and (kind := _form(one.text, offers))
+        else one
+        for one in plan.subtasks
+    )
+    return msgspec.structs.replace(plan, subtasks=subtasks)
+
+
+def _form(text: str, offers: Sequence[Offer]) -> str:
+    """Return the type of the last form that `text` names, "" if none, or if nobody yields it."""
+    ports = sorted({(port.name, port.type) for one in offers for port in one.outputs})
+    for said in reversed(_FORM.findall(text[:_READ])):
+        for words, kinds in _NAMED:
+            if words.search(said.casefold()):
+                meant = (kind for name in kinds for port, kind in ports if name in (kind, port))
+                if kind := next(meant, ""):
+                    return kind
+    return ""
 
 
 def typed(request: str, agents: object, given: object = ()) -> dict[str, Any] | None:

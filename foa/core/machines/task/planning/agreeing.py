@@ -54,9 +54,10 @@ def _over(live: Live, session: Session) -> Live:
 
 
 def _satisfied(live: Live, session: Session, plan: Plan) -> tuple[Plan, tuple[tuple[str, str], ...]]:
-    """Give every subtask the types it needs, by an edge or a bridging subtask; and say what nobody yields."""
+    """Hold every subtask to the form its words demand, and give it the types it needs; say what nobody yields."""
     given = {one.value.type for one in live.task.inputs}
-    bridge = typed.bridged(plan, given, typed.offers(session.hits))
+    offers = typed.offers(session.hits)
+    bridge = typed.bridged(typed.demanded(plan, offers), given, offers)
     return bridge.plan, bridge.missing
 
 
