@@ -298,7 +298,7 @@ def test_a_model_that_will_not(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("says", [Says("late", delay_s=60), Says("one letter at a time", piece=1, pause_s=60)])
 def test_too_slow(tmp_path: Path, says: Says) -> None:
-    with pytest.raises(AgentFailed, match=r"^took longer than 0\.3 s$"):
+    with pytest.raises(AgentFailed, match=r"^took longer than 0\.\d+ s$"):
         work(tmp_path, [says], timeout_s=0.3)
 
 
