@@ -243,3 +243,23 @@ def test_a_document_that_cannot_be_read_is_refused_once_in_all() -> None:
     assert isinstance(replies[0].message, bytes)
     assert b"rejected" in replies[0].message.lower() or b"reason" in replies[0].message
     assert not any(isinstance(frame.message, Rejected) for frame in said)
+
+
+def test_a_claim_that_was_not_read_back_before_the_link_broke_is_made_again() -> None:
+    """Its echo may be old: who claimed above it meanwhile is heard only after it."""
+    node = Node("c1")
+    node.feed(fx.Online(resumed=False))
+    node.elapse("settle")
+    claims = [frame for frame in node.take() if isinstance(frame.message, Own)]
+    node.feed(fx.Offline())
+    node.feed(fx.Online(resumed=True))
+    for frame in claims:
+        node.hear(frame)
+    assert node.owns == []
+    higher = Own(0, Epoch(5, "c2"))
+    node.hear(fx.Publish(TOPICS.own(0), higher, retain=True))
+    node.take()
+    node.elapse("reclaim")
+    exchange(node)
+    assert node.owns == list(range(TOPICS.partitions))
+    assert owned(node.state, 0) == Epoch(6, "c1")

@@ -66,7 +66,7 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
         case fx.Online(resumed):
             return _online(state, now, resumed=resumed)
         case fx.Offline():
-            return msgspec.structs.replace(state, online=False), []
+            return _unheard(msgspec.structs.replace(state, online=False)), []
         case fx.Elapsed(timer):
             return _elapsed(state, timer, now, rng)
         case fx.Received():
@@ -137,7 +137,14 @@ def _online(state: State, now: float, *, resumed: bool) -> tuple[State, list[Eff
     else:
         effects += [_own(state, p, state.claims[p]) for p, role in sorted(state.roles.items()) if role == "owner"]
         effects.append(fx.TellAll("task", Anew(lost=not resumed)))
+        effects.append(fx.Wake("reclaim", now + state.rules.reclaim_s))
     return state, effects
+
+
+def _unheard(state: State) -> State:
+    """Give up claims that were not read back: an echo that comes later says nothing of who claimed above meanwhile."""
+    roles: dict[int, Role] = {p: "heir" if role == "claiming" else role for p, role in state.roles.items()}
+    return msgspec.structs.replace(state, roles=roles)
 
 
 def _presence(state: State, *, alive: bool = True) -> fx.Publish:
