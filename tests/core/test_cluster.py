@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foa.core.cluster.agreement import form, similarity
-from foa.core.cluster.represent import Answer, represent
+from foa.core.cluster.answers import Answer
 from foa.core.cluster.rounds import Outcome, Refining, add, advance, latest, peers, status
+from foa.core.cluster.strategies import settle
 from foa.wire.messages import Draft
 from foa.wire.records import Given, Ref, Team, Value
 
@@ -199,7 +200,7 @@ def test_the_order_of_hearing_does_not_matter_and_agreement_only_grows(said: lis
 
 
 def test_the_majority_wins_for_short_answers() -> None:
-    choice = represent([Answer(A, says(41)), Answer(B, says(42)), Answer(C, says(42))], {A: 1.0, C: 0.9})
+    choice = settle("", [Answer(A, says(41)), Answer(B, says(42)), Answer(C, says(42))], {A: 1.0, C: 0.9})
     assert choice is not None
     assert (choice.agent, choice.place, choice.how, choice.agreed) == (C, 2, "weighted", False)
     assert choice.share == pytest.approx(2 / 3)
@@ -208,22 +209,22 @@ def test_the_majority_wins_for_short_answers() -> None:
 
 def test_the_medoid_stands_for_texts_weighted_by_reputation() -> None:
     answers = [Answer(A, text("cats like fish")), Answer(B, text("cats like milk")), Answer(C, text("dogs like bones"))]
-    choice = represent(answers, {})
+    choice = settle("", answers, {})
     assert choice is not None
     assert (choice.agent, choice.how) == (A, "medoid")
-    trusted = represent(answers, {C: 9.0})
+    trusted = settle("", answers, {C: 9.0})
     assert trusted is not None
     assert trusted.agent == C
 
 
 def test_the_silent_count_against_agreement_and_ties_go_by_id() -> None:
     answers = [Answer(B, says(1)), Answer(A, says(1))]
-    choice = represent(answers, {}, members=3)
+    choice = settle("", answers, {}, members=3)
     assert choice is not None
     assert (choice.agent, choice.agreed) == (A, False)
-    assert represent([], {}) is None
+    assert settle("", [], {}) is None
     for shuffled in itertools.permutations([Answer(A, says(1)), Answer(B, says(2)), Answer(C, says(3))]):
-        found = represent(list(shuffled), {})
+        found = settle("", list(shuffled), {})
         assert found is not None
         assert found.agent == A
 

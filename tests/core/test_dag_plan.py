@@ -52,30 +52,6 @@ def test_the_graph_functions_agree_with_networkx(plan: Plan) -> None:
         assert set(dag.ancestors(plan, one)) == nx.ancestors(oracle, one)
 
 
-@settings(max_examples=80, deadline=None)
-@given(acyclic(), st.integers(1, 10**6))
-def test_shares_spend_no_more_than_is_left_on_any_path(plan: Plan, left: int) -> None:
-    shares = dag.shares(plan, 5.0, left)
-    assert math.isclose(sum(share.budget or 0.0 for share in shares.values()), 5.0)
-    oracle = graph(plan)
-    for start in [one for one in oracle if oracle.in_degree(one) == 0]:
-        for end in dag.sinks(plan):
-            for path in nx.all_simple_paths(oracle, start, end) if start != end else [[start]]:
-                assert sum(shares[one].ms for one in path) <= left + len(path)
-    critical = sum(shares[one].ms for one in dag.critical_path(plan))
-    assert left - len(plan.subtasks) - 1 <= critical <= left + len(plan.subtasks)
-
-
-def test_shares_leave_out_what_is_done_and_follow_weights() -> None:
-    plan = a_plan("a>b b>d c>d", b=2.0)
-    assert dag.shares(plan, None, 400)["d"] == dag.Share(None, 100)
-    shares = dag.shares(plan, 4.0, 300, done={"a", "c"})
-    assert {one: share.ms for one, share in shares.items()} == {"b": 200, "d": 100}
-    assert shares["b"].budget == pytest.approx(4 * 2 / 3)
-    assert dag.shares(a_plan("a b", a=0.0, b=0.0), 1.0, 50)["a"] == dag.Share(0.5, 50)
-    assert dag.shares(plan, 1.0, 100, done={"a", "b", "c", "d"}) == {}
-
-
 def test_critical_path_is_the_heaviest_ties_by_id() -> None:
     assert dag.critical_path(a_plan("a>b b>d a>c c>d", c=5.0)) == ("a", "c", "d")
     assert dag.critical_path(a_plan("a>b b>d a>c c>d")) == ("a", "b", "d")

@@ -26,7 +26,7 @@ from foa.wire.messages import (
     Withdrawn,
 )
 from foa.wire.records import Given, Hit, Plan, Port, Query, Resources, Subtask, Value
-from tests.core.task_bench import Bench, chain, declined, done, failed, hit, sent, task, text
+from tests.core.task_bench import Bench, chain, declined, done, failed, hit, sent, task
 
 REFINES: dict[str, Any] = {"refines": True, "outputs": (Port("o", "text/plain"),)}
 
@@ -443,4 +443,18 @@ def test_every_state_on_the_way_is_a_lawful_plan() -> None:
         assert active == [award.award]
 
 
-__all__ = ["text"]
+# --- shares of time and money -------------------------------------------------------------------------------
+
+
+def test_an_award_carries_twice_its_share_of_the_critical_path_and_what_is_not_used_is_there_for_the_next() -> None:
+    bench = Bench(hit("a1"), grace_s=0.0)
+    parts = (Subtask("a", "one"), Subtask("b", "two"), Subtask("c", "three", weight=2.0))
+    plan = Plan(parts, (("a", "b"), ("b", "c")))
+    (first,) = sent(bench.submit(task(plan=plan, budget=4.0)), Award)
+    assert first.left_ms == 20_000 * 2 // 4
+    assert first.budget == pytest.approx(2.0)
+    (second,) = sent(bench.answer(done(first)), Award)
+    assert second.left_ms == int(20_000 * 2 / 3)
+    assert second.budget == pytest.approx(4.0 * 2 / 3)
+    (last,) = sent(bench.answer(done(second)), Award)
+    assert (last.left_ms, last.budget) == (20_000, 4.0)

@@ -101,6 +101,7 @@ def _typed(schema: Mapping[str, Any], kind: Any, at: str, depth: int) -> Any:
     _refuse(schema, {"type", *bounds, *_OWN.get(kind, ())}, at)
     bare: Any = _PLAIN.get(kind)
     if kind == "array":
+        # mypy takes no type that is made at run time
         bare = list[_type(schema.get("items", {}), f"{at}[]", depth + 1)]  # type: ignore[misc]
     elif kind == "object":
         bare = _record(schema, at, depth)
@@ -114,6 +115,7 @@ def _record(schema: Mapping[str, Any], at: str, depth: int) -> Any:
     extra = schema.get("additionalProperties", True)
     required = schema.get("required", [])
     if not properties:
+        # as above: made at run time
         return dict[str, Any] if isinstance(extra, bool) else dict[str, _type(extra, f"{at}.*", depth + 1)]  # type: ignore[misc]
     if not isinstance(extra, bool):
         raise Unheld(f"{at}.additionalProperties: beside properties only true or false is held")

@@ -21,21 +21,21 @@ def runner_for(declared: Declared) -> Runner:
 
         return CommandRunner(declared)
     if declared.run.http:
-        from foa.adapters.runners.http import HttpRunner  # noqa: PLC0415
+        from foa.adapters.runners.http import HttpRunner  # noqa: PLC0415 - as above
 
         return HttpRunner(declared)
     if declared.run.openai is not None:
-        from foa.adapters.runners.openai import ModelRunner  # noqa: PLC0415
+        from foa.adapters.runners.openai import ModelRunner  # noqa: PLC0415 - brings httpx
 
         return ModelRunner(declared)
-    from foa.adapters.runners.file import FileRunner  # noqa: PLC0415
+    from foa.adapters.runners.file import FileRunner  # noqa: PLC0415 - as above
 
     return FileRunner(declared)
 
 
 def runner_of(handler: Handler[..., Any] | Callable[..., Any]) -> Runner:
     """Return the runner of a function decorated with ``@foa.agent``; ConfigError for any other."""
-    from foa.adapters.runners.python import PythonRunner  # noqa: PLC0415
+    from foa.adapters.runners.python import PythonRunner  # noqa: PLC0415 - as above
 
     if not isinstance(handler, Handler):
         name = getattr(handler, "__qualname__", repr(handler))

@@ -1,4 +1,4 @@
-"""The graph of a plan: its laws, its order, what may start, and how budget and time are split over it.
+"""The graph of a plan: its laws, its order, what may start, and what remains after each subtask.
 
 Everybody who makes, merges, edits or runs a plan comes through here. Ids break every tie, so all who hold
 the same plan see the same order. The algorithms are written out because an agent process must not load
@@ -8,7 +8,7 @@ networkx; the tests hold them against networkx as the oracle.
 from collections.abc import Collection, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -19,13 +19,6 @@ from foa.wire.records import MAX_EDGES, MAX_SUBTASKS, Edge, Phase, Plan, Subtask
 _OPEN: Final = frozenset({"waiting", "ready"})
 _LIGHTEST: Final = 0.01
 """A weight of 0 counts as this part of the plan's largest: everything needs some time and money."""
-
-
-class Share(NamedTuple):
-    """What one subtask may take: ``budget`` in USD (None: unbounded) and ``ms`` of the time that is left."""
-
-    budget: float | None
-    ms: int
 
 
 # --- laws -------------------------------------------------------------------------------------------------
@@ -271,27 +264,6 @@ def critical_path(plan: Plan) -> tuple[str, ...]:
         path.append(at)
         options = after[at]
     return tuple(path)
-
-
-def shares(plan: Plan, budget: float | None, left_ms: int, done: Collection[str] = ()) -> dict[str, Share]:
-    """Split what is left of budget and time over the subtasks of a valid plan that are not in `done`.
-
-    The budget is split by weight over all of them. Of the time, a subtask gets the part that its weight has
-    of the heaviest path through it: along every path the parts sum to `left_ms` at most, along the
-    critical path to all of it. Nobody gets less than 1 ms.
-    """
-    ordered = [one for one in order(plan) if one not in done]
-    weights = _weights(plan)
-    total = sum(weights[one] for one in ordered)
-    above = _longest(ordered, predecessors(plan), weights)
-    below = _longest(ordered[::-1], successors(plan), weights)
-    return {
-        one: Share(
-            budget=None if budget is None else budget * weights[one] / total,
-            ms=max(1, int(left_ms * weights[one] / (above[one] + below[one] - weights[one]))),
-        )
-        for one in ordered
-    }
 
 
 def _weights(plan: Plan) -> dict[str, float]:

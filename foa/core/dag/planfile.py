@@ -16,7 +16,7 @@
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -81,6 +81,9 @@ def _explained(error: msgspec.ValidationError, table: Mapping[str, Any]) -> str:
     """Turn msgspec's ``Expected `int`, got `str` - at `$.team` `` into key, value and mend."""
     wanted, _, path = str(error).partition(" - at `$")
     key = path.strip("`.").partition("[")[0].partition(".")[0] or "after"
+    choices = [one for one in get_args(get_type_hints(Subtask).get(key)) if one]
+    if wanted.startswith("Invalid enum") and choices:
+        wanted = f"use one of: {', '.join(choices)}"
     return f"{key} is {table.get(key)!r:.80}, {wanted[:1].lower()}{wanted[1:]}"
 
 

@@ -127,4 +127,5 @@ class Works(Mapping[str, Work]):
         """Tell whether `other` is a mapping with the same works."""
         return isinstance(other, Mapping) and dict(self) == dict(other)
 
+    # how Python says that a mapping has no hash; mypy knows only that objects have one
     __hash__ = None  # type: ignore[assignment]

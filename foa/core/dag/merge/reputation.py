@@ -178,7 +178,8 @@ def _near(latest: Sequence[Ended], vector: NDArray[np.floating] | None) -> Float
     known = [at for at, one in enumerate(latest) if one.vector is not None]
     if vector is None or not known:
         return None
-    cosines = np.round(np.stack([latest[at].vector for at in known if latest[at].vector is not None]) @ vector, _DIGITS)  # type: ignore[misc]
+    held = [near for near in (latest[at].vector for at in known) if near is not None]
+    cosines = np.round(np.stack(held) @ vector, _DIGITS)
     ranked = np.lexsort((-np.array(known), -cosines))[:NEAREST]
     found = np.zeros(len(latest))
     found[np.array(known)[ranked]] = np.exp((cosines[ranked] - cosines[ranked[0]]) / WIDTH)
