@@ -12,7 +12,7 @@ import pytest
 from foa.bus.aiomqtt.client import AiomqttBus
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.server import BrokerServer
-from foa.bus.port import Options, Subscription, Will
+from foa.bus.port import Facts, Options, Subscription, Will
 from foa.errors import BusError, ConfigError, TooLarge
 from foa.nodes import host
 from foa.settings import Settings
@@ -209,6 +209,30 @@ def test_a_reconnect_without_an_answer_is_given_up_too() -> None:
                 while len(heard.facts) < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
             assert len(heard.ends) == 1
+            await bus.close()
+
+    run(body())
+
+
+def test_a_connection_that_ends_with_its_first_word_is_followed_by_another() -> None:
+    """aiomqtt's entering is not done yet then, and it takes the end for that of the connection before."""
+
+    class Cutter(Recorder):
+        bus: AiomqttBus
+
+        def connected(self, facts: Facts) -> None:
+            super().connected(facts)
+            if len(self.facts) == 1:
+                self.bus.abort()
+
+    async def body() -> None:
+        async with Script(session_present=False) as broker:
+            heard = Cutter()
+            heard.bus = bus = AiomqttBus(Options("a", port=broker.port, backoff_max_s=0.01), heard)
+            await bus.open(5.0)
+            async with asyncio.timeout(5.0):
+                while len(heard.facts) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
             await bus.close()
 
     run(body())

@@ -139,6 +139,9 @@ class AiomqttBus(AwaitedBus):
         except TimeoutError:
             self._end(self._late(), final=False)
             return
+        # One that ended before aiomqtt's own entering was done is forgotten by it: it would wait for ever.
+        if self._state is not UP:
+            return
         async for _ in self._link.client.messages:
             """There are none: `Link` takes them first."""
 
