@@ -1,10 +1,10 @@
-"""What a broker is given beside its limits: who may do what (`Access`), and where it keeps what must survive (`Store`)."""
+"""What a broker is given beside its limits: who may do what (`Access`), and where it keeps what survives (`Store`)."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import msgspec
 import mqtt5
+import msgspec
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Access(Protocol):
 
 
 class Store(Protocol):
-    """Where sessions, subscriptions, queues and retained messages survive the broker. See `foa.bus.mqtt.broker.store`."""
+    """Where sessions, subscriptions, queues and retained messages survive the broker."""
 
     def put(self, kind: str, ident: str, body: bytes | None) -> None:
         """Keep (or forget) a body; durable at the next `commit`."""
