@@ -36,6 +36,8 @@ _LATE_FACTOR: Final = 20.0  # a reordered packet takes up to so many latencies l
 _MAX_LATE: Final = 64  # topics remembered as late before those already arrived are forgotten
 
 Forget = Literal["nothing", "sessions", "retained", "all"]
+Way = Literal["both", "up", "down"]
+"""Which way a partition cuts a link: ``up`` is towards the broker."""
 
 
 class Faults(msgspec.Struct, frozen=True):
@@ -60,12 +62,14 @@ class Injected(msgspec.Struct):
 class _Pipe:
     """One direction of a link."""
 
-    __slots__ = ("_arrival", "_deliver", "_late", "_link", "_network")
+    __slots__ = ("_arrival", "_deliver", "_held", "_late", "_link", "_network", "_way")
 
-    def __init__(self, network: "MemoryNetwork", link: "_Link", deliver: Callable[[bytes], None]) -> None:
+    def __init__(self, network: "MemoryNetwork", link: "_Link", way: Way, deliver: Callable[[bytes], None]) -> None:
         self._network = network
         self._link = link
+        self._way = way
         self._deliver = deliver
+        self._held: list[Callable[[], None]] = []
         self._arrival = 0.0
         self._late: dict[bytes, float] = {}
 
@@ -90,7 +94,24 @@ class _Pipe:
         """Call `callback` at the other end, after everything posted before."""
         network = self._network
         self._arrival = max(self._arrival, network.clock.time() + network.travel())
-        network.clock.call_at(self._arrival, partial(self._link.arrive, callback))
+        network.clock.call_at(self._arrival, partial(self._arrive, callback))
+
+    def heal(self) -> None:
+        """Let everything arrive that waited."""
+        while self._held and not self._is_cut():
+            self._held[0]()
+            self._held.pop(0)
+
+    def _arrive(self, callback: Callable[[], None]) -> None:
+        """Let something arrive; while the network is partitioned it waits, as TCP's retransmissions do."""
+        if self._held or self._is_cut():
+            self._held.append(callback)
+        else:
+            callback()
+
+    def _is_cut(self) -> bool:
+        ways = self._network.ways_cut(self._link.client_id)
+        return ways == "both" or ways == self._way
 
     def _carry(self, packet: bytes) -> bool:
         """Carry one PUBLISH; False if the link broke at it."""
@@ -126,13 +147,13 @@ class _Pipe:
         if len(self._late) >= _MAX_LATE:
             self._late = {key: due for key, due in self._late.items() if due > now}
         self._late[topic] = when
-        network.clock.call_at(when, partial(self._link.arrive, partial(self._deliver, packet)))
+        network.clock.call_at(when, partial(self._arrive, partial(self._deliver, packet)))
 
 
 class _Link:
     """One connection attempt, and the connection if it succeeds. Each end learns of the other's end in order."""
 
-    __slots__ = ("broken", "bus", "client_id", "connection", "down", "held", "network", "up")
+    __slots__ = ("broken", "bus", "client_id", "connection", "down", "network", "up")
 
     def __init__(self, network: "MemoryNetwork", bus: "MemoryBus") -> None:
         self.network = network
@@ -140,23 +161,13 @@ class _Link:
         self.client_id = bus.options.client_id
         self.connection: Connection | None = None
         self.broken = False
-        self.held: list[Callable[[], None]] = []
-        self.up = _Pipe(network, self, self._at_broker)
-        self.down = _Pipe(network, self, self._at_client)
-
-    def arrive(self, callback: Callable[[], None]) -> None:
-        """Let something arrive; while the network is partitioned it waits, as TCP's retransmissions do."""
-        if self.held or self.network.is_partitioned(self):
-            self.held.append(callback)
-        else:
-            callback()
+        self.up = _Pipe(network, self, "up", self._at_broker)
+        self.down = _Pipe(network, self, "down", self._at_client)
 
     def heal(self) -> None:
         """Let everything arrive that waited."""
-        while self.held and not self.network.is_partitioned(self):
-            callback = self.held[0]
-            callback()
-            self.held.pop(0)
+        self.up.heal()
+        self.down.heal()
 
     def accept(self) -> None:
         """Answer a dial that arrived at the broker."""
@@ -178,6 +189,13 @@ class _Link:
             self.broken = True
             self.down.post(partial(self.lost_at_client, reason))
             self.up.post(self.lost_at_broker)
+
+    def lapse(self) -> None:
+        """Have the broker give the client up, as at the end of its keep-alive; the client learns it when it hears again."""
+        if not self.broken:
+            self.broken = True
+            self.lost_at_broker()
+            self.down.post(partial(self.lost_at_client, "the broker gave up waiting"))
 
     def hang_up(self) -> None:
         """Close the client's end."""
@@ -231,10 +249,10 @@ class MemoryNetwork:
         self.rng = rng
         self.faults = faults or Faults()
         self.injected = Injected()
-        self.broker = Broker(limits, users)
+        self.broker = Broker(limits, users=users)
         self.crashed = False
         self._links: dict[int, _Link] = {}
-        self._partitioned: dict[str, None] = {}
+        self._partitioned: dict[str, Way] = {}
         self._timer: Handle | None = None
         self._timer_at = float("inf")
 
@@ -259,15 +277,21 @@ class MemoryNetwork:
         self.crashed = False
         self._tick()
 
-    def partition(self, client_id: str) -> None:
-        """Let nothing through between `client_id` and the broker; neither is told."""
-        self._partitioned[client_id] = None
+    def partition(self, client_id: str, way: Way = "both") -> None:
+        """Let nothing through between `client_id` and the broker, or nothing one way; neither is told."""
+        self._partitioned[client_id] = way
+
+    def lapse(self, client_id: str) -> None:
+        """Have the broker take `client_id` for dead now, whose link stands but says nothing."""
+        for link in list(self._links.values()):
+            if link.client_id == client_id:
+                link.lapse()
 
     def heal(self, client_id: str) -> None:
         """Let everything through again, first what was under way."""
         self._partitioned.pop(client_id, None)
         for link in list(self._links.values()):
-            if link.held:
+            if link.client_id == client_id:
                 self.clock.call_at(self.clock.time(), link.heal)
 
     # For links and buses.
@@ -284,9 +308,9 @@ class MemoryNetwork:
         if link.broken and link.connection is None and link.bus is None:
             self._links.pop(id(link), None)
 
-    def is_partitioned(self, link: _Link) -> bool:
-        """Tell whether nothing passes on `link`."""
-        return bool(self._partitioned) and link.client_id in self._partitioned
+    def ways_cut(self, client_id: str) -> Way | None:
+        """Return which way nothing passes between `client_id` and the broker; None if everything does."""
+        return self._partitioned.get(client_id) if self._partitioned else None
 
     def travel(self) -> float:
         """Return how long the next write takes."""

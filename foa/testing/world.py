@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from foa.adapters.journal import MemoryJournal
 from foa.bus.memory import Faults, MemoryBus, MemoryNetwork
 from foa.bus.mqtt.broker.records import Message
-from foa.bus.mqtt.broker.router import Router
+from foa.bus.mqtt.broker.routing.router import Router
 from foa.bus.port import Handle, Options, Receipt, Will
 from foa.bus.virtual import VirtualClock
 from foa.errors import BusError

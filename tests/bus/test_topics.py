@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foa.bus.mqtt.broker.records import Limits, Message
-from foa.bus.mqtt.broker.retained import RetainedStore
+from foa.bus.mqtt.broker.routing.retained import RetainedStore
 from foa.bus.mqtt.broker.topics import FilterTree, shared, valid_filter, valid_topic
 
 LEVELS = st.sampled_from(["", "a", "b", "$x"])

@@ -55,7 +55,7 @@ def will_packet(will: mqtt5.Will) -> mqtt5.PublishPacket:
         will.payload or b"",
         qos=will.qos,
         retain=will.retain,
-        packet_id=0,
+        packet_id=None if will.qos is mqtt5.QoS.AT_MOST_ONCE else 0,
         payload_format_indicator=will.payload_format_indicator,
         message_expiry_interval=will.message_expiry_interval,
         content_type=will.content_type,

@@ -4,7 +4,6 @@ A shell (`server.BrokerServer`, `foa.bus.memory.MemoryNetwork`) tells it of conn
 after each call writes out the connections in `touched`. It is total: nothing a peer sends makes it raise.
 """
 
-import heapq
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -12,11 +11,12 @@ import mqtt5
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker import admission
+from foa.bus.mqtt.broker.lifetimes import Lifetimes, Timers, gone
+from foa.bus.mqtt.broker.ports import Access, Identity
 from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
-from foa.bus.mqtt.broker.router import Router
+from foa.bus.mqtt.broker.routing.router import NOT_AUTHORIZED, Router
 from foa.bus.mqtt.broker.sessions import Grant, Session
 
-NEVER_S: Final = 0xFFFFFFFF  # a session expiry interval that means for ever
 GRACE: Final = 1.5
 
 CONNECT: Final = b"\x10"
@@ -33,16 +33,20 @@ _ConnAck = mqtt5.ConnAckReasonCode
 class Broker:
     """All of the broker but its sockets."""
 
-    def __init__(self, limits: Limits | None = None, users: Mapping[str, str] | None = None) -> None:
-        """With `users` (name to password) nobody else gets in."""
+    def __init__(
+        self, limits: Limits | None = None, access: Access | None = None, users: Mapping[str, str] | None = None
+    ) -> None:
+        """With `access` it decides who gets in, and who writes and hears what; with `users` none but they get in."""
         self.limits = limits or Limits()
         self.stats = Stats()
         self.touched: list[Connection] = []
-        self.sessions: dict[str, Session] = {}
-        self.router = Router(self.limits, self.stats)
+        self.router = Router(self.limits, self.stats, access)
+        self._timers = Timers()
+        self._lifetimes = Lifetimes(self.limits, self.stats, self.router, self._timers)
+        self.sessions = self._lifetimes.sessions
+        self._access = access
         self._users = users
         self._connections: dict[int, Connection] = {}
-        self._timers: list[tuple[float, int, Callable[[float], None]]] = []
         self._serial = 0
         self._handlers: dict[type, Callable[..., None]] = {
             mqtt5.PubAckPacket: self._puback,
@@ -54,15 +58,15 @@ class Broker:
 
     # What a shell tells.
 
-    def connect(self, now: float) -> Connection:
-        """Take a new transport."""
-        connection = Connection(self.limits, self.touched, now)
+    def connect(self, now: float, certified: str = "") -> Connection:
+        """Take a new transport; `certified` is the name in the client's certificate, if the shell checked one."""
+        connection = Connection(self.limits, self.touched, now, certified)
         self.stats.connections += 1
         if len(self._connections) >= self.limits.max_connections:
             self._refuse(connection, _ConnAck.CONNECTION_RATE_EXCEEDED)
             return connection
         self._connections[id(connection)] = connection
-        self._at(now + self.limits.connect_timeout_s, lambda late: self._give_up(connection, late))
+        self._timers.at(now + self.limits.connect_timeout_s, lambda late: self._give_up(connection, late))
         return connection
 
     def receive(self, connection: Connection, data: bytes, now: float) -> None:
@@ -106,15 +110,12 @@ class Broker:
 
     def deadline(self) -> float | None:
         """Return when `tick` is due next; None if never."""
-        stored = self.router.retained.deadline()
-        if not self._timers:
-            return stored
-        return self._timers[0][0] if stored is None else min(stored, self._timers[0][0])
+        due = [when for when in (self.router.retained.deadline(), self._timers.next) if when is not None]
+        return min(due, default=None)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2](now)
+        self._timers.run(now)
         self.router.retained.expire(now)
 
     def shut_down(self, now: float) -> None:
@@ -137,7 +138,7 @@ class Broker:
         for session in list(self.sessions.values()):
             session.will = None
             if forget_sessions:
-                self._end_session(session, now)
+                self._lifetimes.end(session, now)
         if forget_retained:
             self.router.forget_retained()
 
@@ -155,35 +156,55 @@ class Broker:
         if not isinstance(packet, mqtt5.ConnectPacket):
             self._fail(connection, packets.PROTOCOL_ERROR, now)
             return
-        refusal = admission.refusal(packet, self.limits, self._users)
+        refusal = self._refusal(packet, connection.certified)
         if refusal is not None:
             self._refuse(connection, refusal)
             return
-        client_id = packet.client_id
-        if not client_id:
-            self._serial += 1
-            client_id = f"auto-{self._serial}"
-        resumed = self._claim(client_id, now, clean=packet.clean_start)
-        session = resumed
+        who = self._identity(packet, connection.certified)
+        resumed = self._claim(who, now, clean=packet.clean_start)
+        session = resumed or self._lifetimes.begin(who)
         if session is None:
-            if len(self.sessions) >= self.limits.max_sessions:
-                self._refuse(connection, _ConnAck.QUOTA_EXCEEDED)
-                return
-            session = self.sessions[client_id] = Session(client_id, self.limits, self.stats)
+            self._refuse(connection, _ConnAck.QUOTA_EXCEEDED)
+            return
         self._accept(connection, session, packet, now, resumed=resumed is not None)
 
-    def _claim(self, client_id: str, now: float, *, clean: bool) -> Session | None:
-        """Return the session to resume, after whoever uses it now was sent away; None if there is none."""
-        session = self.sessions.get(client_id)
+    def _refusal(self, packet: mqtt5.ConnectPacket, certified: str) -> mqtt5.ConnAckReasonCode | None:
+        refusal = admission.refusal(packet, self.limits, self._users)
+        access = self._access
+        if refusal is not None or access is None:
+            return refusal
+        refusal = access.refusal(packet, certified)
+        if refusal is None and packet.will is not None:
+            who = self._identity(packet, certified)
+            if not access.may_write(who, packet.will.topic):
+                self.stats.denied_wills += 1
+                return _ConnAck.NOT_AUTHORIZED
+        return refusal
+
+    def _identity(self, packet: mqtt5.ConnectPacket, certified: str) -> Identity:
+        """Return whom a CONNECT speaks for; a client without an identifier is given one."""
+        account = "" if self._access is None else certified or packet.username or ""
+        if packet.client_id:
+            return Identity(account, packet.client_id)
+        while (name := f"auto-{self._serial}") in self.sessions:
+            self._serial += 1
+        return Identity(account, name)
+
+    def _claim(self, who: Identity, now: float, *, clean: bool) -> Session | None:
+        """Return the session to resume, after whoever uses it now was sent away; None if there is none.
+
+        The session of another account is never resumed: it ends.
+        """
+        session = self.sessions.get(who.client_id)
         if session is not None and session.connection is not None:
             self.stats.taken_over += 1
             old = session.connection
             old.send(packets.disconnect(TAKEN_OVER))
             old.close()
             self._detach(old, now, will=True)
-            session = self.sessions.get(client_id)
-        if session is not None and (clean or _gone(session, now)):
-            self._end_session(session, now)
+            session = self.sessions.get(who.client_id)
+        if session is not None and (clean or gone(session, now) or session.identity != who):
+            self._lifetimes.end(session, now)
             return None
         return session
 
@@ -213,7 +234,7 @@ class Broker:
         )
         if keep_alive:
             connection.keep_alive_s = GRACE * keep_alive
-            self._at(now + connection.keep_alive_s, lambda late: self._check_alive(connection, late))
+            self._timers.at(now + connection.keep_alive_s, lambda late: self._check_alive(connection, late))
         session.attach(connection, packet.receive_max, now)
         self.router.back(session, now)
 
@@ -231,8 +252,12 @@ class Broker:
         if not cut and (refusal := _refusal(packet)):
             self._fail(connection, refusal, now)
             return
-        assert connection.client_id is not None
-        code = self.router.publish(Message(packet, now, connection.client_id, raw, cut), now)
+        session = self._session(connection)
+        if self._access is None or self.router.may_write(session, packet.topic):
+            code = self.router.publish(Message(packet, now, session.client_id, raw, cut), now)
+        else:
+            self.stats.denied_writes += 1
+            code = NOT_AUTHORIZED
         if packet_id is not None:
             connection.send(packets.puback(packet_id, code))
 
@@ -291,51 +316,9 @@ class Broker:
         session = self._session_of(connection)
         if session is None:
             return
-        session.connection = None
-        if not will:
-            session.will = None
-        if session.will is not None:
-            session.will_at = now + min(session.will_delay_s, session.expiry_s)
-        session.expires_at = None if session.expiry_s == NEVER_S else now + session.expiry_s
-        self.router.away(session, now)
-        self._watch(session, now)
-
-    def _watch(self, session: Session, now: float) -> None:
-        """Do what is due for a session without connection, and see to it that the next due time is met."""
-        if session.connection is not None or self.sessions.get(session.client_id) is not session:
-            return
-        if session.will_at is not None and now >= session.will_at:
-            self._publish_will(session, now)
-        if _gone(session, now):
-            self._end_session(session, now)
-            return
-        due = [when for when in (session.will_at, session.expires_at) if when is not None]
-        if due and (session.watched_at is None or min(due) < session.watched_at):
-            session.watched_at = min(due)
-            self._at(session.watched_at, lambda late: self._watched(session, late))
-
-    def _watched(self, session: Session, now: float) -> None:
-        session.watched_at = None
-        self._watch(session, now)
-
-    def _end_session(self, session: Session, now: float) -> None:
-        self.stats.sessions_ended += 1
-        del self.sessions[session.client_id]
-        self.router.forget(session, now)
-        self._publish_will(session, now)
-
-    def _publish_will(self, session: Session, now: float) -> None:
-        will, session.will, session.will_at = session.will, None, None
-        if will is not None:
-            self.stats.wills += 1
-            will.arrived_at = now  # its expiry counts from its publication
-            self.router.publish(will, now)
+        self._lifetimes.left(session, now, will=will)
 
     # Timers.
-
-    def _at(self, when: float, callback: Callable[[float], None]) -> None:
-        self._serial += 1
-        heapq.heappush(self._timers, (when, self._serial, callback))
 
     def _give_up(self, connection: Connection, now: float) -> None:
         if connection.client_id is None and not connection.closing:
@@ -347,7 +330,7 @@ class Broker:
             return
         due = connection.heard_at + connection.keep_alive_s
         if now < due:
-            self._at(due, lambda late: self._check_alive(connection, late))
+            self._timers.at(due, lambda late: self._check_alive(connection, late))
             return
         self.stats.timed_out += 1
         self._fail(connection, KEEP_ALIVE_TIMEOUT, now)
@@ -361,10 +344,6 @@ class Broker:
         """Return the session that `connection` still holds; None if it has none, or lost it to another."""
         session: Session | None = connection.session
         return session if session is not None and session.connection is connection else None
-
-
-def _gone(session: Session, now: float) -> bool:
-    return session.expires_at is not None and now >= session.expires_at
 
 
 def _refusal(packet: mqtt5.PublishPacket) -> int:

@@ -40,6 +40,9 @@ class Stats(msgspec.Struct):
     taken_over: int = 0
     timed_out: int = 0
     malformed: int = 0
+    denied_writes: int = 0  # publications of those who may not write there
+    denied_wills: int = 0
+    denied_subscriptions: int = 0
     published: int = 0
     delivered: int = 0
     redelivered: int = 0
@@ -101,6 +104,7 @@ class Connection:
     __slots__ = (
         "_max_choke",
         "_touched",
+        "certified",
         "client_id",
         "closing",
         "heard_at",
@@ -114,8 +118,9 @@ class Connection:
         "session",
     )
 
-    def __init__(self, limits: Limits, touched: "list[Connection]", now: float) -> None:
+    def __init__(self, limits: Limits, touched: "list[Connection]", now: float, certified: str = "") -> None:
         """Whenever output begins to wait, the connection puts itself into `touched`."""
+        self.certified = certified  # the name in the client's certificate, where the shell checked one
         self.reader = packets.Reader(limits.max_packet_size, [])
         self.client_id: str | None = None
         self.session: Any = None  # the machine's own: the `sessions.Session` that it was accepted for

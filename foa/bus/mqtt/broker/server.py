@@ -61,7 +61,7 @@ class BrokerServer:
 
         `alone` tells that one socket only was ready in this turn: then its answers wait for nothing.
         """
-        self.broker = Broker(limits, users)
+        self.broker = Broker(limits, users=users)
         self.incoming = memoryview(bytearray(READ_BUFFER))  # one for all: each read is taken out of it at once
         self._alone = alone
         self._loop = asyncio.get_running_loop()

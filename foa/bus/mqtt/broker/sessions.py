@@ -7,6 +7,7 @@ and sends again after a reconnect what was not acknowledged.
 from collections import deque
 from typing import Final, Protocol
 
+from foa.bus.mqtt.broker.ports import Identity
 from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
 
 MAX_PACKET_ID: Final = 65_535
@@ -65,9 +66,11 @@ class Item:
 class Session:
     """One client's session. The machine attaches and detaches connections."""
 
-    def __init__(self, client_id: str, limits: Limits, stats: Stats) -> None:
-        """Start empty and detached."""
-        self.client_id = client_id
+    def __init__(self, identity: Identity, limits: Limits, stats: Stats) -> None:
+        """Start empty and detached; it belongs to `identity` for good."""
+        self.identity = identity
+        self.client_id = identity.client_id
+        self.writable: dict[str, bool] = {}  # the router's own: what this identity may write, as far as it was asked
         self.connection: Connection | None = None
         self.grants: dict[str, Grant] = {}
         self.inflight: dict[int, Item] = {}

@@ -9,11 +9,13 @@ from typing import Final
 import mqtt5
 
 from foa.bus.mqtt.broker import topics
+from foa.bus.mqtt.broker.ports import Access
 from foa.bus.mqtt.broker.records import Limits, Message, Stats
-from foa.bus.mqtt.broker.retained import RetainedStore
+from foa.bus.mqtt.broker.routing.retained import RetainedStore
+from foa.bus.mqtt.broker.routing.sharing import Group
 from foa.bus.mqtt.broker.sessions import Grant, Item, Session
-from foa.bus.mqtt.broker.sharing import Group
 
+NOT_AUTHORIZED: Final = 0x87
 NO_SUBSCRIBERS: Final = 0x10
 NO_SUBSCRIPTION: Final = 0x11
 TOPIC_INVALID: Final = 0x90
@@ -21,6 +23,9 @@ FILTER_INVALID: Final = 0x8F
 QUOTA: Final = 0x97
 _NEW_ONLY: Final = mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
 _NEVER: Final = mqtt5.RetainHandling.SEND_NEVER
+_MAX_WRITABLE: Final = (
+    1024  # topics of which a session knows whether it may write them; forgotten all at once when full
+)
 
 
 class _Target:
@@ -48,9 +53,10 @@ _Matched = tuple[tuple[_Target, ...], tuple[Group, ...]]
 class Router:
     """Subscriptions of all sessions, and the retained messages."""
 
-    def __init__(self, limits: Limits, stats: Stats) -> None:
-        """Start empty."""
+    def __init__(self, limits: Limits, stats: Stats, access: Access | None = None) -> None:
+        """Start empty. Without `access` everybody may write and hear everything."""
         self.retained = RetainedStore(limits)
+        self._access = access
         self._limits = limits
         self._stats = stats
         self._grants: topics.FilterTree[Grant] = topics.FilterTree()
@@ -76,6 +82,18 @@ class Router:
             return QUOTA  # not stored, or nobody's queue had room: the publisher may try again
         return 0 if offered or packet.retain else NO_SUBSCRIBERS
 
+    def may_write(self, session: Session, topic: str) -> bool:
+        """Tell whether `session` may publish on `topic`."""
+        access = self._access
+        if access is None:
+            return True
+        known = session.writable.get(topic)
+        if known is None:
+            if len(session.writable) >= _MAX_WRITABLE:
+                session.writable.clear()
+            known = session.writable[topic] = access.may_write(session.identity, topic)
+        return known
+
     def subscribe(
         self, session: Session, wanted: mqtt5.TopicFilter, identifier: int | None
     ) -> tuple[int, Grant | None]:
@@ -85,6 +103,9 @@ class Router:
         if share is None or not topics.valid_filter(share[1], limits.max_topic_bytes, limits.max_topic_levels):
             return FILTER_INVALID, None
         name, inner = share
+        if self._access is not None and not self._access.may_ask(session.identity, inner):
+            self._stats.denied_subscriptions += 1
+            return NOT_AUTHORIZED, None
         known = pattern in session.grants
         wants_stored = wanted.retain_handling is not _NEVER and not (known and wanted.retain_handling is _NEW_ONLY)
         replayed = wants_stored and not name  # a shared subscription gets no retained messages [MQTT-3.3.1-9]
@@ -99,6 +120,8 @@ class Router:
         """Deliver the retained messages that a new grant asks for."""
         session, ids = grant.session, grant.identifiers
         for message in self.retained.matching(grant.pattern, now):
+            if not self._may_hear(session, message.packet.topic):
+                continue
             qos = min(int(message.packet.qos), grant.qos)
             session.replay(Item(message, qos, ids, None, retain=True), now)
 
@@ -157,16 +180,23 @@ class Router:
     def _match(self, topic: str) -> _Matched:
         targets: dict[str, _Target] = {}
         for grant in self._grants.match(topic):
+            if not self._may_hear(grant.session, topic):
+                continue
             target = targets.get(grant.session.client_id)
             if target is None:
                 targets[grant.session.client_id] = _Target(grant)
             else:
                 target.widen(grant)
-        matched = (tuple(targets.values()), tuple(self._groups.match(topic)))
+        groups = tuple(group for group in self._groups.match(topic) if group.heard(topic))
+        matched = (tuple(targets.values()), groups)
         if len(self._cache) >= self._limits.match_cache:
             self._cache.clear()
         self._cache[topic] = matched
         return matched
+
+    def _may_hear(self, session: Session, topic: str) -> bool:
+        """Tell whether `session` may be sent what is published on `topic`."""
+        return self._access is None or self._access.may_hear(session.identity, topic)
 
     def _enter(self, grant: Grant, name: str, inner: str) -> None:
         self._cache.clear()
@@ -177,7 +207,7 @@ class Router:
             return
         group = self._groups.get(inner, name)
         if group is None:
-            group = Group(self._limits, self._stats)
+            group = Group(self._limits, self._stats, None if self._access is None else self._may_hear)
             self._groups.put(inner, name, group)
         grant.group = group
         group.join(grant)

@@ -6,6 +6,7 @@ in the group until a member connects. Only a group without members loses it, cou
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from foa.bus.mqtt.broker.records import Limits, Message, Stats
 from foa.bus.mqtt.broker.sessions import Grant, Item, Session
@@ -14,13 +15,18 @@ from foa.bus.mqtt.broker.sessions import Grant, Item, Session
 class Group:
     """The members of one ``$share/name/filter``, and the messages that wait for any of them."""
 
-    def __init__(self, limits: Limits, stats: Stats) -> None:
-        """Start without members."""
+    def __init__(self, limits: Limits, stats: Stats, may_hear: Callable[[Session, str], bool] | None = None) -> None:
+        """Start without members. With `may_hear` a member is given only what it may hear."""
         self.members: list[Grant] = []
         self._waiting: deque[Message] = deque()
         self._turn = 0
         self._limits = limits
         self._stats = stats
+        self._may_hear = may_hear
+
+    def heard(self, topic: str) -> bool:
+        """Tell whether any member may hear `topic`."""
+        return self._may_hear is None or any(self._may_hear(member.session, topic) for member in self.members)
 
     @property
     def empty(self) -> bool:
@@ -41,7 +47,7 @@ class Group:
 
     def deliver(self, message: Message, now: float) -> bool:
         """Give `message` to the next member; False if it was dropped (counted)."""
-        member = self._next()
+        member = self._next(message.packet.topic)
         if member is not None:
             qos = min(int(message.packet.qos), member.qos)
             return member.session.deliver(Item(message, qos, member.identifiers, self, retain=False), now)
@@ -63,13 +69,16 @@ class Group:
             else:
                 self.deliver(message, now)
 
-    def _next(self) -> Grant | None:
+    def _next(self, topic: str) -> Grant | None:
         """Return the next connected member that can take more; else the next connected one; else None."""
+        may_hear = self._may_hear
         members, count = self.members, len(self.members)
         fallback: Grant | None = None
         for step in range(count):
             index = (self._turn + step) % count
             session = members[index].session
+            if may_hear is not None and not may_hear(session, topic):
+                continue
             if session.ready:
                 self._turn = index + 1
                 return members[index]
