@@ -100,6 +100,23 @@ def test_strings_that_are_not_utf_8_are_malformed(sample: bytes) -> None:
             assert fault.code == packets.MALFORMED
 
 
+@pytest.mark.parametrize("packet", ["33060003b42f6100", "340700051100800005", "3506000374af6100"])
+def test_a_topic_that_is_not_utf_8_is_malformed_also_where_the_packet_is_cut_short(packet: str) -> None:
+    found, fault = packets.Reader(1000).feed(bytes.fromhex(packet))
+    assert found == []
+    assert fault is not None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the codec's own, beside its panic
+def test_a_panic_of_the_codec_is_a_fault_of_its_packet() -> None:
+    """A string that reaches out of its properties into a body that is no text; the panic is no `Exception`."""
+    packet = bytes.fromhex("31160003742f61090200000004080005727061e00700051100000005")
+    found, fault = packets.Reader(1000).feed(packet)
+    assert found == []
+    assert fault is not None
+    assert fault.code == packets.MALFORMED
+
+
 def test_a_packet_is_refused_by_its_header_before_it_is_taken() -> None:
     reader = packets.Reader(1000)
     assert reader.feed(b"\x30\xff\xff")[1] is None

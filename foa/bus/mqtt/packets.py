@@ -33,6 +33,9 @@ PACKET_TOO_LARGE: Final = 0x95
 
 _BARE: Final = bytes((PUBLISH | 0x02,))
 _YES: Final = bytes((PUBACK, YES))
+
+PANIC: Final = "PanicException"
+"""What a fault inside the codec, which is written in Rust, raises: no `Exception`, it would end the process."""
 _VARINT_BYTES: Final = 4
 _NO_PIECES: Final = b""
 
@@ -111,6 +114,10 @@ class Reader:
             return packets, self._keep(data[at:])
         except (ValueError, OverflowError) as error:
             return packets, Fault(MALFORMED, str(error))
+        except BaseException as error:
+            if type(error).__name__ == PANIC:
+                return packets, Fault(MALFORMED, "the codec cannot read it")
+            raise
         return packets, None
 
     def _keep(self, rest: bytes) -> Fault | None:

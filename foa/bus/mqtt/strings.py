@@ -1,7 +1,8 @@
 """Whether the strings of a packet are UTF-8, asked before the codec reads it.
 
 mqtt5 0.8 panics on a string that is not (a Rust panic, told on stderr, with an unraisable exception beside
-it): a stranger could fill our logs. `packets.Reader` calls this for what is not plain ASCII.
+it): a stranger could fill our logs. `packets.Reader` calls this for what is not plain ASCII. A string that reaches
+beyond its properties may still get by; that panic is caught there.
 """
 
 from typing import Final
@@ -83,23 +84,27 @@ def readable(data: bytes, at: int) -> bool:
     True as well for one that is incomplete or malformed otherwise: the codec says so without harm.
     """
     try:
-        start = at + 2  # of what follows the length
-        while data[start - 1] & 0x80:
-            start += 1
-        if data[at] & 0xF0 == _PUBLISH << 4:
-            topic = start + 2
-            after = topic + (data[start] << 8 | data[start + 1])
-            properties = after + 3 if data[at] & 0x06 else after + 1
-            size = data[properties - 1]
-            if data[topic:after].isascii() and (
-                not size or (size < 0x80 and data[properties : properties + size].isascii())  # noqa: PLR2004
-            ):
-                return True  # nearly always
-        return _walk(data, at)
+        return _is_plain(data, at) or _walk(data, at)
     except IndexError:
         return True
     except UnicodeDecodeError:
         return False
+
+
+def _is_plain(data: bytes, at: int) -> bool:
+    """Tell whether the packet is a PUBLISH whose topic and properties are ASCII: nearly always so."""
+    if data[at] & 0xF0 != _PUBLISH << 4:
+        return False
+    start = at + 2  # of what follows the length
+    while data[start - 1] & 0x80:
+        start += 1
+    topic = start + 2
+    after = topic + (data[start] << 8 | data[start + 1])
+    if not data[topic:after].isascii():
+        return False
+    properties = after + 3 if data[at] & 0x06 else after + 1
+    size = data[properties - 1]
+    return not size or (size < 0x80 and data[properties : properties + size].isascii())  # noqa: PLR2004
 
 
 def _walk(data: bytes, at: int) -> bool:
