@@ -24,6 +24,7 @@ _WRITERS: Final[dict[str, Grant]] = {
     "coordinator": ("coordinator",),
     "submitter": ("submitter", "gateway", "operator", "coordinator"),
     "operator": ("operator",),
+    "coordinator, operator": ("coordinator", "operator"),
     "anyone": "all",
     "anyone asked": "all",
     "whoever refused it": "all",
@@ -54,6 +55,8 @@ _READERS: Final[dict[TopicKind, Grant]] = {
     "control": "all",
     "door": ("coordinator",),
     "outcome": "all",
+    "letter": ("coordinator", "operator"),
+    "ack": ("coordinator",),
 }
 
 _HEAD: Final = """\

@@ -46,6 +46,8 @@ CARRIES: Final[dict[TopicKind, tuple[type[Message], ...]]] = {
     "control": (m.Control,),
     "door": (),
     "outcome": (),
+    "letter": (m.Letter,),
+    "ack": (m.Acknowledged,),
 }
 
 

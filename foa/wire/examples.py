@@ -124,4 +124,16 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     m.Input(TASK, "profile", "shipped", submitter="ada"),
     m.Dead("shape", "own.1: Object missing required field `partition`", "foa/v1/own/7", "c1", b"\x81"),
     m.Control("rebirth", "c1"),
+    m.Letter(
+        TASK,
+        "agent-failed",
+        "subtask profile: acme/lab/profiler: line 3 has two fields (attempt 3 of 3)",
+        EPOCH,
+        "profile",
+        "describe every column",
+        (r.Attempt(AGENT, 1, "agent-failed: line 3 has two fields, the head has three", started=True),),
+        _WORK,
+        86_400,
+    ),
+    m.Acknowledged(TASK, EPOCH),
 )

@@ -176,12 +176,30 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     origin: Annotated[tuple[Short, ...], Meta(max_length=16)] = ()
 
 
+class Finished(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A subtask of a task's own plan that need not run again: what it yielded, and who did it."""
+
+    subtask: Name
+    outputs: Annotated[tuple[Given, ...], Meta(max_length=64)] = ()
+    agents: Annotated[tuple[AgentId, ...], Meta(max_length=MAX_TEAM)] = ()
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One award that came to nothing: whose it was, and why."""
+
+    agent: AgentId
+    attempt: Count
+    reason: Short = ""
+    started: bool = False
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is asked. ``deadline_ms`` is what remained when it was sent; ``hops`` the agents it came through.
 
     ``format`` is how the submitter reads replies: a stranger at the door reads JSON. A ``private`` task leaves no
     trace of its text: how well it was done is counted, what it was about is not kept as evidence. ``attended``:
-    somebody can be asked, so where nothing helps a person is, before the task fails.
+    somebody can be asked, so where nothing helps a person is, before the task fails. A task that is another's replay
+    names it as ``origin``, and in ``finished`` what of its ``plan`` was done then.
     """
 
     id: TaskId
@@ -203,6 +221,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: Strategy = ""
     joining: Joining = ""
     attended: bool = False
+    origin: Annotated[str, Meta(max_length=64)] = ""
+    finished: Annotated[tuple[Finished, ...], Meta(max_length=MAX_SUBTASKS)] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -275,7 +295,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     ``question`` is what a person is asked by ``asker`` ("": the federation itself); it waits until that is answered, by
     one of ``options`` if there are any. ``heard`` are the answers, inputs from then on. ``approved`` is a person's
     consent. ``rung`` is how far up the ladder of recovery it is: 0 awarded again, 1 re-routed, 2 planned anew, 3 asked
-    of a person. ``strategy`` is how its team came to one answer, ``credit`` in [0, 1] each member's part in that.
+    of a person. ``tried`` are its awards that failed, the latest last. ``strategy`` is how its team came to one answer,
+    ``credit`` in [0, 1] each member's part in that.
     """
 
     id: Name
@@ -294,6 +315,7 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     rung: Count = 0
     strategy: Strategy = ""
     credit: Annotated[dict[AgentId, Confidence], Meta(max_length=MAX_TEAM)] = {}
+    tried: Annotated[tuple[Attempt, ...], Meta(max_length=64)] = ()
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,7 +12,7 @@ from foa.wire.ids import is_segment
 TopicKind = Literal[
     "discovery", "vcv", "presence", "own", "submit", "cancel", "state", "event", "result", "request", "answer",
     "reply", "ask", "embed", "channel", "blob", "evidence", "learn", "feedback", "input", "dead", "control", "door",
-    "outcome",
+    "outcome", "letter", "ack",
 ]  # fmt: skip
 
 
@@ -62,6 +62,8 @@ TABLE: Final[tuple[Rule, ...]] = (
     Rule("control", "control/{name}", False, 1, "operator"),
     Rule("door", "tasks", False, 1, "anyone"),
     Rule("outcome", "tasks/{task}/result", True, 1, "coordinator"),
+    Rule("letter", "dlq/{partition}/{task}", True, 1, "coordinator, operator"),
+    Rule("ack", "task/{partition}/{task}/ack", False, 0, "submitter"),
 )
 
 _LEVELS: Final = {"partition": 1, "task": 1, "agent": 3, "node": 1, "name": 1}
@@ -138,7 +140,7 @@ class Topics:
         return f"{self._prefix}own/{partition}"
 
     def task(self, partition: int, task: str, leaf: str) -> str:
-        """One of a task's topics: submit, cancel, state/{group}, event, result."""
+        """One of a task's topics: submit, cancel, state/{group}, event, result, ack."""
         return f"{self._prefix}task/{partition}/{task}/{leaf}"
 
     def request(self, agent: str) -> str:
@@ -164,6 +166,10 @@ class Topics:
     def blob(self, digest: str) -> str:
         """Where a body lies."""
         return f"{self._prefix}blob/{digest}"
+
+    def letter(self, partition: int, task: str) -> str:
+        """Where the letter of a task that was given up lies."""
+        return f"{self._prefix}dlq/{partition}/{task}"
 
     def dead(self, reason: str) -> str:
         """Where what was refused is shown."""

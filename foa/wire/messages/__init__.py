@@ -18,6 +18,9 @@ from foa.wire.messages.dialogue import Input as Input
 from foa.wire.messages.dialogue import Required as Required
 from foa.wire.messages.learned import Evidence as Evidence
 from foa.wire.messages.learned import Learned as Learned
+from foa.wire.messages.letters import Acknowledged as Acknowledged
+from foa.wire.messages.letters import Dead as Dead
+from foa.wire.messages.letters import Letter as Letter
 from foa.wire.records import (
     MAX_SUBTASKS,
     Amount,
@@ -174,7 +177,11 @@ class Events(Message, frozen=True, tag="events.1"):
 
 
 class Result(Message, frozen=True, tag="result.1"):
-    """How a task ended, and the head of its text. The first in broker order is final, at any epoch."""
+    """How a task ended, and the head of its text. The first in broker order is final, at any epoch.
+
+    ``request`` tells one submission of an id from another of the same id (`foa.core.dag.replay`). Where the task
+    was not done, ``again`` is what would do the rest of it.
+    """
 
     task: TaskId
     status: Status
@@ -190,6 +197,8 @@ class Result(Message, frozen=True, tag="result.1"):
     text: Short = ""
     deliberations: Annotated[tuple[Deliberation, ...], Meta(max_length=64)] = ()
     edits: Annotated[tuple[Edit, ...], Meta(max_length=256)] = ()
+    request: Annotated[str, Meta(max_length=64)] = ""
+    again: Task | None = None
 
 
 class Award(Message, frozen=True, tag="award.1"):
@@ -213,6 +222,7 @@ class Award(Message, frozen=True, tag="award.1"):
     team: Team | None = None
     hops: Annotated[tuple[AgentId, ...], Meta(max_length=16)] = ()
     agent: AgentId = ""
+    priority: Priority = 5
 
 
 class Taken(Message, frozen=True, tag="taken.1"):
@@ -360,16 +370,6 @@ class Blob(Message, frozen=True, tag="blob.1"):
     chunks: Annotated[tuple[Digest, ...], Meta(max_length=4096)] = ()
 
 
-class Dead(Message, frozen=True, tag="dead.1"):
-    """What was refused: the reason, where it came from, and the head of its bytes."""
-
-    reason: Name
-    detail: Short
-    topic: Short
-    node: NodeId
-    body: Annotated[bytes, Meta(max_length=1024)] = b""
-
-
 class Control(Message, frozen=True, tag="control.1"):
     """An operator's word to nodes: rebirth (say again what you hold) or drain (leave in good order)."""
 
@@ -381,4 +381,5 @@ AnyMessage = (
     Presence | Own | Vcv | Submit | Accepted | Rejected | Cancel | State | Events | Result | Award | Taken
     | Declined | Progress | Done | Failed | Settled | Withdrawn | Draft | Ask | Found | Embed | Vectors | Blob
     | Learned | Evidence | Feedback | Asking | Required | Input | Dead | Control
+    | Letter | Acknowledged
 )  # fmt: skip
