@@ -24,18 +24,17 @@ import msgspec
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.machine import Broker
-from foa.bus.mqtt.broker.records import Connection, Limits
+from foa.bus.mqtt.broker.records import LOSSES, Connection, Forget, Limits, Loss
 from foa.bus.mqtt.shell import Shell
 from foa.bus.port import Clock, Handle, Listener, Options
 from foa.bus.virtual import VirtualClock
 
-__all__ = ["Faults", "MemoryBus", "MemoryNetwork", "VirtualClock"]
+__all__ = ["Faults", "Forget", "Loss", "MemoryBus", "MemoryNetwork", "VirtualClock"]
 
 LATENCY_S: Final = 0.0002  # one way
 _LATE_FACTOR: Final = 20.0  # a reordered packet takes up to so many latencies longer
 _MAX_LATE: Final = 64  # topics remembered as late before those already arrived are forgotten
 
-Forget = Literal["nothing", "sessions", "retained", "all"]
 Way = Literal["both", "up", "down"]
 """Which way a partition cuts a link: ``up`` is towards the broker."""
 
@@ -111,7 +110,7 @@ class _Pipe:
 
     def _is_cut(self) -> bool:
         ways = self._network.ways_cut(self._link.client_id)
-        return ways == "both" or ways == self._way
+        return ways is not None and ways in {"both", self._way}
 
     def _carry(self, packet: bytes) -> bool:
         """Carry one PUBLISH; False if the link broke at it."""
@@ -191,7 +190,7 @@ class _Link:
             self.up.post(self.lost_at_broker)
 
     def lapse(self) -> None:
-        """Have the broker give the client up, as at the end of its keep-alive; the client learns it when it hears again."""
+        """Have the broker give the client up, as at the end of its keep-alive; the client learns of it later."""
         if not self.broken:
             self.broken = True
             self.lost_at_broker()
@@ -260,17 +259,13 @@ class MemoryNetwork:
         """Return a new bus for `listener`; it connects by itself, from the next turn on."""
         return MemoryBus(self, options, listener)
 
-    def crash_broker(self, forget: Forget = "nothing") -> None:
+    def crash_broker(self, forget: Forget | Loss = "nothing") -> None:
         """Kill the broker: wills are never sent, and it comes back without what it should `forget`."""
         self.crashed = True
         for link in list(self._links.values()):
             link.connection = None
             link.sever("the broker closed the connection")
-        self.broker.crash(
-            self.clock.time(),
-            forget_sessions=forget in {"sessions", "all"},
-            forget_retained=forget in {"retained", "all"},
-        )
+        self.broker.crash(self.clock.time(), LOSSES[forget] if isinstance(forget, str) else forget, self.rng)
 
     def restart_broker(self) -> None:
         """Start it again; clients come back in their own time."""

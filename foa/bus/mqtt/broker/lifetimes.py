@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from foa.bus.mqtt.broker.ports import Identity
-from foa.bus.mqtt.broker.records import Limits, Stats
+from foa.bus.mqtt.broker.records import Limits, Loss, Stats
 from foa.bus.mqtt.broker.routing.router import Router
 from foa.bus.mqtt.broker.sessions import Session
 
@@ -51,11 +51,11 @@ class Lifetimes:
         self._router = router
         self._timers = timers
 
-    def begin(self, identity: Identity) -> Session | None:
+    def begin(self, identity: Identity, now: float) -> Session | None:
         """Return a new session; None if there is no room for it."""
         if len(self.sessions) >= self._limits.max_sessions:
             return None
-        session = self.sessions[identity.client_id] = Session(identity, self._limits, self._stats)
+        session = self.sessions[identity.client_id] = Session(identity, now, self._limits, self._stats)
         return session
 
     def left(self, session: Session, now: float, *, will: bool) -> None:
@@ -89,6 +89,19 @@ class Lifetimes:
         del self.sessions[session.client_id]
         self._router.forget(session, now)
         self._publish_will(session, now)
+
+    def lose(self, loss: Loss, now: float) -> None:
+        """Forget the sessions that `loss` names, and every will."""
+        for session in list(self.sessions.values()):
+            session.will = session.will_at = None
+            late = loss.since is not None and session.begun_at > loss.since
+            if late or loss.sessions == "all" or session.client_id in loss.sessions:
+                self.end(session, now)
+            elif loss.since is not None:
+                session.lose(loss.since)
+                for grant in list(session.grants.values()):
+                    if grant.granted_at > loss.since:
+                        self._router.unsubscribe(session, grant.pattern)
 
     def _watched(self, session: Session, now: float) -> None:
         session.watched_at = None

@@ -4,6 +4,7 @@ A shell (`server.BrokerServer`, `foa.bus.memory.MemoryNetwork`) tells it of conn
 after each call writes out the connections in `touched`. It is total: nothing a peer sends makes it raise.
 """
 
+import random
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker import admission
 from foa.bus.mqtt.broker.lifetimes import Lifetimes, Timers, gone
 from foa.bus.mqtt.broker.ports import Access, Identity
-from foa.bus.mqtt.broker.records import Connection, Limits, Message, Stats
+from foa.bus.mqtt.broker.records import Connection, Limits, Loss, Message, Stats
 from foa.bus.mqtt.broker.routing.router import NOT_AUTHORIZED, Router
 from foa.bus.mqtt.broker.sessions import Grant, Session
 
@@ -126,7 +127,7 @@ class Broker:
             connection.close()
             self._detach(connection, now, will=False)
 
-    def crash(self, now: float, *, forget_sessions: bool, forget_retained: bool) -> None:
+    def crash(self, now: float, loss: Loss, rng: random.Random) -> None:
         """Become what a killed broker is after its restart: no connections, no wills, perhaps less memory."""
         for connection in list(self._connections.values()):
             connection.closing = True
@@ -135,12 +136,8 @@ class Broker:
         for connection in self.touched:
             connection.take()
         self.touched.clear()
-        for session in list(self.sessions.values()):
-            session.will = None
-            if forget_sessions:
-                self._lifetimes.end(session, now)
-        if forget_retained:
-            self.router.forget_retained()
+        self._lifetimes.lose(loss, now)
+        self.router.retained.lose(loss, rng)
 
     def _take(self, connection: Connection, packet: packets.Packet, now: float) -> None:
         """Do what one of the rarer packets asks."""
@@ -162,7 +159,7 @@ class Broker:
             return
         who = self._identity(packet, connection.certified)
         resumed = self._claim(who, now, clean=packet.clean_start)
-        session = resumed or self._lifetimes.begin(who)
+        session = resumed or self._lifetimes.begin(who, now)
         if session is None:
             self._refuse(connection, _ConnAck.QUOTA_EXCEEDED)
             return
@@ -272,7 +269,7 @@ class Broker:
         codes: list[mqtt5.SubAckReasonCode] = []
         replays: list[Grant] = []
         for wanted in packet.topic_filters:
-            code, grant = self.router.subscribe(session, wanted, packet.subscription_id)
+            code, grant = self.router.subscribe(session, wanted, packet.subscription_id, now)
             codes.append(mqtt5.SubAckReasonCode(code))
             if grant is not None:
                 replays.append(grant)

@@ -1,6 +1,6 @@
 """Values the broker's modules pass to each other: its caps, its counters, connections and messages."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import mqtt5
 import msgspec
@@ -30,6 +30,27 @@ class Limits(msgspec.Struct, frozen=True):
     max_topic_levels: int = 32
     connect_timeout_s: float = 10.0  # between a connection and its CONNECT
     match_cache: int = 8192  # topics whose subscribers are remembered; forgotten all at once when full
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """What a killed broker has forgotten when it is there again.
+
+    What was removed or overwritten before the crash never comes back: a loss `since` a time takes away what came
+    after it, it does not restore what was there before.
+    """
+
+    sessions: tuple[str, ...] | Literal["all"] = ()  # Client IDs: subscriptions, queue and all
+    retained: float = 0.0  # the share of retained topics, chosen by a seeded rng; 1: all
+    since: float | None = None  # sessions begun, subscriptions granted, messages arrived after this time
+
+
+Forget = Literal["nothing", "sessions", "retained", "all"]
+LOSSES: Final[dict[Forget, Loss]] = {
+    "nothing": Loss(),
+    "sessions": Loss(sessions="all"),
+    "retained": Loss(retained=1.0),
+    "all": Loss(sessions="all", retained=1.0),
+}
 
 
 class Stats(msgspec.Struct):

@@ -34,10 +34,11 @@ class Sharing(Protocol):
 class Grant:
     """One subscription as granted."""
 
-    __slots__ = ("group", "identifiers", "no_local", "pattern", "qos", "retain_as_published", "session")
+    __slots__ = ("granted_at", "group", "identifiers", "no_local", "pattern", "qos", "retain_as_published", "session")
 
-    def __init__(self, session: "Session", pattern: str, qos: int, identifier: int | None) -> None:
+    def __init__(self, session: "Session", pattern: str, qos: int, identifier: int | None, now: float) -> None:
         """`pattern` is the whole filter, with ``$share/group/`` if there is one."""
+        self.granted_at = now
         self.session = session
         self.pattern = pattern
         self.qos = qos
@@ -66,10 +67,11 @@ class Item:
 class Session:
     """One client's session. The machine attaches and detaches connections."""
 
-    def __init__(self, identity: Identity, limits: Limits, stats: Stats) -> None:
+    def __init__(self, identity: Identity, now: float, limits: Limits, stats: Stats) -> None:
         """Start empty and detached; it belongs to `identity` for good."""
         self.identity = identity
         self.client_id = identity.client_id
+        self.begun_at = now
         self.writable: dict[str, bool] = {}  # the router's own: what this identity may write, as far as it was asked
         self.connection: Connection | None = None
         self.grants: dict[str, Grant] = {}
@@ -159,6 +161,12 @@ class Session:
             self.queue = deque(item for item in self.queue if item.group is None)
             self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
         return shared
+
+    def lose(self, since: float) -> None:
+        """Forget, while detached, the messages that arrived after `since`."""
+        self.inflight = {key: item for key, item in self.inflight.items() if item.message.arrived_at <= since}
+        self.queue = deque(item for item in self.queue if item.message.arrived_at <= since)
+        self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
 
     def _put(self, item: Item, *, first: bool = False) -> None:
         if first:

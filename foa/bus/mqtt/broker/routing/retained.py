@@ -5,10 +5,11 @@ The router stores and replays them. A tree by topic level keeps a replay of one 
 """
 
 import heapq
+import random
 from collections.abc import Iterator
 from typing import Final
 
-from foa.bus.mqtt.broker.records import Limits, Message
+from foa.bus.mqtt.broker.records import Limits, Loss, Message
 
 _STALE: Final = 1000  # entries of replaced messages in the expiry heap before it is rebuilt
 
@@ -64,6 +65,13 @@ class RetainedStore:
         for message in self._walk(self._root, levels, 0):
             if not message.expired(now):
                 yield message
+
+    def lose(self, loss: Loss, rng: random.Random) -> None:
+        """Forget what `loss` names."""
+        for message in list(self._below(self._root, hidden=False)):
+            late = loss.since is not None and message.arrived_at > loss.since
+            if late or loss.retained >= 1 or (loss.retained > 0 and rng.random() < loss.retained):
+                self._remove(message.packet.topic.split("/"))
 
     def deadline(self) -> float | None:
         """Return when the next message may expire; None if none will."""

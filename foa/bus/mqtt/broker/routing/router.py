@@ -95,7 +95,7 @@ class Router:
         return known
 
     def subscribe(
-        self, session: Session, wanted: mqtt5.TopicFilter, identifier: int | None
+        self, session: Session, wanted: mqtt5.TopicFilter, identifier: int | None, now: float
     ) -> tuple[int, Grant | None]:
         """Grant `wanted`; return the reason code for the SUBACK, and the grant if `replay` is due after it."""
         limits, pattern = self._limits, wanted.pattern
@@ -111,7 +111,7 @@ class Router:
         replayed = wants_stored and not name  # a shared subscription gets no retained messages [MQTT-3.3.1-9]
         if (not known and len(session.grants) >= limits.max_subscriptions) or (replayed and session.full):
             return QUOTA, None
-        grant = Grant(session, pattern, min(1, int(wanted.max_qos)), identifier)
+        grant = Grant(session, pattern, min(1, int(wanted.max_qos)), identifier, now)
         grant.no_local, grant.retain_as_published = wanted.no_local, wanted.retain_as_published
         self._enter(grant, name, inner)
         return grant.qos, grant if replayed else None
@@ -155,10 +155,6 @@ class Router:
             if item.group is not None:
                 item.group.deliver(item.message, now)
         self._stats.dropped_ended += len(session.queue) + len(session.inflight)
-
-    def forget_retained(self) -> None:
-        """Lose all retained messages, as a crashed broker may."""
-        self.retained = RetainedStore(self._limits)
 
     def _fan_out(self, message: Message, matched: _Matched, now: float) -> tuple[int, int]:
         """Return how many receivers took `message`, and to how many it was offered."""
