@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foa.bus.memory import Faults, MemoryBus, MemoryNetwork, VirtualClock
+from foa.bus.memory import Faults, MemoryBus, MemoryNetwork, VirtualClock, Way
 from foa.bus.port import Options, Subscription, Will
 from foa.errors import BusError
 from foa.wire.envelope import Frame
@@ -280,3 +280,37 @@ def test_the_same_seed_gives_the_same_trace_under_two_hash_seeds() -> None:
     }
     assert traces == {trace(11) + "\n"}
     assert trace(12) != trace(11)
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_partition_may_cut_one_way_only(way: Way) -> None:
+    table = Table()
+    b = table.join("b", "t", keep_alive_s=30)
+    a = table.join("a", "u")
+    table.run(1.0)
+    table.network.partition("b", way)
+    a.publish(Frame("t", b"to b"))
+    b.publish(Frame("u", b"from b"))
+    table.run(2.0)
+    assert table.heard["b"].payloads == ([b"to b"] if way == "up" else [])
+    assert table.heard["a"].payloads == ([b"from b"] if way == "down" else [])
+    table.network.heal("b")
+    table.run(2.0)
+    assert (table.heard["b"].payloads, table.heard["a"].payloads) == ([b"to b"], [b"from b"])
+    assert b.backlog == a.backlog == 0
+
+
+def test_a_broker_may_give_up_a_client_that_does_not_know() -> None:
+    table = Table()
+    table.join("watcher", "w")
+    b = table.join("b", "t", keep_alive_s=60, will=Will(Frame("w", b"b is gone")))
+    table.run(1.0)
+    table.network.partition("b")
+    table.network.lapse("b")
+    b.publish(Frame("w", b"b believes to be there"))
+    table.run(1.0)
+    assert (table.heard["watcher"].payloads, table.heard["b"].ends) == ([b"b is gone"], [])
+    table.network.heal("b")
+    table.run(5.0)
+    assert "gave up" in table.heard["b"].ends[0][0]
+    assert table.heard["watcher"].payloads == [b"b is gone", b"b believes to be there"]
