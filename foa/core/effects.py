@@ -93,9 +93,10 @@ class Delivered(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What this machine had persisted, read back at start-up."""
+    """What this machine had persisted, read back at start-up; ``age_s``: how long ago that was."""
 
     message: AnyMessage
+    age_s: float = 0.0
 
 
 Event = Started | Online | Offline | Received | Cleared | Told | Elapsed | Returned | Delivered | Restored

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, Self
+from math import inf
+from typing import Any, Final, Protocol, Self
 
 from foa.adapters.binding import is_answer
 from foa.adapters.handlers import PLAN, SYNTHESISE, Assignment, inputs_of
@@ -21,7 +22,8 @@ from foa.core.machines.agent.state import Agent, Context, Fresh, Job, Rules, Stu
 from foa.core.vcv.card import card_of
 from foa.core.vcv.profile import Profile
 from foa.errors import AgentFailed, Ask, Decline, Refute, Retry
-from foa.nodes.host import Host, Place, birth, topics_of
+from foa.nodes.births import born
+from foa.nodes.host import Host, Place, topics_of
 from foa.nodes.ports import Done, Service
 from foa.nodes.window import frame_of
 from foa.settings import Settings
@@ -30,6 +32,15 @@ from foa.wire.records import Given
 from foa.wire.topics import Topics
 
 REPLY_SEPARATOR = "."
+
+OVERDUE_S: Final = 2.0
+"""How long a runner may take to end a call whose time is out."""
+
+LEAST_S: Final = 10.0
+"""No handler is given up for its declared p95 before this."""
+
+MAX_STUBBORN: Final = 64
+"""Calls that were cancelled and go on; with so many no more are begun."""
 
 
 class Worker(Protocol):
@@ -52,10 +63,10 @@ def node_of(agent: str) -> str:
 class AgentProgram:
     """The machines of an agent: the agent, one per award, and the lookup and blobs they share."""
 
-    def __init__(self, profile: Profile, birth: int, settings: Settings, topics: Topics) -> None:
-        """`birth` is the epoch of the capability vector: higher at every start."""
+    def __init__(self, profile: Profile, birth: int, settings: Settings, topics: Topics, call_s: float = inf) -> None:
+        """`birth` is the epoch of the capability vector: higher at every start. One call takes at most `call_s`."""
         self.roots: tuple[Key, ...] = (announce.KEY, lookup.KEY, blobs.KEY)
-        context = Context(profile, topics, card_of(profile, topics), birth, _rules(profile, settings))
+        context = Context(profile, topics, card_of(profile, topics), birth, _rules(profile, settings, call_s))
         self.context = context
         self._first: dict[str, Callable[[], Any]] = {
             announce.KEY.kind: Agent,
@@ -97,8 +108,23 @@ class AgentProgram:
         return (lookup.KEY,) if kind in {"presence", "reply"} else ()
 
 
-def _rules(profile: Profile, settings: Settings) -> Rules:
+def hung_s(profile: Profile, settings: Settings, call_s: float) -> float:
+    """Return after how long without a sign of its own a handler is given up, in seconds.
+
+    What its runner ends by itself after `call_s` has `OVERDUE_S` more to end; where a p95 is declared, a multiple.
+    """
+    limits = [call_s + OVERDUE_S]
+    if settings.agent.hung and profile.resources.p95_ms:
+        limits.append(max(LEAST_S, settings.agent.hung * profile.resources.p95_ms / 1000))
+    return min(limits)
+
+
+def _rules(profile: Profile, settings: Settings, call_s: float) -> Rules:
     return Rules(
+        hung_s=hung_s(profile, settings, call_s),
+        crashes=settings.agent.crashes,
+        keep_s=settings.wire.retention_s,
+        kept=settings.agent.kept,
         repeat_s=settings.agent.repeat_ms / 1000,
         backlog=max(settings.agent.queue, 0) / max(1, profile.resources.concurrency),
         inline_bytes=settings.wire.inline_limit,
@@ -109,26 +135,41 @@ def _rules(profile: Profile, settings: Settings) -> Rules:
 
 @dataclass
 class Handling:
-    """The handler service: one asyncio task per piece of work, cancelled when its award is."""
+    """The handler service: one asyncio task per piece of work, cancelled when its award is.
+
+    ``keep`` makes durable what the machines wanted kept: that a work was begun, before the author's code runs.
+    """
 
     worker: Worker
     tell: Callable[[Key, Any], None]
+    keep: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         """Start with nothing running."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stubborn: set[asyncio.Task[None]] = set()
 
     def handler(self, job: Job, done: Done) -> None:
         """Start one draft or revision; `done` gets `Yielded` or `Stumbled`."""
+        if len(self._stubborn) >= MAX_STUBBORN:
+            count = f"{MAX_STUBBORN} earlier calls were cancelled and have not ended; restart the agent"
+            done(Stumbled("failed", "hung", count), "")
+            return
         task = asyncio.get_running_loop().create_task(self._work(job, done))
         self._tasks[job.award.award] = task
-        task.add_done_callback(lambda _: self._tasks.pop(job.award.award, None))
+        task.add_done_callback(partial(self._ended, job.award.award))
 
     def cancel(self, award_id: str, done: Done) -> None:
-        """Stop the work on an award, if any runs."""
+        """Stop the work on an award, if any runs; code that will not be cancelled is counted until it ends."""
         del done
         if (task := self._tasks.pop(award_id, None)) is not None:
+            self._stubborn.add(task)
             task.cancel()
+
+    def _ended(self, award_id: str, task: asyncio.Task[None]) -> None:
+        self._stubborn.discard(task)
+        if self._tasks.get(award_id) is task:
+            del self._tasks[award_id]
 
     async def finish(self, seconds: float) -> None:
         """Wait for the work that runs, at most `seconds`; then stop it."""
@@ -139,6 +180,7 @@ class Handling:
             task.cancel()
 
     async def _work(self, job: Job, done: Done) -> None:
+        self.keep()
         meter = Meter(partial(self.tell, Key("award", job.award.award)))
         try:
             outcome = await attempt(self.worker, job, meter)
@@ -238,8 +280,8 @@ class AgentHost(Host):
     def __init__(self, runner: Runner, settings: Settings) -> None:
         """Run what `runner` declares."""
         profile, topics = runner.profile, topics_of(settings)
-        program = AgentProgram(profile, birth(), settings, topics)
-        self.handling = Handling(runner, self._tell)
+        program = AgentProgram(profile, birth(), settings, topics, runner.timeout_s)
+        self.handling = Handling(runner, self._tell, self._keep)
         self._runner = runner
         self._drain_s = settings.agent.drain_s
         services: dict[str, Service] = {"handler": self.handling.handler, "cancel": self.handling.cancel}
@@ -248,6 +290,9 @@ class AgentHost(Host):
 
     def _tell(self, key: Key, message: Any) -> None:
         self.driver.tell(key, message)
+
+    def _keep(self) -> None:
+        self.driver.settle()
 
     async def __aenter__(self) -> Self:
         """Make the author's code ready before anybody can find the agent."""

@@ -90,9 +90,9 @@ class Driver:
         self._outgoing.attach(bus)
         for key in self._program.roots:
             self.feed(key, fx.Started())
-        for kind, ident, body in self._journal.load():
+        for kind, ident, body, age_s in self._journal.load():
             try:
-                self.feed(Key(kind, ident.partition(PART)[0]), fx.Restored(codec.decode(body)))
+                self.feed(Key(kind, ident.partition(PART)[0]), fx.Restored(codec.decode(body), age_s))
             except WireError as error:
                 self._sink.log("journal_unreadable", "warning", {"kind": kind, "id": ident, "error": error.detail})
 
@@ -158,6 +158,10 @@ class Driver:
         self._dead = 0
         self._hearing = False
         self._outgoing.schedule()
+
+    def settle(self) -> None:
+        """Send, make durable and acknowledge what is pending, now rather than in a moment."""
+        self._outgoing.settle()
 
     def drained(self) -> None:
         """Go on after the bus was full."""

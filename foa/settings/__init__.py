@@ -29,7 +29,8 @@ from foa.settings.groups import (
     Wire,
 )
 
-_SECRETS: Final = frozenset({"broker.password"})
+SECRETS: Final = frozenset({"broker.password"})
+"""Settings that are never shown, and never taken from a command line: others on the machine see those."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -80,6 +81,7 @@ def _knobs() -> dict[str, _Knob]:
 
 _KNOBS: Final = _knobs()
 _GROUPS: Final = tuple(get_type_hints(Settings))
+_ELSEWHERE: Final = "give it as FOA_BROKER_PASSWORD in the environment, or in the file that broker.password_file names"
 _PREFIX: Final = "FOA_"
 _ALIASES: Final = {"FOA_TOPIC_ROOT": "wire.root"}
 _NOT_OURS: Final = frozenset({"FOA_CONFIG"})  # the CLI's: which file to read
@@ -99,6 +101,12 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Settings, 
             values[key] = _convert(key, value, source)
             sources[key] = source
     return _build(values), sources
+
+
+def check_flag(key: str) -> None:
+    """Raise ConfigError if `key` may not be said on a command line."""
+    if key in SECRETS:
+        raise ConfigError(f"--set {key}=(hidden): others on this machine can read command lines; {_ELSEWHERE}")
 
 
 def from_env(environ: Mapping[str, str]) -> dict[str, str]:
@@ -122,7 +130,7 @@ def entries(settings: Settings, sources: Mapping[str, str]) -> Iterator[Entry]:
     for key, knob in _KNOBS.items():
         group, _, name = key.partition(".")
         value = getattr(getattr(settings, group), name)
-        shown = ("(set)" if value else "") if key in _SECRETS else value
+        shown = ("(set)" if value else "") if key in SECRETS else value
         yield Entry(key, shown, sources.get(key, "default"), knob.meaning)
 
 
@@ -150,7 +158,9 @@ def _convert(key: str, value: Any, source: str) -> Any:
     try:
         return msgspec.convert(value, knob.kind, strict=False)
     except msgspec.ValidationError as error:
-        shown = "(hidden)" if key in _SECRETS else repr(value)
+        if key == "broker.url" and "@" in str(value):
+            raise ConfigError(f"{key} in {source}: a URL is no place for a password; {_ELSEWHERE}") from None
+        shown = "(hidden)" if key in SECRETS else repr(value)
         raise ConfigError(
             f"{key} = {shown} in {source}: {_wanted(knob, str(error))} ({knob.meaning}; default {knob.default!r})"
         ) from None

@@ -21,9 +21,13 @@ class Broker(msgspec.Struct, frozen=True):
     url: Annotated[str, _doc("the broker: mqtt://host[:port], or mqtts:// with TLS", pattern=_URL)] = (
         "mqtt://127.0.0.1:1883"
     )
-    username: Annotated[str, _doc("account at the broker; empty: anonymous")] = ""
-    password: Annotated[str, _doc("password of that account; never shown")] = ""
-    password_file: Annotated[str, _doc("file whose first line is the password, instead of broker.password")] = ""
+    username: Annotated[
+        str, _doc("account at the broker; empty: the Client ID if there is a password file, else anonymous")
+    ] = ""
+    password: Annotated[str, _doc("password of that account; never shown, never on a command line")] = ""
+    password_file: Annotated[
+        str, _doc("file whose first line is the password, or of lines account:password; for broker.password")
+    ] = ""
     ca: Annotated[
         str, _doc("file of the authorities a broker's certificate is checked against; empty: the system's")
     ] = ""
@@ -63,12 +67,10 @@ class Wire(msgspec.Struct, frozen=True):
 class Node(msgspec.Struct, frozen=True):
     """Who this process is, and where it keeps what must survive it."""
 
-    org: Annotated[str, _doc("first level of agent identities", pattern=_SEGMENT)] = "local"
-    unit: Annotated[str, _doc("second level of agent identities", pattern=_SEGMENT)] = "nodes"
     name: Annotated[
         str,
         _doc(
-            "this process's name, unique in the federation; empty: made once and kept",
+            "this process's name and Client ID, unique at the broker; empty: made up at every start",
             pattern=r"^[A-Za-z0-9_.-]{0,64}\Z",
         ),
     ] = ""
@@ -175,6 +177,16 @@ class Agent(msgspec.Struct, frozen=True):
     repeat_ms: Annotated[
         int, _doc("a result not yet settled is said again after this, then ever more rarely", ge=10, le=600_000)
     ] = 2000
+    hung: Annotated[
+        float,
+        _doc(
+            "a handler without a sign of its own for so many times its declared p95 is given up; 0: never", ge=0, le=1e6
+        ),
+    ] = 20.0
+    crashes: Annotated[int, _doc("work that ended this process so often is declined from then on", ge=1, le=100)] = 2
+    kept: Annotated[
+        int, _doc("answers kept until they are settled; of more the oldest is given up", ge=1, le=1_000_000)
+    ] = 5_000
     drain_s: Annotated[
         float, _doc("how long running handlers may finish when the process is asked to end", ge=0, le=3600)
     ] = 10.0
@@ -191,6 +203,10 @@ class Security(msgspec.Struct, frozen=True):
             "agents that the trust file does not name: not heard, or heard with little trust and no vote of their own"
         ),
     ] = "refuse"
+    skew_s: Annotated[
+        float,
+        _doc("how far apart clocks may be, and how long a sealed word that has something done is good", gt=0, le=3600),
+    ] = 120.0
     rate: Annotated[float, _doc("frames a second one sender may send for long; 0: any number", ge=0, le=1e9)] = 0.0
     burst: Annotated[int, _doc("frames one sender may send at once, above that rate", ge=1, le=10_000_000)] = 1000
 

@@ -38,6 +38,9 @@ Strategy = Literal["", "majority", "weighted", "medoid", "quadratic", "anchor"]
 Joining = Literal["", "concatenate", "rebase", "merge"]
 """How finished subtasks become the task's answer; "" lets the owner choose by the plan's shape."""
 
+Priority = Annotated[int, Meta(ge=0, le=9)]
+"""How soon a task's work goes to agents that others wait for as well: 9 first, 5 by default."""
+
 Prefer = Literal["balanced", "cost", "quality", "latency"]
 Phase = Literal["waiting", "ready", "running", "done", "failed", "cancelled"]
 Status = Literal["done", "failed", "cancelled", "expired"]
@@ -221,6 +224,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: Strategy = ""
     joining: Joining = ""
     attended: bool = False
+    priority: Priority = 5
     origin: Annotated[str, Meta(max_length=64)] = ""
     finished: Annotated[tuple[Finished, ...], Meta(max_length=MAX_SUBTASKS)] = ()
 

@@ -40,7 +40,7 @@ class Bench:
         made = profile or profile_of(ME, slots=1)
         self.context = Context(made, TOPICS, card_of(made, TOPICS), 1, Rules(**rules))
         self.now = 0.0
-        self.agent = Agent()
+        self.agent = Agent(online=True)
         self.awards: dict[str, AwardState] = {}
         self.timers: dict[tuple[str, str], float] = {}
         self.jobs: dict[str, Job] = {}
@@ -65,11 +65,15 @@ class Bench:
                 self.timers[key.id, timer] = at
             case fx.Sleep(timer):
                 self.timers.pop((key.id, timer), None)
-            case fx.Persist(None):
-                self.kept.pop(key.id, None)
-            case fx.Persist(message):
+            case fx.TellAll(kind, message):
+                return [
+                    one for ident in list(self.awards) for one in self.feed(Key(kind, ident), fx.Told(key, message))
+                ]
+            case fx.Persist(None, part):
+                self.kept.pop(f"{key.id}#{part}" if part else key.id, None)
+            case fx.Persist(message, part):
                 assert message is not None
-                self.kept[key.id] = message
+                self.kept[f"{key.id}#{part}" if part else key.id] = message
             case fx.Request("handler", _, job):
                 self.jobs[key.id] = job
             case fx.Request("cancel", _, ident):
@@ -107,10 +111,12 @@ class Bench:
 
     def restart(self) -> list[Effect]:
         """Lose everything but what was kept."""
-        self.agent, self.awards, self.timers, self.jobs = Agent(), {}, {}, {}
-        return [
-            one for key, kept in self.kept.copy().items() for one in self.feed(Key("award", key), fx.Restored(kept))
-        ]
+        self.agent, self.awards, self.timers, self.jobs = Agent(online=True), {}, {}, {}
+        said: list[Effect] = []
+        for name, kept in self.kept.copy().items():
+            key = announce.KEY if name.startswith("#") else Key("award", name)
+            said += self.feed(key, fx.Restored(kept))
+        return said
 
 
 def sent(effects: list[Effect], kind: type[M]) -> list[M]:

@@ -57,9 +57,10 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Runner(Protocol):
-    """One agent's own code. ``profile`` is what it was declared to be."""
+    """One agent's own code. ``profile`` is what it was declared to be; one call is ended after ``timeout_s``."""
 
     profile: Profile
+    timeout_s: float
 
     async def start(self) -> None:
         """Make ready; ConfigError names what is missing."""

@@ -41,6 +41,7 @@ class CommandRunner(Conversation):
         self.profile = declared.profile
         self._declared = declared
         self._run = declared.run
+        self.timeout_s = declared.run.timeout_s
         self.jobs = declared.run.jobs
         self._cwd = Path(declared.run.cwd or declared.path.parent)
 

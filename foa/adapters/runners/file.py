@@ -30,7 +30,7 @@ class FileRunner(PythonRunner):
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
         self.profile = declared.profile
-        self._timeout_s = declared.run.timeout_s
+        self.timeout_s = declared.run.timeout_s
         self._threads = Threads(self.profile.agent, self.profile.resources.concurrency)
 
     async def start(self) -> None:

@@ -47,6 +47,7 @@ class HttpRunner(Conversation):
     def __init__(self, declared: Declared) -> None:
         self.profile = declared.profile
         self._run = declared.run
+        self.timeout_s = declared.run.timeout_s
         self.jobs = declared.run.jobs
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._declared = declared

@@ -76,7 +76,7 @@ class ModelRunner:
         assert declared.run.openai is not None, "the profile has [run.openai]"
         self.profile = declared.profile
         self._declared = declared
-        self._timeout_s = declared.run.timeout_s
+        self.timeout_s = declared.run.timeout_s
         self._endpoint = declared.run.openai
         self._prices = prices_of(self._endpoint, self.profile.resources)
         self._spent: dict[tuple[str, int], float] = {}
@@ -156,7 +156,7 @@ class ModelRunner:
             self._endpoint,
             self._prices,
             assignment,
-            seconds=seconds_left(self._timeout_s, assignment),
+            seconds=seconds_left(self.timeout_s, assignment),
             budget=budget,
             schema=schema,
             window=self.profile.resources.context_tokens,

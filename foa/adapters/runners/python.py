@@ -29,7 +29,7 @@ class PythonRunner:
 
     def __init__(self, handler: Handler[..., Any], timeout_s: float = 300.0) -> None:
         self.profile: Profile = handler.profile
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._threads = Threads(self.profile.agent, self.profile.resources.concurrency)
         self._adopt(handler.function, handler.signature, handler.roles)
 
@@ -109,7 +109,7 @@ class PythonRunner:
 
     async def _call(self, assignment: Assignment, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the author's code; whatever comes of it is a value, or one of the exceptions of `runners.base`."""
-        seconds = seconds_left(self._timeout_s, assignment)
+        seconds = seconds_left(self.timeout_s, assignment)
         call = partial(function, *args, **kwargs)
         result: Any = None
         try:

@@ -38,6 +38,7 @@ from foa.wire.records import (
     Part,
     Phase,
     Plan,
+    Priority,
     Port,
     Query,
     Resources,
@@ -58,7 +59,8 @@ NodeKind = Literal["coordinator", "index", "gateway", "agent"]
 class Presence(Message, frozen=True, tag="presence.1"):
     """Birth, refresh and (as will, ``alive`` false) death of a node. ``epoch`` is new at every start.
 
-    ``partitions`` are those it serves completely right now; ``load`` is its work in flight.
+    ``partitions`` are those it serves completely right now; ``load`` is its work in flight. ``held``: it came up too
+    often lately and offers itself only where nobody else does.
     """
 
     node: NodeId
@@ -70,6 +72,7 @@ class Presence(Message, frozen=True, tag="presence.1"):
     load: Count = 0
     model: Short = ""
     software: Short = ""
+    held: bool = False
 
 
 class Own(Message, frozen=True, tag="own.1"):
@@ -121,11 +124,15 @@ class Accepted(Message, frozen=True, tag="accepted.1"):
 
 
 class Rejected(Message, frozen=True, tag="rejected.1"):
-    """The task, query or profile was not taken, and why; ``code`` is one of `foa.errors`' words."""
+    """The task, query or profile was not taken, and why; ``code`` is one of `foa.errors`' words.
+
+    ``after_ms``: not now, for want of room; the same again after so long may be taken. 0: the same will not be.
+    """
 
     task: TaskId
     code: Name
     reason: Short
+    after_ms: Count = 0
 
 
 class Cancel(Message, frozen=True, tag="cancel.1"):
@@ -141,7 +148,8 @@ class State(Message, frozen=True, tag="state.1"):
     Snapshots of one group are ordered by ``(epoch, seq)``. ``left_ms`` is what remained of the deadline when
     it was published. Of a large plan group 0 names the number of further ``groups`` (at most 256 works each, of a task
     of which they say the id alone) and where the plan lies: the blob ``plan_ref`` of ``plan_size`` bytes, the `Plan` as
-    msgpack.
+    msgpack. ``heard`` are the correlations of a person's words taken lately. ``last``: its owner stepped back, nothing
+    of it comes after this.
     """
 
     task: Task
@@ -163,6 +171,8 @@ class State(Message, frozen=True, tag="state.1"):
     group: Annotated[int, Meta(ge=0, le=4095)] = 0
     groups: Annotated[int, Meta(ge=0, le=4095)] = 0
     plan_size: Count = 0
+    heard: Annotated[tuple[Annotated[bytes, Meta(max_length=64)], ...], Meta(max_length=64)] = ()
+    last: bool = False
 
 
 class Events(Message, frozen=True, tag="events.1"):

@@ -7,8 +7,9 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.core.machines.agent.state import Agent, Begin, Context, Freed, Start, Taking, Withdraw
+from foa.core.machines.agent.state import Agent, Begin, Context, Crashed, Freed, GiveUp, Linked, Start, Taking, Withdraw
 from foa.core.routing.exchange import Answer, Asked
+from foa.core.routing.turns import turn
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.wire.envelope import Envelope
 from foa.wire.ids import NO_EPOCH, Version, digest_of, partition_of
@@ -16,6 +17,12 @@ from foa.wire.messages import Award, Control, Declined, Draft, Embed, Vectors, W
 
 KEY: Final = Key("agent")
 MAX_BEGUN: Final = 10_000
+MAX_PAST: Final = 256
+"""Awards that are over and are known again; the oldest is forgotten first."""
+
+MAX_CRASHES: Final = 256
+"""Awards that this process ended over and still remembers; the oldest is forgotten first."""
+
 Stepped = tuple[Agent, list[Effect]]
 
 
@@ -33,14 +40,28 @@ def step(context: Context, state: Agent, event: Event, now: float, rng: Random) 
             return state, [_embed(context)]
         case fx.Received():
             return _received(context, state, event, now)
-        case fx.Told(_, Freed(award, untouched)):
-            return _freed(context, state, award, untouched=untouched)
-        case fx.Told(_, Taking(key, award, ends)):
-            return msgspec.structs.replace(state, begun={**state.begun, key: (award, ends)}), []
+        case fx.Offline():
+            return msgspec.structs.replace(state, online=False), [fx.TellAll("award", Linked(up=False))]
+        case fx.Told(_, Freed() | Crashed() | Taking() as told):
+            return _own(context, state, told, now)
+        case fx.Restored(Award() as award, age_s):
+            crashes = {**state.crashes, award.award: _counted(award, now - age_s)}
+            return msgspec.structs.replace(state, crashes=crashes), []
         case fx.Told(_, "leave"):
             return _leave(context, state)
         case _:
             return state, []
+
+
+def _own(context: Context, state: Agent, told: Freed | Crashed | Taking, now: float) -> Stepped:
+    """Hear one of our awards."""
+    match told:
+        case Freed():
+            return _freed(context, state, told)
+        case Crashed(award):
+            return _crashed(state, award, now)
+        case Taking(key, award_id, ends):
+            return msgspec.structs.replace(state, begun={**state.begun, key: (award_id, ends)}), []
 
 
 def _received(context: Context, state: Agent, event: fx.Received, now: float) -> Stepped:
@@ -67,6 +88,7 @@ def _online(context: Context, state: Agent) -> Stepped:
         fx.Subscribe((context.topics.request(agent),)),
         card(context, "online"),
         _embed(context) if state.vcv is None else _vector(context, state),
+        fx.TellAll("award", Linked(up=True)),
     ]
     return msgspec.structs.replace(state, online=True), effects
 
@@ -102,13 +124,15 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
     if award.epoch < state.epochs.get(award.partition, NO_EPOCH):
         return state, [fx.Measure("foa_ghost_awards_total")]
     state = msgspec.structs.replace(state, epochs={**state.epochs, award.partition: award.epoch})
+    if award.award in state.past:  # sent twice, and late: an award's id is never used again
+        return state, [fx.Measure("foa_late_awards_total")]
     if award.award in state.running or award.award in state.waiting:
         return state, [fx.Tell(Key("award", award.award), Begin(award, start=False))]
     if context.profile.effects == "once":
         known, _ = state.begun.get(award.key, ("", 0.0))
         if known and (known == award.award or not award.subtask.consent):
             return state, [fx.Tell(Key("award", award.award), Begin(award, start=False, again=True))]
-    refusal = _refusal(context, state, award)
+    refusal = _refusal(context, state, award, now)
     if refusal is not None:
         code, reason = refusal
         declined = Declined(award.award, award.task, context.profile.agent, code, reason[:500])
@@ -123,7 +147,7 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
     if start:
         state = msgspec.structs.replace(state, running=(*state.running, award.award))
     else:
-        state = msgspec.structs.replace(state, waiting=(*state.waiting, award.award))
+        state = _queued(state, award, now)
     effects: list[Effect] = [fx.Tell(Key("award", award.award), Begin(award, start))]
     if award.team is not None:
         channel = (award.task, award.team.id)
@@ -132,7 +156,28 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
     return state, effects
 
 
-def _refusal(context: Context, state: Agent, award: Award) -> tuple[str, str] | None:
+def _queued(state: Agent, award: Award, now: float) -> Agent:
+    """Have an award wait in its turn: by priority, and an older one as if of a higher (`foa.core.routing.turns`)."""
+    turns = {**state.turns, award.award: turn(award.priority, now)}
+    waiting = tuple(sorted((*state.waiting, award.award), key=turns.__getitem__))
+    return msgspec.structs.replace(state, waiting=waiting, turns=turns)
+
+
+def _counted(award: Award, now: float) -> tuple[str, float]:
+    return award.key, now + award.left_ms / 1000
+
+
+def _crashed(state: Agent, award: Award, now: float) -> Stepped:
+    """Remember over further restarts what this process ended over: the same must not end it for ever."""
+    effects: list[Effect] = [fx.Persist(award, part=award.award), fx.Measure("foa_crashes_total")]
+    kept = {**state.crashes, award.award: _counted(award, now)}
+    gone = [one for one, (_, ends) in kept.items() if ends <= now]
+    gone += [one for one in kept if one not in gone][: max(0, len(kept) - len(gone) - MAX_CRASHES)]
+    effects += [fx.Persist(None, part=one) for one in gone]
+    return msgspec.structs.replace(state, crashes={one: at for one, at in kept.items() if one not in gone}), effects
+
+
+def _refusal(context: Context, state: Agent, award: Award, now: float) -> tuple[str, str] | None:
     """Check what the owner should have checked: permission is never traded."""
     profile = context.profile
     if state.draining:
@@ -147,6 +192,9 @@ def _refusal(context: Context, state: Agent, award: Award) -> tuple[str, str] | 
         return "loop", f"the task came through {profile.agent} already"
     if award.budget is not None and profile.resources.price_call > award.budget:
         return "budget", f"one call costs {profile.resources.price_call} USD, {award.budget} are left"
+    ended = sum(key == award.key and ends > now for key, ends in state.crashes.values())
+    if ended >= context.rules.crashes:
+        return "poison", f"this process ended {ended} times while it worked on this"
     slots = profile.resources.concurrency
     room = slots + int(slots * context.rules.backlog)
     if len(state.running) + len(state.waiting) >= room:
@@ -158,22 +206,38 @@ def _withdrawn(state: Agent, message: Withdrawn) -> Stepped:
     return state, [fx.Tell(Key("award", message.award), Withdraw(message.reason))]
 
 
-def _freed(context: Context, state: Agent, award: str, *, untouched: bool) -> Stepped:
-    """Give the slot to the award that waited longest."""
-    if untouched and state.begun:
+def _freed(context: Context, state: Agent, told: Freed) -> Stepped:
+    """Give the slot to the award whose turn it is; of answers that nobody settles keep a bounded number."""
+    award = told.award
+    if told.untouched and state.begun:
         begun = {key: held for key, held in state.begun.items() if held[0] != award}
         state = msgspec.structs.replace(state, begun=begun)
     running = tuple(one for one in state.running if one != award)
     waiting = tuple(one for one in state.waiting if one != award)
     left = {one: channel for one, channel in state.clusters.items() if one != award}
     channel = state.clusters.get(award)
-    effects: list[Effect] = []
+    state, effects = _kept(context, state, told)
     if channel is not None and channel not in left.values():
         effects.append(fx.Unsubscribe((context.topics.channel(*channel, "+/+/+"),)))
     while waiting and len(running) < context.profile.resources.concurrency:
         running, waiting = (*running, waiting[0]), waiting[1:]
         effects.append(fx.Tell(Key("award", running[-1]), Start()))
-    return msgspec.structs.replace(state, running=running, waiting=waiting, clusters=left), effects
+    turns = {one: state.turns[one] for one in waiting} if state.turns else state.turns
+    return msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns, clusters=left), effects
+
+
+def _kept(context: Context, state: Agent, told: Freed) -> Stepped:
+    """Keep along which answers wait to be settled; while the bus is away none of them is said."""
+    if not told.answered:
+        answers = {one: None for one in state.answers if one != told.award} if state.answers else state.answers
+        past = state.past if told.untouched else (*state.past, told.award)[-MAX_PAST:]
+        return msgspec.structs.replace(state, answers=answers, past=past), []
+    answers = {**state.answers, told.award: None}
+    effects: list[Effect] = [] if state.online else [fx.Tell(Key("award", told.award), Linked(up=False))]
+    if len(answers) > context.rules.kept:
+        oldest = next(iter(answers))
+        effects.append(fx.Tell(Key("award", oldest), GiveUp()))
+    return msgspec.structs.replace(state, answers=answers), effects
 
 
 def _leave(context: Context, state: Agent) -> Stepped:

@@ -22,6 +22,7 @@ from foa.core.machines.agent.reply import (
     send,
     stumble,
     taken,
+    watch,
 )
 from foa.core.machines.agent.state import (
     Answered,
@@ -29,9 +30,13 @@ from foa.core.machines.agent.state import (
     Begin,
     Charged,
     Context,
+    Crashed,
+    Freed,
     Fresh,
+    GiveUp,
     Job,
     Joined,
+    Linked,
     Progressed,
     Running,
     Spent,
@@ -83,15 +88,21 @@ def _fresh(context: Context, state: Fresh, event: Event, now: float) -> Stepped:
                 return _start(context, Waiting(award, ends, member.cluster_of(award)), now)
             waiting = Waiting(award, ends, member.cluster_of(award))
             return waiting, [taken(context, award, started=False), beat(award, now)]
-        case fx.Restored(Done() | Failed() | Asking() as kept):
+        case fx.Restored(Done() | Failed() | Asking() as kept, age_s):
             remembered: list[Effect] = []
             if isinstance(kept, Done) and context.profile.effects == "once":
                 remembered.append(_begun(kept.key, kept.award, now + context.rules.blob_expiry_s))
             return Answered(kept), [
                 *remembered,
-                say(context, kept, again=True),
                 fx.Wake("repeat", now + context.rules.repeat_s),
+                fx.Wake("expire", now + context.rules.keep_s - age_s),
+                fx.Tell(Key("agent"), Freed(kept.award, answered=True)),
+                say(context, kept, again=True),
             ]
+        case fx.Restored(Award() as award) if context.profile.effects != "once":
+            died = Stumbled("failed", "crashed", "the agent's process ended while it worked on this")
+            answered, effects = stumble(context, award, died, now)
+            return answered, [fx.Tell(Key("agent"), Crashed(award)), *effects]
         case fx.Restored(Award() as award):
             ended = Stumbled("failed", "interrupted", "the agent was restarted while it worked", retryable=False)
             answered, effects = stumble(context, award, ended, now)
@@ -132,19 +143,25 @@ def _start(context: Context, waiting: Waiting, now: float) -> Stepped:
     if context.profile.effects == "once":
         said = taken(context, award)._replace(token="begin", promise=True)  # noqa: S106 - names the receipt
         return msgspec.structs.replace(state, announced=True), [fx.Persist(award), said, *timers]
-    effects = _begin(state, now)
+    effects = _begin(context, state, now)
     return state, [fx.Wake("silent", now + context.rules.silent_s), *timers, *effects]
 
 
-def _begin(state: Running, now: float) -> list[Effect]:
+def _begin(context: Context, state: Running, now: float) -> list[Effect]:
     """Fetch what came by reference, else begin at once."""
     refs = references(state.award.inputs)
-    return [fx.Tell(Key("blobs"), Fetch("inputs", refs))] if refs else [_work(state, now)]
+    return [fx.Tell(Key("blobs"), Fetch("inputs", refs))] if refs else _work(context, state, now)
 
 
-def _work(state: Running, now: float) -> fx.Request:
+def _work(context: Context, state: Running, now: float) -> list[Effect]:
+    """Hand it to the author's code; that it was begun is on record before, should that code end the process."""
+    award = state.award
+    begun: list[Effect] = []
+    if context.profile.effects != "once":  # else it is on record already
+        bare = msgspec.structs.replace(award.subtask, text="")
+        begun.append(fx.Persist(msgspec.structs.replace(award, inputs=(), subtask=bare, team=None)))
     left = max(1, int((state.ends - now) * 1000))
-    return fx.Request("handler", "draft", Job(state.award, state.inputs, left))
+    return [*begun, *watch(context, now), fx.Request("handler", "draft", Job(award, state.inputs, left))]
 
 
 def _running(context: Context, state: Running, event: Event, now: float) -> Stepped:
@@ -153,7 +170,7 @@ def _running(context: Context, state: Running, event: Event, now: float) -> Step
             if error:
                 return stumble(context, state.award, Stumbled("failed", "inputs", error), now)
             state = msgspec.structs.replace(state, inputs=filled(state.inputs, bodies))
-            return state, [_work(state, now)]
+            return state, _work(context, state, now)
         case fx.Returned("draft", Yielded() as made, _):
             return _drafted(context, state, made, now)
         case fx.Told(_, Draft() as draft):
@@ -161,7 +178,7 @@ def _running(context: Context, state: Running, event: Event, now: float) -> Step
             return msgspec.structs.replace(state, refining=heard), []
         case fx.Delivered("begin", code) if state.announced and code < REFUSED:
             state = msgspec.structs.replace(state, announced=False)
-            return state, _begin(state, now)
+            return state, _begin(context, state, now)
         case fx.Told(_, Withdraw()) if state.announced:
             return state, [fx.Persist(None), freed(state.award, untouched=True), fx.Retire()]
         case fx.Elapsed("silent"):
@@ -195,26 +212,31 @@ def _either(context: Context, state: Working, event: Event, now: float) -> Stepp
         case fx.Told(_, Progressed() as told):
             return progressed(context, state, told, now)
         case fx.Told(_, Charged() as told):
-            return msgspec.structs.replace(state, bill=charged(state.bill, told)), []
-        case fx.Elapsed("deadline"):
-            after, effects = _overdue(context, state, now)
+            at_work = isinstance(state, Running) or state.busy
+            term = watch(context, now) if at_work else []
+            return msgspec.structs.replace(state, bill=charged(state.bill, told)), term
+        case fx.Elapsed("deadline" | "hung" as timer):
+            after, effects = _overdue(context, state, now, hung=timer == "hung")
             return after, [fx.Request("cancel", "", award.award), *effects]
         case fx.Told(_, Withdraw()):
             cancel = fx.Request("cancel", "", award.award)
             if context.profile.effects == "once":
-                return Spent(), [cancel, freed(award), fx.Sleep("beat"), fx.Sleep("deadline"), _forgetting(state, now)]
-            return state, [cancel, freed(award), fx.Retire()]
+                timers = [fx.Sleep(timer) for timer in ("beat", "deadline", "hung", "silent", "round")]
+                return Spent(), [cancel, freed(award), *timers, _forgetting(state, now)]
+            return state, [cancel, fx.Persist(None), freed(award), fx.Retire()]
         case fx.Told(_, Begin(again, _)):
             return state, [taken(context, again)]
         case _:
             return state, []
 
 
-def _overdue(context: Context, state: Working, now: float) -> Stepped:
-    """End at the deadline: with the best draft there is, marked as not agreed upon, or with none."""
-    if isinstance(state, Joined):
+def _overdue(context: Context, state: Working, now: float, *, hung: bool) -> Stepped:
+    """End at the deadline, or a ``hung`` handler before: with the best draft there is, marked as such, or with none."""
+    if isinstance(state, Joined) and state.tried:
         return member.give_best(context, state, now, agreed=False)
     late = Stumbled("failed", "deadline", "not done before the deadline")
+    if hung:
+        late = Stumbled("failed", "hung", f"gave no sign for {context.rules.hung_s:g} s and was given up")
     return stumble(context, state.award, late, now, working=state)
 
 
@@ -222,13 +244,21 @@ def _answered(context: Context, state: Answered, event: Event, now: float) -> St
     match event:
         case fx.Received(_, Settled()):
             return _settled(state, now)
+        case fx.Elapsed("expire") | fx.Told(_, GiveUp()):
+            after, effects = _settled(state, now)
+            return after, [fx.Measure("foa_answers_given_up_total"), *effects]
+        case fx.Told(_, Linked(up)):
+            if not up:
+                return state, [fx.Sleep("repeat")]
+            again = msgspec.structs.replace(state, tries=0)
+            return again, [say(context, state.message, again=True), fx.Wake("repeat", now + context.rules.repeat_s)]
         case fx.Elapsed("repeat"):
             tries = state.tries + 1
             pause = min(context.rules.repeat_max_s, context.rules.repeat_s * 2 ** min(tries, MAX_DOUBLED))
             again = msgspec.structs.replace(state, tries=tries)
             return again, [say(context, state.message, again=True), fx.Wake("repeat", now + pause)]
         case fx.Told(_, Begin(award, _)):
-            return state, [say(context, state.message, again=True), freed(award)]
+            return state, [say(context, state.message, again=True), freed(award, answered=True)]
         case fx.Told(_, Withdraw()):
             return _settled(state, now)
         case _:
@@ -237,9 +267,11 @@ def _answered(context: Context, state: Answered, event: Event, now: float) -> St
 
 def _settled(state: Answered, now: float) -> Stepped:
     """Forget the answer; that work with ``effects = once`` was begun stays known until its deadline."""
+    over = fx.Tell(Key("agent"), Freed(state.message.award))
     if state.once is None:
-        return state, [fx.Persist(None), fx.Retire()]
-    return Spent(), [fx.Persist(state.once), fx.Sleep("repeat"), fx.Wake("forget", now + state.once.left_ms / 1000)]
+        return state, [fx.Persist(None), over, fx.Retire()]
+    forget = fx.Wake("forget", now + state.once.left_ms / 1000)
+    return Spent(), [fx.Persist(state.once), over, fx.Sleep("repeat"), fx.Sleep("expire"), forget]
 
 
 def _forgetting(state: Working, now: float) -> fx.Wake:

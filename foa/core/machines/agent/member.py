@@ -12,7 +12,7 @@ from foa.core import effects as fx
 from foa.core.cluster.rounds import Outcome, Refining, add, advance, caught_up, critical, latest, peers, status
 from foa.core.effects import Effect, Event
 from foa.core.machines.agent.regard import ballot, best, weaklings
-from foa.core.machines.agent.reply import Made, Stepped, answer, charged, send
+from foa.core.machines.agent.reply import Made, Stepped, answer, charged, send, watch
 from foa.core.machines.agent.state import Charged, Context, Job, Joined, Running, Stumbled, Yielded
 from foa.wire.messages import Award, Draft, Progress
 
@@ -51,6 +51,9 @@ def joined(context: Context, state: Joined, event: Event, now: float) -> Stepped
             return _stands(context, state, now)
         case fx.Returned("revised", None, error) if error:
             return _stands(context, state, now)
+        case fx.Elapsed("hung") if state.busy and state.tried:
+            after, effects = _stands(context, state, now)
+            return after, [fx.Request("cancel", "", state.award.award), *effects]
         case fx.Elapsed("round") if not state.busy:
             return consider(context, state, now, late=True)
         case _:
@@ -112,7 +115,7 @@ def _on(context: Context, state: Joined, now: float) -> Stepped:
     left = max(1, int((state.ends - now) * 1000))
     job = Job(state.award, state.inputs, left, refining.round, mine.outputs, others, only)
     state = msgspec.structs.replace(state, busy=True, asked=now, jobs=state.jobs + 1, mended=state.mended + (not only))
-    return state, [fx.Sleep("round"), fx.Request("handler", "revised", job)]
+    return state, [fx.Sleep("round"), *watch(context, now), fx.Request("handler", "revised", job)]
 
 
 def _spoken(context: Context, state: Joined, made: Yielded, now: float, *, complete: bool = False) -> Stepped:
@@ -146,6 +149,7 @@ def _spoken(context: Context, state: Joined, made: Yielded, now: float, *, compl
         bill=bill,
     )
     effects: list[Effect] = [_published(context, state, draft, now), fx.Wake("round", now + team.round_ms / 1000)]
+    effects.append(fx.Sleep("hung"))
     if refining.round:
         what = "critiqued" if critical(team) and refining.round == 1 else "revised"
         said = Progress(award.award, award.task, me, text=what, round=refining.round)

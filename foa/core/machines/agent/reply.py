@@ -1,5 +1,6 @@
 """What an award says to the owner of its task, and what ends it: shared by the lone worker and the cluster's member."""
 
+from math import inf
 from typing import Final
 
 import msgspec
@@ -64,9 +65,14 @@ def beat(award: Award, now: float) -> fx.Wake:
     return fx.Wake("beat", now + award.lease_ms / 3000)
 
 
-def freed(award: Award, *, untouched: bool = False) -> fx.Tell:
+def freed(award: Award, *, untouched: bool = False, answered: bool = False) -> fx.Tell:
     """Give the slot back."""
-    return fx.Tell(Key("agent"), Freed(award.award, untouched))
+    return fx.Tell(Key("agent"), Freed(award.award, untouched, answered))
+
+
+def watch(context: Context, now: float) -> list[Effect]:
+    """Give the handler a new term: within it a sign of its own must come, or it is held hung."""
+    return [fx.Wake("hung", now + context.rules.hung_s)] if context.rules.hung_s < inf else []
 
 
 def progressed(context: Context, state: Working, told: Progressed, now: float) -> Stepped:
@@ -75,7 +81,9 @@ def progressed(context: Context, state: Working, told: Progressed, now: float) -
     fraction = told.fraction if abs(told.fraction) <= MOST_USD else 0.0
     partial = told.partial[:MAX_PARTIAL]
     said = Progress(award.award, award.task, context.profile.agent, fraction, told.text[:500], partial=partial)
-    return state, [send(context, award, said)._replace(qos=0 if partial else 1), beat(award, now)]
+    at_work = isinstance(state, Running) or state.busy
+    term = watch(context, now) if at_work else []
+    return state, [send(context, award, said)._replace(qos=0 if partial else 1), beat(award, now), *term]
 
 
 def charged(bill: Usage | None, told: Charged) -> Usage | None:
@@ -142,11 +150,13 @@ def stumble(
 def _final(context: Context, award: Award, message: Done | Failed | Asking, now: float) -> Stepped:
     """Keep the answer until it is settled, over restarts too, and say it. Who asks has not begun yet."""
     asks = isinstance(message, Asking)
-    timers = [fx.Sleep(timer) for timer in ("silent", "beat", "deadline", "round")]
+    timers = [fx.Sleep(timer) for timer in ("silent", "beat", "deadline", "round", "hung")]
     first = say(context, message, again=asks)  # nobody else tells the owner that it waits for a person
-    effects: list[Effect] = [*timers, fx.Persist(message), first, freed(award, untouched=asks)]
+    ends = now + award.left_ms / 1000 + context.rules.keep_s
+    effects: list[Effect] = [*timers, fx.Persist(message), fx.Wake("expire", ends)]
     once = award if context.profile.effects == "once" and not asks else None
-    return Answered(message, once=once), [*effects, fx.Wake("repeat", now + context.rules.repeat_s)]
+    repeat = fx.Wake("repeat", now + context.rules.repeat_s)
+    return Answered(message, once=once), [*effects, first, repeat, freed(award, untouched=asks, answered=True)]
 
 
 def say(context: Context, message: Done | Failed | Asking, *, again: bool = False) -> fx.Publish:

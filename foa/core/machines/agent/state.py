@@ -1,6 +1,7 @@
 """What the two machines of an agent know, what they tell each other, and what they ask of the handler service."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -17,7 +18,9 @@ class Rules(msgspec.Struct, frozen=True):
     """The knobs of an agent; times in seconds, sizes in bytes.
 
     ``silent_s``: work that takes longer is announced as taken; ``repeat_s``: an answer nobody settled is
-    said again, ever more seldom up to ``repeat_max_s``; ``backlog``: awards that may wait per slot.
+    said again, ever more seldom up to ``repeat_max_s``, for at most ``keep_s`` beyond its deadline, and of more than
+    ``kept`` such answers the oldest is given up; ``backlog``: awards that may wait per slot; ``hung_s``: a handler that
+    gives no sign of its own for so long is given up; ``crashes``: who ended this process so often is declined.
     """
 
     silent_s: float = 0.1
@@ -28,6 +31,10 @@ class Rules(msgspec.Struct, frozen=True):
     chunk_bytes: int = 128 * 1024
     blob_expiry_s: int = 7200
     embed_retry_s: float = 0.5
+    hung_s: float = inf
+    crashes: int = 2
+    keep_s: float = 3600.0
+    kept: int = 5_000
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -44,7 +51,9 @@ class Agent(msgspec.Struct, frozen=True):
     """The agent as a whole. ``epochs`` are the highest seen per partition: a lower one is a ghost's.
 
     ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
-    may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster).
+    may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster). ``waiting`` stand in the
+    order of their ``turns``. ``answers`` are awards whose answer nobody settled yet, oldest first; ``crashes`` those
+    during which this process ended: the key of each, and until when it counts; ``past`` those that are over.
     """
 
     counter: int = 1
@@ -52,6 +61,10 @@ class Agent(msgspec.Struct, frozen=True):
     epochs: dict[int, Epoch] = {}
     running: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    turns: dict[str, float] = {}
+    answers: dict[str, None] = {}
+    past: tuple[str, ...] = ()
+    crashes: dict[str, tuple[str, float]] = {}
     clusters: dict[str, tuple[str, str]] = {}
     begun: dict[str, tuple[str, float]] = {}
     online: bool = False
@@ -136,10 +149,27 @@ class Start(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """Award to agent: the slot is free again. ``untouched``: the work was never begun."""
+    """Award to agent: the slot is free again. ``untouched``: the work was never begun; ``answered``: it is kept yet."""
 
     award: str
     untouched: bool = False
+    answered: bool = False
+
+
+class Crashed(NamedTuple):
+    """Award to agent, after a restart: the process ended while it worked on `award`, here without its inputs."""
+
+    award: Award
+
+
+class Linked(NamedTuple):
+    """Agent to its awards: the bus is there (again), or gone: what is said now would only pile up."""
+
+    up: bool
+
+
+class GiveUp(NamedTuple):
+    """Agent to award: too many answers wait to be settled, and this is the oldest."""
 
 
 class Taking(NamedTuple):
