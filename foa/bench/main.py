@@ -8,6 +8,8 @@ import typer
 
 from foa.bench import replay, roundtrip
 from foa.bench.bus import command as bus
+from foa.bench.chaos import command as chaos
+from foa.bench.endurance import command as endurance
 from foa.bench.index import command as index
 from foa.bench.matchmaking import command as matchmaking
 from foa.bench.plans import command as plans
@@ -60,3 +62,7 @@ app.command("bandit", epilog=matchmaking.BANDIT_EXAMPLES)(matchmaking.bandit_com
 app.command("plans", epilog=plans.EXAMPLES)(plans.plans_command)
 app.command("refine", epilog=refine.EXAMPLES)(refine.refine_command)
 app.command("schedule", epilog=schedule.EXAMPLES)(schedule.schedule_command)
+app.command("chaos", epilog=chaos.EXAMPLES)(chaos.chaos_command)
+app.command("submitter", hidden=True)(chaos.submitter_command)
+app.command("flood", epilog=endurance.FLOOD_EXAMPLES)(endurance.flood_command)
+app.command("soak", epilog=endurance.SOAK_EXAMPLES)(endurance.soak_command)

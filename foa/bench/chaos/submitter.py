@@ -1,0 +1,139 @@
+"""A process that submits tasks and waits for their results, over its own death as well: one of the victims of a run.
+
+``foa bench submitter NAME …`` is started by `town`. What it has sent stands in a file before it is sent;
+after a restart it sends again what was not accepted, under the same id, and follows what was.
+"""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+from foa.bench.chaos.ledger import Writer
+from foa.bench.chaos.load import Errand, errand
+from foa.errors import BusError, TaskError
+from foa.nodes.client import Client, Submitted
+from foa.nodes.federation import READY
+from foa.settings import Settings, from_env
+from foa.wire.messages import Result
+
+LONGEST_S: Final = 2.0
+"""The longest pause between two tasks."""
+MOST: Final = 150
+"""Tasks of one submitter on their way; above that it waits."""
+
+
+class Orders(NamedTuple):
+    """What a submitter is told: once the file ``over`` is there it submits no more."""
+
+    name: str
+    seed: int
+    per_s: float
+    deadline_s: float
+    memory: Path
+    over: Path
+
+
+class Memory:
+    """The numbers of the tasks sent, accepted and ended, in a file that outlives the process."""
+
+    def __init__(self, path: Path) -> None:
+        """Read `path`, and go on writing it."""
+        self.open: dict[int, bool] = {}
+        self.next = 0
+        if path.exists():
+            for line in path.read_text().splitlines():
+                self._take(*line.split())
+        self._file = path.open("a")
+
+    def _take(self, word: str, number: str) -> None:
+        at = int(number)
+        self.next = max(self.next, at + 1)
+        if word == "ended":
+            self.open.pop(at, None)
+        else:
+            self.open[at] = word == "accepted"
+
+    def note(self, word: str, number: int) -> None:
+        """Note that a task was sent, accepted, or ended."""
+        self._take(word, str(number))
+        self._file.write(f"{word} {number}\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def digest(result: Result) -> str:
+    """Return what tells results of one task apart: how it ended, and what came of it."""
+    said = [result.status, result.code, *(f"{each.name}={each.value.body!r}" for each in result.outputs)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+class Submitter:
+    """Submits by the clock, and sees every task through."""
+
+    def __init__(self, client: Client, orders: Orders) -> None:
+        """Nothing happens before `run`."""
+        self._client = client
+        self._orders = orders
+        self._memory = Memory(orders.memory)
+        self._ledger = Writer(orders.name)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Go on with what an earlier life left, submit until the time is over, and wait for all that is on its way."""
+        for number, accepted in sorted(self._memory.open.items()):
+            self._begin(number, again=True, accepted=accepted)
+        rng = Random(f"{self._orders.seed}/{self._orders.name}/{os.getpid()}")
+        while not self._orders.over.exists():
+            await asyncio.sleep(min(rng.expovariate(self._orders.per_s), LONGEST_S))
+            if len(self._running) < MOST:
+                number = self._memory.next
+                self._memory.note("sent", number)
+                self._begin(number)
+        while self._running:
+            await asyncio.wait(set(self._running))
+        await asyncio.Event().wait()
+
+    def _begin(self, number: int, *, again: bool = False, accepted: bool = False) -> None:
+        made = errand(self._orders.name, self._orders.seed, number, self._orders.deadline_s)
+        if not again:
+            self._ledger.say("sent", made.task.id, sort=made.sort)
+        submitted = self._client.follow(made.task.id, watch=False) if accepted else self._client.send(made.task)
+        seen = asyncio.get_running_loop().create_task(self._see(made, number, submitted))
+        self._running.add(seen)
+        seen.add_done_callback(self._running.discard)
+
+    async def _see(self, made: Errand, number: int, submitted: Submitted) -> None:
+        """See one task through to its end."""
+        ident = made.task.id
+        try:
+            await submitted.accepted()
+            self._memory.note("accepted", number)
+            self._ledger.say("accepted", ident)
+            if made.cancel_s is not None:
+                await asyncio.sleep(made.cancel_s)
+                self._ledger.say("cancel", ident)
+                submitted.cancel("enough of it")
+            outcome = await submitted.result()
+        except TaskError as error:
+            self._memory.note("ended", number)
+            self._ledger.say("rejected", ident, reason=str(error)[:300])
+            return
+        except BusError as error:
+            self._ledger.say("gone", ident, reason=str(error)[:300])
+            return
+        self._memory.note("ended", number)
+        result = outcome.result
+        words = {"status": outcome.status, "code": result.code, "reason": outcome.reason[:300]}
+        self._ledger.say("result", ident, digest=digest(result), **words)
+        if made.wanted and outcome.status == "done" and outcome.output != made.wanted:
+            self._ledger.say("wrong", ident, reason=f"{str(outcome.output)[:80]!r} instead of {made.wanted!r}")
+
+
+async def submit(orders: Orders) -> None:
+    """Run a submitter until it is told to end; raises BusError if it cannot connect."""
+    async with Client(Settings.from_mapping(from_env(os.environ), "the environment"), orders.name) as client:
+        print(f"{orders.name} {READY}", flush=True)
+        await Submitter(client, orders).run()
