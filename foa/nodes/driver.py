@@ -20,12 +20,13 @@ from foa.core import effects as fx
 from foa.core.effects import Event, Key
 from foa.errors import WireError
 from foa.nodes.outgoing import PART, Outgoing
-from foa.nodes.ports import Journal, Program, Service, Sink
+from foa.nodes.ports import Guard, Journal, Program, Service, Sink
 from foa.nodes.timers import Timers
 from foa.nodes.window import dead_letter, event_of
 from foa.wire import codec
 from foa.wire.envelope import Frame
 from foa.wire.topics import Topics
+from foa.wire.trust.guard import QUIET
 
 MAX_DEAD_PER_TURN: Final = 16
 MAX_EVENTS_PER_TURN: Final = 100_000
@@ -46,8 +47,9 @@ class Driver:
         sink: Sink,
         services: Mapping[str, Service],
         stopped: Callable[[str], None],
+        guard: Guard | None = None,
     ) -> None:
-        """Wire the parts together; nothing happens before `start`."""
+        """Wire the parts together; nothing happens before `start`. Without `guard` all is believed, nothing sealed."""
         self.node = node
         self.online = False
         self._program = program
@@ -63,7 +65,8 @@ class Driver:
         self._traces: dict[Key, str] = {}
         self._trace = ""
         self._timers = Timers(clock, self._elapsed)
-        self._outgoing = Outgoing(clock, journal, sink, self.feed)
+        self._admit = None if guard is None else guard.admit
+        self._outgoing = Outgoing(clock, journal, sink, self.feed, None if guard is None else guard.seal)
         self._dead = 0
         self._turning = False
         self._hearing = False
@@ -146,7 +149,7 @@ class Driver:
         if delivery.frame.qos:  # else nothing waits for a receipt, and no timer is needed to give it
             self._outgoing.acknowledge(delivery)
         try:
-            event = event_of(delivery.frame, self._topics)
+            event = event_of(delivery.frame, self._topics, self._admit)
         except WireError as error:
             self._refuse(delivery.frame, error)
         else:
@@ -172,6 +175,8 @@ class Driver:
     def _refuse(self, frame: Frame, error: WireError) -> None:
         """Count what cannot be read and show it to whoever watches ``dead/#``, at a bounded rate."""
         self._sink.measure("foa_dead_letters_total", 1.0, None, error.reason)
+        if error.reason in QUIET:
+            return
         self._dead += 1
         if self._dead <= MAX_DEAD_PER_TURN:
             self._outgoing.publish(Key("shell"), dead_letter(frame, error, self.node, self._topics))

@@ -34,8 +34,16 @@ REFUSED: Final = 0x95
 class Outgoing:
     """The queue of effects for the bus, and the acknowledgements that wait for it."""
 
-    def __init__(self, clock: Clock, journal: Journal, sink: Sink, feed: Callable[[Key, Event], None]) -> None:
-        """Queue nothing; `feed` takes receipts to their machines."""
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        sink: Sink,
+        feed: Callable[[Key, Event], None],
+        seal: Callable[[Frame], Frame] | None = None,
+    ) -> None:
+        """Queue nothing; `feed` takes receipts to their machines, `seal` signs what leaves."""
+        self._seal = seal
         self._clock = clock
         self._journal = journal
         self._sink = sink
@@ -192,7 +200,7 @@ class Outgoing:
                 frame = self._frame(effect)
                 if len(frame.payload) > codec.MAX_PAYLOAD:
                     raise TooLarge(f"{len(frame.payload)} bytes, nobody reads more than {codec.MAX_PAYLOAD}")
-                self._bus.publish(frame, receipt)
+                self._bus.publish(frame if self._seal is None else self._seal(frame), receipt)
             case fx.Subscribe(patterns, no_local, qos):
                 self._bus.subscribe([Subscription(pattern, qos, no_local) for pattern in patterns])
             case fx.Unsubscribe(patterns):

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
+from foa.wire.envelope import Frame
+from foa.wire.topics import Topic
 
 Done = Callable[[Any, str], None]
 Service = Callable[[Any, Done], None]
@@ -23,6 +25,19 @@ class Program(Protocol):
         """Return whose event it is; none if nobody's."""
 
 
+class Guard(Protocol):
+    """Who is believed: seals what leaves a node and admits what arrives; see `foa.wire.trust.guard`."""
+
+    def seal(self, frame: Frame) -> Frame:
+        """Return `frame` sealed."""
+
+    def seal_will(self, frame: Frame) -> Frame:
+        """Return a will sealed beforehand."""
+
+    def admit(self, topic: Topic, frame: Frame) -> None:
+        """Return if `frame` is to be believed; WireError says why it is not."""
+
+
 class Journal(Protocol):
     """What a node keeps over restarts; see `foa.adapters.journal`."""
 
@@ -32,8 +47,8 @@ class Journal(Protocol):
     def commit(self) -> None:
         """Make all that was put durable."""
 
-    def load(self) -> Iterable[tuple[str, str, bytes]]:
-        """Return all that is kept."""
+    def load(self) -> Iterable[tuple[str, str, bytes, float]]:
+        """Return all that is kept: kind, id, body, and its age in seconds."""
 
 
 class Sink(Protocol):

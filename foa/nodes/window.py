@@ -1,5 +1,6 @@
 """The one window of a node: frames to typed events, effects to frames, and what cannot be read to dead letters."""
 
+from collections.abc import Callable
 from typing import Final
 
 from foa.core import effects as fx
@@ -13,9 +14,20 @@ JSON_KINDS: Final = frozenset({"discovery", "door", "outcome"})
 MAX_DEAD_HEAD: Final = 256
 
 
-def event_of(frame: Frame, topics: Topics) -> fx.Received | fx.Cleared:
-    """Return what `frame` means; WireError names the reason for its dead letter."""
+NAMES_AGENT: Final = frozenset({"answer", "channel", "vcv"})
+"""Topics of one agent whose messages name it too: the two must agree, or one could speak as another."""
+
+Admit = Callable[[Topic, Frame], None]
+
+
+def event_of(frame: Frame, topics: Topics, admit: Admit | None = None) -> fx.Received | fx.Cleared:
+    """Return what `frame` means; WireError names the reason for its dead letter.
+
+    ``admit`` raises what is not to be believed, before anything of it is decoded.
+    """
     topic = topics.parse(frame.topic)
+    if admit is not None:
+        admit(topic, frame)
     if not frame.payload:
         return fx.Cleared(topic)
     message = Blob(frame.payload) if topic.kind in JSON_KINDS else _placed(topic, frame.payload)
@@ -35,6 +47,8 @@ def _placed(topic: Topic, payload: bytes) -> AnyMessage:
     message = codec.decode(payload)
     if not isinstance(message, codec.CARRIES[topic.kind]):
         raise WireError("place", f"{type(message).__name__} does not belong on a topic of kind {topic.kind}")
+    if topic.kind in NAMES_AGENT and getattr(message, "agent", topic.agent) != topic.agent:
+        raise WireError("place", f"{type(message).__name__} of another agent stands on a topic of {topic.agent}")
     return message
 
 

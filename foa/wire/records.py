@@ -125,7 +125,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``relevance`` is what the index makes of meaning, words and finished tasks together (None: ``cosine`` alone);
     ``words`` how much the query's rare words are the agent's too (0: not at all); ``done`` what its finished tasks near
-    this one add to the relevance, and ``mass`` how many such tasks there are (0: none).
+    this one add to the relevance, and ``mass`` how many such tasks there are (0: none). ``voice`` is added by who asked
+    and has a trust file: whose voice the agent has ("": its own, ``?``: that of nobody).
     """
 
     agent: AgentId
@@ -145,6 +146,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
     words: Finite = 0.0
     done: Finite = 0.0
     mass: Amount = 0.0
+    voice: Short = ""
 
 
 class Subtask(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,6 +13,7 @@ import msgspec
 from foa.core.routing.assign import Want, assign
 from foa.core.routing.gate import Refusal, expected_price, gate
 from foa.core.routing.score import Circumstances, Weights, alpha
+from foa.core.routing.voices import on_probation, teammates
 from foa.wire.records import MAX_TEAM, Candidate, Decision, Hit, Query
 
 MAX_CANDIDATES: Final = 64
@@ -47,7 +48,8 @@ def consider(
     least = 0.0 if query.skills else weights.related
     good = [c for c in scored if c.score > weights.floor and (c.cosine >= least or not least)]
     unrelated = [_unrelated(c) for c in scored if c not in good]
-    good.sort(key=lambda c: (-c.score, c.agent))
+    last = {hit.agent for hit in permitted if on_probation(hit)}
+    good.sort(key=lambda c: (-c.score, c.agent in last, c.agent))
     refused = [refuse(hit, refusal) for hit, refusal in verdicts if refusal is not None]
     return (*good, *sorted(unrelated + refused, key=lambda c: (-c.cosine, c.agent)))[:MAX_CANDIDATES]
 
@@ -88,7 +90,8 @@ def pick(
     """Return the chosen among `candidates` (best first, as given) and why so many; none if all are refused.
 
     ``team`` 0 decides by itself: one, unless the best says ``refines`` and others that do, with the same output
-    types, come close. Whoever has ``effects = once`` works alone.
+    types, come close. Whoever has ``effects = once`` works alone, and so does who is on probation; of agents with one
+    voice the best alone is in a team.
     """
     known = {hit.agent: hit for hit in hits}
     permitted = [c for c in candidates if not c.refused and c.agent in known]
@@ -97,7 +100,8 @@ def pick(
     best, lead = permitted[0], known[permitted[0].agent]
     if lead.effects == "once":
         return (best.agent,), "alone, since its effects must happen once"
-    others = [c for c in permitted[1:] if known[c.agent].effects != "once"]
+    fellows = {hit.agent for hit in teammates(lead, [known[c.agent] for c in permitted[1:]])}
+    others = [c for c in permitted[1:] if c.agent in fellows and known[c.agent].effects != "once"]
     if team > 0:
         chosen = (best, *others)[: min(team, MAX_TEAM)]
         return tuple(c.agent for c in chosen), f"{len(chosen)} of a team of {team} that was asked for"

@@ -284,6 +284,6 @@ def _conclude(state: Lookup, number: int, job: Job, at: Moment) -> list[Effect]:
     del state.jobs[number]
     close(state, job, tuple(job.legs))
     took = Measure("lookup_answered", label="embed" if isinstance(job.ask, Embed) else "ask")
-    told = answer(job)
+    told = answer(job, state.setup.voice)
     keep_answer(state, job, told.found, at.now)
     return [Sleep(f"{_JOB}{number}"), Tell(job.caller, told), took]

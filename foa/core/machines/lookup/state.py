@@ -17,6 +17,7 @@ from foa.core.routing.cover import Cover, cover
 from foa.core.routing.exchange import Answer
 from foa.core.routing.members import Members
 from foa.core.routing.merge import merge_found
+from foa.core.routing.voices import Voice, heard
 from foa.wire.codec import encode
 from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.topics import Topics
@@ -38,7 +39,8 @@ class Setup:
 
     ``embed_s``: how long vectors may take (a model may be loading). ``answer_s``: how long a search may take.
     ``wait_s``: how long to wait for a first index node. ``ttl_s``: how long a presence is believed.
-    ``reuse_s``: how long the answer to a question serves the same question again (0: never).
+    ``reuse_s``: how long the answer to a question serves the same question again (0: never). ``voice`` says whose voice
+    an agent has, where a trust file is configured.
     """
 
     topics: Topics
@@ -48,6 +50,7 @@ class Setup:
     wait_s: float = 10.0
     ttl_s: float = 30.0
     reuse_s: float = 0.0
+    voice: Voice | None = None
 
 
 @dataclass(slots=True)
@@ -178,13 +181,14 @@ def close(state: Lookup, job: Job, correlations: Collection[bytes]) -> list[Leg]
     return legs
 
 
-def answer(job: Job) -> Answer:
+def answer(job: Job, voice: Voice | None = None) -> Answer:
     """Return what there is to say about a job: an ask always has an answer, if an empty one."""
     if isinstance(job.ask, Ask):
         queries = with_vectors(job).queries
         known = all(query.vector and query.model == job.model for query in queries)
         vectors = tuple(query.vector for query in queries) if known else ()
-        return Answer(job.token, merge_found(job.found, len(queries), job.ask.k, vectors))
+        found = merge_found(job.found, len(queries), job.ask.k, vectors)
+        return Answer(job.token, found if voice is None else heard(found, voice))
     if all(text in job.vectors for text in job.ask.texts):
         return Answer(job.token, Vectors(job.model, tuple(job.vectors[text] for text in job.ask.texts)))
     return Answer(job.token, None, job.error or "no index node is there to embed texts")

@@ -24,6 +24,7 @@ from foa.core.machines.task.planning.voices import material, proposals, texts
 from foa.core.machines.task.state import Context, Live, TaskState, put, tell
 from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Asked
+from foa.core.routing.voices import one_each
 from foa.errors import ProposalError
 from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.records import Hit, Plan, Query, Subtask, Work
@@ -127,7 +128,7 @@ def invited(live: Live, session: Session, hits: tuple[Hit, ...], context: Contex
     ident = planning(session.target)
     session = msgspec.structs.replace(session, stage="proposing", material=material(live, session))
     live = _with(live, session)
-    able = [hit for hit in hits if "plan" in hit.skills][: context.rules.planners]
+    able = one_each(hit for hit in hits if "plan" in hit.skills)[: context.rules.planners]
     able = affordable(able, query_for(live, live.subtask(ident)))
     if not able:
         return deliberate(live, session, context, now)

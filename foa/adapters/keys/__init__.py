@@ -1,0 +1,1 @@
+"""Keys and trust on disk. Loaded only where ``security.*`` asks for it: without, `cryptography` is never imported."""
