@@ -97,9 +97,22 @@ class Coordinator(msgspec.Struct, frozen=True):
     attempts: Annotated[int, _doc("awards of one subtask before it is dead-lettered", ge=1, le=20)] = 3
     planners: Annotated[int, _doc("planners asked for a proposal; 0: never split a task", ge=0, le=16)] = 4
     plan_timeout_ms: Annotated[int, _doc("how long proposals are waited for", ge=1, le=600_000)] = 2000
+    quota: Annotated[
+        int, _doc("open tasks of one submitter at one coordinator; more are told to come back", ge=1, le=10_000_000)
+    ] = 10_000
+    open: Annotated[int, _doc("open tasks at one coordinator; more are told to come back", ge=1, le=10_000_000)] = (
+        50_000
+    )
+    submitters: Annotated[
+        str,
+        _doc("quota and share of turns of some submitters: name=quota:share, separated by commas", max_length=10_000),
+    ] = ""
     depth: Annotated[
         int, _doc("how often a subtask may be planned again that nobody can do whole; 0: never", ge=0, le=4)
     ] = 2
+    letters_s: Annotated[
+        int, _doc("how long the letter of a failed task is kept, to be looked at or replayed", ge=1, le=7_776_000)
+    ] = 604_800
     event_ms: Annotated[int, _doc("events for watchers are gathered for this long", ge=0, le=60_000)] = 100
 
 
@@ -171,6 +184,9 @@ class Cluster(msgspec.Struct, frozen=True):
 class Agent(msgspec.Struct, frozen=True):
     """How an agent process works off its awards."""
 
+    refresh_s: Annotated[
+        float, _doc("the card is said again this often, and gone after three of it", gt=0, le=86_400)
+    ] = 60.0
     queue: Annotated[
         int, _doc("awards taken that wait for a free slot; more are declined as busy", ge=0, le=10_000)
     ] = 16

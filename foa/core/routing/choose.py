@@ -24,6 +24,10 @@ TEAM_RATIO: Final = 0.5
 """A team formed by itself has at most 4 members (the paper, 3.4), each with at least this share of the best score."""
 
 
+BUSY: Final = "busy"
+"""The word for an agent all of whose slots are taken."""
+
+
 def consider(
     query: Query,
     hits: Iterable[Hit],
@@ -63,7 +67,7 @@ def _verdict(query: Query, hit: Hit, load: int) -> Refusal | None:
     refusal = gate(query, hit)
     slots = hit.resources.concurrency
     if refusal is None and load >= slots:
-        return Refusal("busy", f"works on {load} of at most {slots}")
+        return Refusal(BUSY, f"works on {load} of at most {slots}")
     return refusal
 
 

@@ -41,12 +41,19 @@ class Weighing(NamedTuple):
 
 
 class Weigh(NamedTuple):
-    """A task asks ``Key("match")`` in which order the candidates should have its subtasks; `Weighed` comes back."""
+    """A task asks ``Key("match")`` in which order the candidates should have its subtasks; `Weighed` comes back.
+
+    A subtask for which nobody is free waits there, by ``priority`` and ``submitter``, until a `Turn` comes. ``spare``:
+    those known to be at work were left out.
+    """
 
     token: str
     weights: Weights
     items: tuple[Weighing, ...]
     prefer: Prefer = "balanced"
+    priority: int = 5
+    submitter: str = ""
+    spare: bool = False
 
 
 class Weighted(NamedTuple):
@@ -75,10 +82,23 @@ class Weighed(NamedTuple):
 
 
 class Awarded(NamedTuple):
-    """A task to ``Key("match")``: `agent` works on `award` from now on."""
+    """A task to ``Key("match")``: `agent` works on `award`, of its subtask `ident`, from now on."""
 
     award: str
     agent: str
+    ident: str = ""
+
+
+class Turn(NamedTuple):
+    """``Key("match")`` to a task: a slot is kept for its subtask `ident`; look again."""
+
+    ident: str
+
+
+class Left(NamedTuple):
+    """A task to ``Key("match")``: its subtask `ident` waits for nobody any more ("": none of it does)."""
+
+    ident: str = ""
 
 
 class Concluded(NamedTuple):
@@ -86,6 +106,7 @@ class Concluded(NamedTuple):
 
     ``ms``, ``cost`` and ``price`` are the real duration and bill and the price expected (all 0: not measured), ``used``
     is the share of the time left at the award that it took;
+    ``done``: the agent did its work; ``fault`` is else the word for what it did ("": nothing that it is to blame for).
     ``text`` is the subtask's, for evidence ("": none is to be kept). ``owner`` is the node that concluded it, at the
     instant ``ended`` of its own clock (seconds since 1970); an heir passes on what an owner before it concluded.
     """
@@ -102,6 +123,8 @@ class Concluded(NamedTuple):
     price: float = 0.0
     used: float = 0.0
     text: str = ""
+    done: bool = False
+    fault: str = ""
 
 
 class Spoke(NamedTuple):

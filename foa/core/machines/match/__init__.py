@@ -23,10 +23,10 @@ from foa.core.effects import (
 )
 from foa.core.learn import kinds
 from foa.core.learn.ledger import bucket_of
-from foa.core.machines.match import count, memory, trust
+from foa.core.machines.match import backoff, count, memory, room, trust
 from foa.core.machines.match.state import MAX_KEPT, Match, Rules, Setup, Stepped, begin, derive
-from foa.core.machines.match.weigh import weigh
-from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Spoke, Weigh, Weighed
+from foa.core.machines.match.weigh import Around, weigh
+from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Left, Spoke, Weigh, Weighed, Weighted
 from foa.core.routing.ownership import Holds, Lost
 from foa.core.vcv.vector import unpack_all
 from foa.wire.messages import Blob, Embed, Learned, Vectors
@@ -68,14 +68,18 @@ def step(state: Match, event: Event, now: float, _rng: Random) -> Stepped:
 
 def _told(state: Match, sender: Key, message: object, now: float) -> list[Effect]:
     match message:
-        case Weigh(token, weights, items, prefer):
-            return [Tell(sender, Weighed(token, tuple(weigh(state, item, weights, prefer) for item in items)))]
+        case Weigh():
+            return _weighed(state, sender, message, now)
         case Awarded():
+            backoff.awarded(state, message.agent, now)
             count.awarded(state, message)
-            return []
+            return room.awarded(state, sender, message, now)
         case Concluded():
-            return count.concluded(state, message, now)
-        case Spoke():
+            backoff.concluded(state, message, now)
+            return [*count.concluded(state, message, now), *room.next_turns(state, message.agent, now)]
+        case Left():
+            return room.left(state, sender, message, now)
+        case Spoke() if state.setup.rules.on:
             return trust.spoke(state, message, now)
         case Answer(token, found):
             return _answered(state, token, found, now)
@@ -87,6 +91,18 @@ def _told(state: Match, sender: Key, message: object, now: float) -> list[Effect
             return []
         case _:
             return []
+
+
+def _weighed(state: Match, sender: Key, told: Weigh, now: float) -> list[Effect]:
+    """Put the candidates for every subtask in order; who finds nobody free waits for its turn."""
+    found: list[Weighted] = []
+    effects: list[Effect] = []
+    for item in told.items:
+        around = Around(room.loads(state, item, sender.id), now, spare=told.spare)
+        one = weigh(state, item, told.weights, told.prefer, around)
+        found.append(one)
+        effects += room.seen(state, sender, told, item, one, now)
+    return [Tell(sender, Weighed(told.token, tuple(found))), *effects]
 
 
 def _online(state: Match, now: float, *, resumed: bool) -> list[Effect]:
@@ -126,6 +142,8 @@ def _received(state: Match, event: Received, now: float) -> list[Effect]:
 
 
 def _elapsed(state: Match, timer: str, now: float) -> list[Effect]:
+    if timer == room.TURNS:
+        return room.elapsed(state, now)
     if timer == KINDS:
         return [_ask()] if state.basis is None else []
     if timer == trust.REPUTATION:

@@ -1,9 +1,9 @@
 """The state of the matchmaker: the ledger, the model derived from it, loads, and what waits. Tables are mutable."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from foa.core.learn.linucb import Hybrid, waning_factor
 from foa.core.learn.moments import Floats, Moments
 from foa.core.learn.policies.change import Watch
 from foa.core.routing.exchange import Concluded
+from foa.core.routing.turns import Queue
 from foa.wire.lessons import Exemplar
 from foa.wire.messages import Learned
 from foa.wire.topics import Topics
@@ -40,6 +41,7 @@ class Rules(msgspec.Struct, frozen=True):
     ``probe`` is the share of decisions, at most, in which a newcomer (of less than ``tried`` rewards) goes first whose
     alpha reaches ``near`` of the best. ``doubt``: so many measured awards weigh as much as what an agent declares.
     ``cost`` and ``latency`` are what a reward loses where the whole price, or the whole time left, was used.
+    ``shares``: so many times the turns of another a submitter gets where both wait; 1 if not named.
     """
 
     on: bool = True
@@ -58,6 +60,7 @@ class Rules(msgspec.Struct, frozen=True):
     cost: float = 0.1
     latency: float = 0.05
     evidence: bool = True
+    shares: Mapping[str, float] = {}
 
 
 STALE: Final = 0.05
@@ -102,13 +105,44 @@ class Memory:
     due: bool = False
 
 
+class Strikes(NamedTuple):
+    """What speaks against an agent: how often, held until when, of which task and what the last was.
+
+    ``tried``: it was asked again since, and nothing came of it yet.
+    """
+
+    number: float
+    until: float
+    task: str
+    fault: str
+    tried: bool = False
+
+
+@dataclass(slots=True)
+class Room:
+    """Who waits for whom: queues by agent, with its slots (``size``); the agents that each subtask waits for.
+
+    ``tasks`` are the subtasks in the queues by task. ``slots`` are kept for a subtask: whose, and until when; ``kept``
+    counts them by agent.
+    """
+
+    queues: dict[str, Queue[tuple[str, str]]] = field(default_factory=dict)
+    size: dict[str, int] = field(default_factory=dict)
+    where: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    tasks: dict[str, set[str]] = field(default_factory=dict)
+    slots: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    awake: bool = False
+
+
 @dataclass(slots=True)
 class Match:
     """What a coordinator learned. ``basis`` is None until the kinds of work were embedded: nothing is learned before.
 
     ``watches`` are, per agent, the sum of its disappointments and since when there are any. ``scale`` weighs the
     ledger's sums as of the latest derivation. ``owned`` are our partitions: who may take feedback.
-    ``reputation`` is whom to believe in a team.
+    ``reputation`` is whom to believe in a team. ``strikes`` are agents that did nothing with their awards, ``room`` is
+    who waits for agents at work.
     ``unseen`` are shelves, by node and bucket, that the broker has not shown since we connected.
     """
 
@@ -130,6 +164,8 @@ class Match:
     deriving: bool = False
     reputation: Reputation = field(default_factory=Reputation)
     keeping: bool = False
+    strikes: OrderedDict[str, Strikes] = field(default_factory=OrderedDict)
+    room: Room = field(default_factory=Room)
 
 
 Stepped = tuple[Match, list[Effect]]

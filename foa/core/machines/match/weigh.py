@@ -1,16 +1,17 @@
 """In which order candidates should have a subtask: alpha, then what was learned, then a newcomer's turn."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from foa.core.learn import features, kinds
-from foa.core.learn.features import Around, Standing
+from foa.core.learn.features import Standing
 from foa.core.learn.linucb import second_look
 from foa.core.learn.moments import Floats
 from foa.core.machines.match import trust
+from foa.core.machines.match.backoff import Sight, sifted
 from foa.core.machines.match.memory import placed
 from foa.core.machines.match.state import Match, factor, standing
 from foa.core.routing.choose import consider
@@ -30,18 +31,35 @@ TELLING: Final = 0.3
 anything at all: where the best says at least so much. Where none speaks of the task only trying tells who is good."""
 
 
-def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Weighted:
+class Around(NamedTuple):
+    """What one subtask's candidates are seen in: their loads, the hour, whether those at work were left out."""
+
+    loads: Mapping[str, int]
+    now: float
+    spare: bool = False
+
+
+def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer, around: Around) -> Weighted:
     """Order the candidates for one subtask; only who passed every gate is ordered at all."""
+    loads = around.loads
+    if not state.setup.rules.on:
+        candidates = consider(item.query, item.hits, weights, loads, item.left_ms)
+        candidates = sifted(state, Sight(candidates, around.spare), around.now)
+        return Weighted(item.ident, candidates, item.hits, free=_free(item.hits, loads))
     placed(state.memory, item.query.text, item.vector)
     seen = {hit.agent: standing(state, hit.agent) for hit in item.hits}
     hits = tuple(measured(hit, seen[hit.agent], state.setup.rules.doubt) for hit in item.hits)
-    candidates = consider(item.query, hits, weights, state.loads, item.left_ms)
+    candidates = consider(item.query, hits, weights, loads, item.left_ms)
+    candidates = sifted(state, Sight(candidates, around.spare), around.now)
     permitted = [candidate for candidate in candidates if not candidate.refused]
     if state.model is None or state.basis is None or not permitted:
-        return Weighted(item.ident, candidates, hits, trust=trust.of(state, hits), plausible=trust.looks(state))
+        free = _free(hits, loads)
+        return Weighted(
+            item.ident, candidates, hits, free=free, trust=trust.of(state, hits), plausible=trust.looks(state)
+        )
     vector = item.vector if len(item.vector) == BYTES_PER_DIM * state.basis.shape[1] else b""
     x = kinds.project(state.basis, vector)
-    z = _rows(state, item, permitted, {hit.agent: hit for hit in hits}, seen)
+    z = _rows(loads, item, permitted, {hit.agent: hit for hit in hits}, seen)
     agents = [candidate.agent for candidate in permitted]
     means, widths = state.model.score(agents, z, x)
     evidence = np.array([seen[agent].seen for agent in agents])
@@ -51,10 +69,18 @@ def weigh(state: Match, item: Weighing, weights: Weights, prefer: Prefer) -> Wei
     curious = _plausible(permitted)
     bound = {c.agent: (c.mean or 0.0) + c.width * (c.agent in curious) - lost[c.agent] for c in told}
     ordered = _turn(state, sorted(told, key=lambda c: (-bound[c.agent], c.agent)))
-    free = {hit.agent: hit.resources.concurrency - state.loads.get(hit.agent, 0) for hit in hits}
     return Weighted(
-        item.ident, (*ordered, *candidates[len(permitted) :]), hits, Contexts(agents, z, x), free, trust.of(state, hits)
+        item.ident,
+        (*ordered, *candidates[len(permitted) :]),
+        hits,
+        Contexts(agents, z, x),
+        _free(hits, loads),
+        trust.of(state, hits),
     )
+
+
+def _free(hits: Sequence[Hit], loads: Mapping[str, int]) -> dict[str, int]:
+    return {hit.agent: hit.resources.concurrency - loads.get(hit.agent, 0) for hit in hits}
 
 
 def _plausible(permitted: Sequence[Candidate]) -> set[str]:
@@ -116,16 +142,16 @@ def measured(hit: Hit, seen: Standing, doubt: float) -> Hit:
 
 
 def _rows(
-    state: Match,
+    loads: Mapping[str, int],
     item: Weighing,
     permitted: Sequence[Candidate],
     hits: Mapping[str, Hit],
     seen: Mapping[str, Standing],
 ) -> Floats:
     dearest = max((candidate.price for candidate in permitted), default=0.0)
-    around = Around(dearest if item.query.budget is None else item.query.budget, item.left_ms)
+    around = features.Around(dearest if item.query.budget is None else item.query.budget, item.left_ms)
     return features.rows(
-        [features.values(c, hits[c.agent], seen[c.agent], around, state.loads.get(c.agent, 0)) for c in permitted]
+        [features.values(c, hits[c.agent], seen[c.agent], around, loads.get(c.agent, 0)) for c in permitted]
     )
 
 

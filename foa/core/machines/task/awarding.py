@@ -9,6 +9,7 @@ import msgspec
 from foa.core import effects as fx
 from foa.core.dag.plan import ancestors, sinks
 from foa.core.effects import Effect
+from foa.core.machines.task.over.letters import tried
 from foa.core.machines.task.pending import JOINING, NOBODY, PLANNING, Kin, is_pseudo
 from foa.core.machines.task.state import Context, Live, active, headers, left_ms, note, put, tracked
 from foa.core.machines.task.verdict import begun
@@ -153,7 +154,7 @@ def award(
             effects.append(_award(live, ident, seat, terms, context, now))
         effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
         if not is_pseudo(ident):
-            effects += begun(seat, context)
+            effects += begun(seat, context, ident)
     effects.append(fx.Measure("foa_awards_total", float(len(seats))))
     return live, effects, [note(live, now, "awarded", ident, seat.agent) for seat in seats]
 
@@ -214,6 +215,7 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
         terms.team,
         live.task.hops,
         seat.agent,
+        live.task.priority,
     )
     expiry = max(1, left_ms(live, now) // 1000 + 1)
     return fx.Publish(context.topics.request(seat.agent), message, headers(live), expiry_s=expiry)
@@ -248,5 +250,5 @@ def again(work: Work) -> Work:
     said = work.reason or (f"{ended[0].agent}: {ended[0].reason}"[:400] if ended else "")
     barred = union(work.barred, final)
     return msgspec.structs.replace(
-        work, phase="waiting", seats=(), failed=failed[-64:], barred=barred[-64:], reason=said
+        work, phase="waiting", seats=(), failed=failed[-64:], barred=barred[-64:], reason=said, tried=tried(work)
     )

@@ -32,7 +32,7 @@ from foa.core.machines.task.state import (
 )
 from foa.core.machines.task.verdict import MATCH
 from foa.core.routing.choose import conclude, consider, together
-from foa.core.routing.exchange import Asked, Weigh, Weighed, Weighing, Weighted
+from foa.core.routing.exchange import Asked, Left, Weigh, Weighed, Weighing, Weighted
 from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
 from foa.wire.ids import digest_of
@@ -128,6 +128,14 @@ def relook(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]
     return live, effects + asked
 
 
+def turn(live: Live, ident: str, context: Context) -> tuple[Live, list[Effect]]:
+    """Look again for a subtask that waited, now that it is its turn; one that waits no longer says so."""
+    live = tracked(live)
+    if live.plan is None or not waiting.is_idle(live, ident):
+        return live, [fx.Tell(MATCH, Left(ident))]
+    return look(live, (ident,), context)
+
+
 def placed(live: Live, token: str, found: Found, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Have the candidates for every subtask of the lookup `token` put in order; the award follows."""
     idents = live.asked.get(token)
@@ -139,7 +147,9 @@ def placed(live: Live, token: str, found: Found, context: Context, now: float) -
     weights = preferring(context.rules.weights, live.task.prefer)
     if context.rules.learning:
         live = msgspec.structs.replace(live, weighing={**live.weighing, token: parts})
-        return live, [fx.Tell(MATCH, Weigh(token, weights, items, live.task.prefer))]
+        spare = token.startswith(SPARE)
+        weigh = Weigh(token, weights, items, live.task.prefer, live.task.priority, live.task.submitter, spare)
+        return live, [fx.Tell(MATCH, weigh)]
     loads = waiting.loads_of(live)
     weighted = tuple(
         Weighted(item.ident, consider(item.query, item.hits, weights, loads, item.left_ms), item.hits) for item in items

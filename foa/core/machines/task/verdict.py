@@ -11,15 +11,35 @@ from foa.core.effects import Effect, Key
 from foa.core.machines.task.pending import is_pseudo
 from foa.core.machines.task.state import Context, Live
 from foa.core.routing.exchange import Awarded, Concluded
+from foa.core.routing.ownership import Follow
 from foa.wire.messages import Result, State
 from foa.wire.records import Seat, Work
 
 MATCH = Key("match")
+LEASE_LOST = "the lease ended without a sign of life"
+NEVER_SENT = "the award was never sent: the broker did not confirm its record in time"
+EXCUSED = ("busy", "draining", "poison", "loop", "deadline")
+"""Codes of refusals that say nothing against the agent."""
 
 
-def begun(seat: Seat, context: Context) -> list[Effect]:
-    """Tell the matchmaker that an award is in flight: load of its agent."""
-    return [fx.Tell(MATCH, Awarded(seat.award, seat.agent))] if context.rules.learning else []
+def followed(agent: str) -> fx.Tell:
+    """Have the vigil follow an agent that works for us, to hear if it dies."""
+    return fx.Tell(Key("vigil"), Follow(agent))
+
+
+def begun(seat: Seat, context: Context, ident: str = "") -> list[Effect]:
+    """Tell the matchmaker that an award is in flight: load of its agent; subtask `ident` waits no longer."""
+    return [fx.Tell(MATCH, Awarded(seat.award, seat.agent, ident))] if context.rules.learning else []
+
+
+def _fault(seat: Seat) -> str:
+    """Return the word for what an agent did instead of its work, as its seat tells; "" if it is not to blame."""
+    if seat.phase != "failed" or seat.reason == NEVER_SENT:
+        return ""
+    if seat.reason == LEASE_LOST:
+        return "silent"
+    word, _, more = seat.reason.partition(":")
+    return "" if word == "declined" and more.strip().startswith(EXCUSED) else word
 
 
 def concluded(
@@ -47,6 +67,8 @@ def concluded(
         price=seat.expected if took else 0.0,
         used=min(1.0, took / max(took, live.ends - now + took)) if took else 0.0,
         text="" if live.task.private else live.subtask(work.id).text,
+        done=seat.phase == "done",
+        fault=_fault(seat),
     )
     return msgspec.structs.replace(seat, score=score, ended=ended), [fx.Tell(MATCH, told)]
 
@@ -88,7 +110,7 @@ def inherited(live: Live, seen: State, context: Context) -> list[Effect]:
     for work in live.works.values():
         for seat in work.seats:
             if seat.phase == "running":
-                effects += begun(seat, context)
+                effects += begun(seat, context, work.id)
             elif seat.score is not None and seat.context:
                 text = "" if live.task.private else live.subtask(work.id).text
                 told = Concluded(

@@ -16,6 +16,7 @@ from foa.core import effects as fx
 from foa.core.dag.works import Works
 from foa.core.effects import Effect
 from foa.core.machines.task.state import Context, Live, tracked, works_of
+from foa.core.routing.choose import BUSY
 from foa.wire.records import Decision, Hit
 
 MAX_AHEAD: Final = 256
@@ -26,8 +27,6 @@ MAX_OVERLOOKED: Final = 8
 OVERLOOKED_S: Final = 5.0
 """How often, in seconds, so many of those that wait are looked up though nobody of ours was freed."""
 
-BUSY: Final = "busy"
-
 
 def idle(live: Live) -> int:
     """Return the set of ready subtasks for which nothing is under way."""
@@ -35,6 +34,12 @@ def idle(live: Live) -> int:
     parts = (part.ident for parts in live.weighing.values() for part in parts)
     asked = (ident for idents in live.asked.values() for ident in idents)
     return works.ready & ~works.graph.mask(chain(asked, parts, live.sessions, live.unplaced))
+
+
+def is_idle(live: Live, ident: str) -> bool:
+    """Tell whether subtask `ident` of a tracked task could be awarded and nothing is under way for it."""
+    graph = works_of(live).graph
+    return ident in graph.bit and is_open(live, ident) and bool(idle(live) & graph.mask((ident,)))
 
 
 def is_open(live: Live, ident: str) -> bool:

@@ -27,14 +27,13 @@ from foa.core.machines.task.state import (
     save,
     tell,
 )
-from foa.core.machines.task.verdict import concluded, dropped
+from foa.core.machines.task.verdict import LEASE_LOST, NEVER_SENT, concluded, dropped
 from foa.wire.ids import Epoch, idempotency_key
 from foa.wire.messages import Asking, Declined, Done, Failed, Progress, Required, Settled, Taken
 from foa.wire.records import Given, Seat, Work
 
-LEASE_LOST = "the lease ended without a sign of life"
+PASSING = frozenset({"busy", "draining"})  # reasons to decline that do not last
 PIECE = 500  # characters of a partial answer that one note carries
-NEVER_SENT = "the award was never sent: the broker did not confirm its record in time"
 
 
 def answered(live: Live, message: AnswerMessage, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -130,12 +129,12 @@ def _declined(
 ) -> tuple[TaskState, list[Effect]]:
     """Look for somebody else; declining is no failure and costs no attempt."""
     said = note(live, now, "declined", work.id, seat.agent, f"{message.code}: {message.reason}")
-    if message.code == "busy":
+    if message.code in PASSING:
         live = msgspec.structs.replace(live, busy=(*live.busy, seat.agent))
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"declined: {message.code}: {message.reason}"[:500])
     closed, told = concluded(live, work, closed, None, context, now)
     work = with_seat(work, closed)
-    state, effects = _closed(put(live, work), work, context, now, blame=message.code != "busy", attempt_lost=False)
+    state, effects = _closed(put(live, work), work, context, now, blame=message.code not in PASSING, attempt_lost=False)
     return state, [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *told, *effects]
 
 
@@ -157,7 +156,7 @@ def _failed(
         reason = f"subtask {work.id}: {seat.agent}: {message.reason}"
         stuck = _must_not_repeat(live, work)  # no other way round either
         state, effects = (
-            fail(live, context, now, "agent-failed", f"subtask {work.id}: {stuck}")
+            fail(put(live, work), context, now, "agent-failed", f"subtask {work.id}: {stuck}", subtask=work.id)
             if stuck
             else recover(put(live, work), work.id, "agent-failed", reason, context, now)
         )
@@ -289,7 +288,7 @@ def _closed(
         return decided(live, work, finished, context, now)
     stuck = _must_not_repeat(live, work)
     if stuck:
-        return fail(live, context, now, "agent-failed", f"subtask {work.id}: {stuck}")
+        return fail(live, context, now, "agent-failed", f"subtask {work.id}: {stuck}", subtask=work.id)
     if attempt_lost and work.attempt >= live.task.attempts:
         last = work.seats[-1]
         reason = f"{last.agent}: {last.reason} (attempt {work.attempt} of {live.task.attempts})"
