@@ -1,32 +1,50 @@
 """What a node keeps over restarts: a key-value table in SQLite (WAL), committed once a turn.
 
+Each body is kept with the time of the wall clock, so that a node can tell how long it was away.
+
 ``synchronous = NORMAL``: a killed process loses nothing that was committed; only a power cut can take the
 last moments, and those the broker's retained state covers. Called by `foa.nodes.driver` alone.
 """
 
 import sqlite3
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from foa.errors import ConfigError
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS kept (kind TEXT, id TEXT, body BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS kept (kind TEXT, id TEXT, body BLOB, at REAL, PRIMARY KEY (kind, id)) WITHOUT ROWID
+"""
+_COLUMNS = "SELECT name FROM pragma_table_info('kept')"
+_DATED = "ALTER TABLE kept ADD COLUMN at REAL"  # a file of a version that kept no time
 
-_PUT = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO kept (kind, id, body, at) VALUES (?, ?, ?, ?)"
 _DROP = "DELETE FROM kept WHERE kind = ? AND id = ?"
+
+Kept = tuple[str, str, bytes, float]
+"""Kind, id, body, and how many seconds ago that was kept."""
+
+
+def wall() -> float:
+    """Return the seconds since 1970 as this machine has it."""
+    return time.time_ns() / 1e9
 
 
 class SqliteJournal:
-    """A journal in one file."""
+    """A journal in one file; ``clock`` gives seconds since 1970."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = wall) -> None:
         """Open or make the file; ConfigError if it cannot be written or belongs to a running node."""
+        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(_SCHEMA)
+            if ("at",) not in self._db.execute(_COLUMNS).fetchall():
+                self._db.execute(_DATED)
         except sqlite3.Error as error:
             raise ConfigError(f"node.state_dir: {path}: {error}; give a folder that can be written") from error
         self._pending: dict[tuple[str, str], bytes | None] = {}
@@ -40,7 +58,8 @@ class SqliteJournal:
         if not self._pending:
             return
         pending, self._pending = self._pending, {}
-        kept = [(kind, ident, body) for (kind, ident), body in pending.items() if body is not None]
+        at = self._clock()
+        kept = [(kind, ident, body, at) for (kind, ident), body in pending.items() if body is not None]
         gone = [key for key, body in pending.items() if body is None]
         if len(pending) == 1:  # a statement on its own is its own transaction
             self._db.execute(_PUT, kept[0]) if kept else self._db.execute(_DROP, gone[0])
@@ -52,9 +71,11 @@ class SqliteJournal:
             self._db.executemany(_DROP, gone)
         self._db.execute("COMMIT")
 
-    def load(self) -> Iterable[tuple[str, str, bytes]]:
-        """Return all that is kept, in a fixed order."""
-        return self._db.execute("SELECT kind, id, body FROM kept ORDER BY kind, id").fetchall()
+    def load(self) -> Iterable[Kept]:
+        """Return all that is kept, in a fixed order; a time that lies ahead (the clock was set back) is now."""
+        now = self._clock()
+        rows = self._db.execute("SELECT kind, id, body, at FROM kept ORDER BY kind, id").fetchall()
+        return [(kind, ident, body, max(0.0, now - at) if at is not None else 0.0) for kind, ident, body, at in rows]
 
     def close(self) -> None:
         """Commit and close."""
@@ -65,9 +86,10 @@ class SqliteJournal:
 class MemoryJournal:
     """A journal for nodes that keep nothing, and for the simulator, where it outlives the node's crash."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._kept: dict[tuple[str, str], bytes] = {}
+    def __init__(self, clock: Callable[[], float] = float) -> None:
+        """Start empty; a `clock` that stands still (the default) has nothing grow older."""
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[bytes, float]] = {}
         self._pending: dict[tuple[str, str], bytes | None] = {}
 
     def put(self, kind: str, ident: str, body: bytes | None) -> None:
@@ -80,12 +102,13 @@ class MemoryJournal:
             if body is None:
                 self._kept.pop(key, None)
             else:
-                self._kept[key] = body
+                self._kept[key] = (body, self._clock())
         self._pending.clear()
 
-    def load(self) -> Iterable[tuple[str, str, bytes]]:
+    def load(self) -> Iterable[Kept]:
         """As `SqliteJournal.load`."""
-        return [(kind, ident, body) for (kind, ident), body in sorted(self._kept.items())]
+        now = self._clock()
+        return [(kind, ident, body, max(0.0, now - at)) for (kind, ident), (body, at) in sorted(self._kept.items())]
 
     def crash(self) -> None:
         """Lose what was not committed."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from foa.nodes.federation import Federation, Member
     from foa.nodes.host import Host
 
-LEAVE_S: Final = 0.2
-"""How long a leaving coordinator stays to see its partitions taken."""
+LEAVE_S: Final = 2.0
+"""How long a node that was told to end by a signal stays to see its partitions taken."""
 
 UP_EXAMPLES: Final = """\b
 Examples:
@@ -88,7 +88,9 @@ def index(ctx: typer.Context, name: Name = "", parent: Parent = False) -> None:
         collect_seldom()
         return host
 
-    run_async(serve_host(make))
+    from foa.nodes.shard import KEY
+
+    run_async(serve_host(make, lambda host: host.leave(KEY, LEAVE_S)))
 
 
 def _named(options: Options, name: str) -> Loaded:

@@ -71,8 +71,9 @@ def replica(profile: Any, instance: int) -> Any:
 async def serve_host(
     make: "Callable[[], Host]", leave: "Callable[[Host], Coroutine[Any, Any, None]] | None" = None
 ) -> None:
-    """Run the host that `make` returns until a signal, or until its bus gives up for good (Refused says why)."""
+    """Run the host that `make` returns until a signal, until it was drained, or its bus gives up (Refused says why)."""
     from foa.nodes.federation import READY
+    from foa.nodes.host import DRAINED
 
     host = make()
     async with host:
@@ -83,7 +84,9 @@ async def serve_host(
             if leave is not None:
                 await leave(host)
             raise
-    raise Refused(f"{host.place.client_id}: {reason}")
+    if reason != DRAINED:
+        raise Refused(f"{host.place.client_id}: {reason}")
+    print(f"{host.place.client_id} {reason}", flush=True)
 
 
 def submit(text: str, settings: "Settings | None" = None, **demands: Any) -> "Outcome":

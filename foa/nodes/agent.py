@@ -17,21 +17,20 @@ from foa.core import effects as fx
 from foa.core.dag.blobs import CHUNK
 from foa.core.effects import Key, Step
 from foa.core.machines import blobs, lookup
-from foa.core.machines.agent import announce, award
+from foa.core.machines.agent import announce, award, showing
 from foa.core.machines.agent.state import Agent, Context, Fresh, Job, Rules, Stumbled, Yielded
 from foa.core.vcv.card import card_of
 from foa.core.vcv.profile import Profile
 from foa.errors import AgentFailed, Ask, Decline, Refute, Retry
 from foa.nodes.births import born
-from foa.nodes.host import Host, Place, topics_of
+from foa.nodes.host import Host, Place, ring_of, topics_of
 from foa.nodes.ports import Done, Service
 from foa.nodes.window import frame_of
 from foa.settings import Settings
+from foa.wire.ids import node_of
 from foa.wire.messages import Settled
 from foa.wire.records import Given
 from foa.wire.topics import Topics
-
-REPLY_SEPARATOR = "."
 
 OVERDUE_S: Final = 2.0
 """How long a runner may take to end a call whose time is out."""
@@ -55,18 +54,27 @@ class Worker(Protocol):
         """Improve `draft` in view of the others'; None keeps it."""
 
 
-def node_of(agent: str) -> str:
-    """Return the one-segment name under which an agent takes replies."""
-    return agent.replace("/", REPLY_SEPARATOR)[-64:]
-
-
 class AgentProgram:
     """The machines of an agent: the agent, one per award, and the lookup and blobs they share."""
 
-    def __init__(self, profile: Profile, birth: int, settings: Settings, topics: Topics, call_s: float = inf) -> None:
-        """`birth` is the epoch of the capability vector: higher at every start. One call takes at most `call_s`."""
+    def __init__(
+        self,
+        profile: Profile,
+        birth: int,
+        settings: Settings,
+        topics: Topics,
+        call_s: float = inf,
+        *,
+        sign: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """`birth` is the epoch of the capability vector: higher at every start. One call takes at most `call_s`.
+
+        ``sign`` adds a signature to the card.
+        """
         self.roots: tuple[Key, ...] = (announce.KEY, lookup.KEY, blobs.KEY)
-        context = Context(profile, topics, card_of(profile, topics), birth, _rules(profile, settings, call_s))
+        card = card_of(profile, topics)
+        card = card if sign is None else sign(card)
+        context = Context(profile, topics, card, birth, _rules(profile, settings, call_s))
         self.context = context
         self._first: dict[str, Callable[[], Any]] = {
             announce.KEY.kind: Agent,
@@ -122,6 +130,7 @@ def hung_s(profile: Profile, settings: Settings, call_s: float) -> float:
 def _rules(profile: Profile, settings: Settings, call_s: float) -> Rules:
     return Rules(
         hung_s=hung_s(profile, settings, call_s),
+        refresh_s=settings.agent.refresh_s,
         crashes=settings.agent.crashes,
         keep_s=settings.wire.retention_s,
         kept=settings.agent.kept,
@@ -280,13 +289,16 @@ class AgentHost(Host):
     def __init__(self, runner: Runner, settings: Settings) -> None:
         """Run what `runner` declares."""
         profile, topics = runner.profile, topics_of(settings)
-        program = AgentProgram(profile, birth(), settings, topics, runner.timeout_s)
+        life = born(settings.node.state_dir, node_of(profile.agent))
+        ring = ring_of(settings)
+        sign = None if ring is None else ring.card
+        program = AgentProgram(profile, life.number, settings, topics, runner.timeout_s, sign=sign)
         self.handling = Handling(runner, self._tell, self._keep)
         self._runner = runner
         self._drain_s = settings.agent.drain_s
         services: dict[str, Service] = {"handler": self.handling.handler, "cancel": self.handling.cancel}
         place = Place(profile.agent, node_of(profile.agent), will_of(program.context))
-        super().__init__(place, program, services, settings)
+        super().__init__(place, program, services, settings, ring)
 
     def _tell(self, key: Key, message: Any) -> None:
         self.driver.tell(key, message)
@@ -310,4 +322,4 @@ class AgentHost(Host):
 
 def will_of(context: Context) -> Will:
     """Return the will of an agent: its card again, marked offline."""
-    return Will(frame_of(announce.card(context, "offline")))
+    return Will(frame_of(showing.card(context, "offline", "lwt")))

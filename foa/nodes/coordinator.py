@@ -7,36 +7,56 @@ from typing import Any, Final
 
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
-from foa.core.machines import blobs, cases, lookup, match, memory, ownership
+from foa.core.machines import admission, blobs, cases, lookup, match, memory, ownership, vigil
 from foa.core.machines.task import machine as task
 from foa.core.machines.task.state import Context, Rules, Shadow
 from foa.core.routing.score import Weights
-from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
+from foa.core.routing.voices import Voice
+from foa.nodes.births import born
+from foa.nodes.host import Host, Place, named, presence_will, ring_of, topics_of
 from foa.settings import Settings
 from foa.wire.ids import partition_of
 from foa.wire.topics import Topics
 
-_TASK_KINDS: Final = frozenset({"submit", "cancel", "input", "state", "result", "answer"})
+_TASK_KINDS: Final = frozenset({"submit", "cancel", "input", "state", "result", "answer", "ack"})
 _MATCH_KINDS: Final = frozenset({"learn", "evidence", "feedback"})
 
 
 class CoordinatorProgram:
     """The machines of a coordinator: ownership, one per task, and the lookup they share."""
 
-    def __init__(self, node: str, birth: int, settings: Settings, topics: Topics, wall: float = 0.0) -> None:
+    def __init__(
+        self,
+        node: str,
+        birth: int,
+        settings: Settings,
+        topics: Topics,
+        wall: float = 0.0,
+        ups: tuple[float, ...] = (),
+        *,
+        voice: Voice | None = None,
+    ) -> None:
         """`birth` grows with every start of the node: peers tell its lives apart by it.
 
-        `wall` added to the node's clock gives seconds since 1970.
+        `wall` added to the node's clock gives seconds since 1970; `ups` are when earlier lives began, by that clock.
+        `voice` says whose voice an agent has where voices count.
         """
-        self.roots: tuple[Key, ...] = (ownership.KEY, lookup.KEY, memory.KEY, match.KEY, blobs.KEY, cases.KEY)
+        self.roots: tuple[Key, ...] = (
+            ownership.KEY, lookup.KEY, memory.KEY, match.KEY, blobs.KEY, cases.KEY, vigil.KEY, admission.KEY,
+        )  # fmt: skip
+        terms = admission.terms_of(settings.coordinator.submitters)
+        context = Context(topics, _task_rules(settings), wall)
         self._topics = topics
         self._first: dict[Key, Callable[[], Any]] = {
-            ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings)),
-            memory.KEY: memory.State,
+            ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings), ups=ups),
+            memory.KEY: lambda: memory.State(topics),
             cases.KEY: cases.State,
+            admission.KEY: lambda: admission.State(
+                admission.Rules(settings.coordinator.open, settings.coordinator.quota, terms)
+            ),
             blobs.KEY: lambda: blobs.State(topics),
             match.KEY: lambda: match.new(
-                match.Setup(topics=topics, node=node, wall=wall, rules=_match_rules(settings))
+                match.Setup(topics=topics, node=node, wall=wall, rules=_match_rules(settings, terms))
             ),
             lookup.KEY: lambda: lookup.new(
                 lookup.Setup(
@@ -45,6 +65,7 @@ class CoordinatorProgram:
                     answer_s=settings.index.ask_ms / 1000,
                     ttl_s=3 * settings.coordinator.refresh_s,
                     reuse_s=settings.index.reuse_ms / 1000,
+                    voice=voice,
                 )
             ),
         }
@@ -52,10 +73,12 @@ class CoordinatorProgram:
             ownership.KEY.kind: ownership.step,
             lookup.KEY.kind: lookup.step,
             memory.KEY.kind: memory.step,
+            vigil.KEY.kind: vigil.step,
             cases.KEY.kind: cases.step,
             match.KEY.kind: match.step,
             blobs.KEY.kind: blobs.step,
-            "task": partial(task.step, Context(topics, _task_rules(settings), wall)),
+            "task": admission.counting(partial(task.step, context)),
+            admission.KEY.kind: partial(admission.step, context),
         }
 
     def birth(self, key: Key) -> Any | None:
@@ -70,12 +93,14 @@ class CoordinatorProgram:
         topic = event.topic
         if topic.kind in _TASK_KINDS:
             key = Key("task", topic.task)
-            return (key,) if known(key) else (ownership.KEY,)
+            return (key,) if known(key) else () if topic.kind == "ack" else (ownership.KEY,)
         if topic.kind in _MATCH_KINDS:
             return (match.KEY,)
+        if topic.kind == "discovery":
+            return (vigil.KEY,)
         if topic.kind == "blob":  # the plan of a large task that is taken over
             return (blobs.KEY,)
-        if topic.kind in {"own", "door"} or (topic.kind == "presence" and topic.name == "coordinator"):
+        if topic.kind in {"own", "door", "control"} or (topic.kind == "presence" and topic.name == "coordinator"):
             return (ownership.KEY,)
         return (lookup.KEY,) if topic.kind in {"presence", "reply"} else ()
 
@@ -104,17 +129,18 @@ def _task_rules(settings: Settings) -> Rules:
         round_s=settings.cluster.round_ms / 1000,
         inline_bytes=settings.wire.inline_limit,
         event_s=chosen.event_ms / 1000,
-        learning=settings.learning.on,
+        learning=True,  # whether it learns or not, the matchmaker knows who is at work and whose turn it is
         depth=chosen.depth,
         strategy=settings.cluster.strategy,
         team=settings.cluster.team,
         escalate=settings.cluster.escalate,
         remember_s=min(300.0, settings.wire.retention_s),
         weights=weights_of(settings),
+        letters_s=chosen.letters_s,
     )
 
 
-def _match_rules(settings: Settings) -> match.Rules:
+def _match_rules(settings: Settings, terms: Mapping[str, admission.Terms]) -> match.Rules:
     chosen = settings.learning
     return match.Rules(
         on=chosen.on,
@@ -126,13 +152,16 @@ def _match_rules(settings: Settings) -> match.Rules:
         cost=chosen.cost,
         latency=chosen.latency,
         evidence=chosen.evidence,
+        shares={name: one.share for name, one in terms.items()},
     )
 
 
 def coordinator(settings: Settings) -> Host:
     """Return a coordinator, ready to be entered."""
-    topics, born = topics_of(settings), birth()
-    node = named(settings, "coordinator")
-    program = CoordinatorProgram(node, born, settings, topics, born / 1000 - monotonic())
-    will = presence_will(topics, "coordinator", node, born)
-    return Host(Place(client_id(settings, node), node, will), program, {}, settings)
+    topics, node = topics_of(settings), named(settings, "coordinator")
+    life, now = born(settings.node.state_dir, settings.node.name), monotonic()
+    ring = ring_of(settings)
+    voice = None if ring is None else ring.voice
+    program = CoordinatorProgram(node, life.number, settings, topics, life.wall(now), life.ups(now), voice=voice)
+    will = presence_will(topics, "coordinator", node, life.number)
+    return Host(Place(node, node, will), program, {}, settings, ring)

@@ -160,7 +160,10 @@ class Federation:
                 born = time.monotonic()
                 code = await child.process.wait()
                 pause = BACKOFF_S if time.monotonic() - born > HEALTHY_S else pause
-                self._say(f"{member.name} ended ({ending(code)})" + ("; it is started again" * self._restart))
+                again = self._restart and code != 0  # who was drained was meant to end
+                self._say(f"{member.name} ended ({ending(code)})" + ("; it is started again" * again))
+                if not again:
+                    return
             if not self._restart:
                 return
             await asyncio.sleep(pause)

@@ -22,7 +22,8 @@ from foa.core.machines import shard
 from foa.core.routing.exchange import IndexCall, Keep
 from foa.core.vcv.card import profile_of
 from foa.errors import FoaError, WireError
-from foa.nodes.host import Host, Place, birth, client_id, named, presence_will, topics_of
+from foa.nodes.births import born
+from foa.nodes.host import Host, Place, named, presence_will, ring_of, topics_of
 from foa.nodes.ports import Done, Program, Service
 from foa.settings import Settings
 
@@ -138,7 +139,7 @@ class ShardHost(Host):
 
     def __init__(self, place: Place, program: Program, indexing: Indexing, settings: Settings) -> None:
         """Wire the node together; nothing happens before it is entered."""
-        super().__init__(place, program, indexing.services(), settings)
+        super().__init__(place, program, indexing.services(), settings, ring_of(settings))
         self._indexing = indexing
         self._tending: asyncio.Task[None] | None = None
 
@@ -161,7 +162,7 @@ class ShardHost(Host):
 
 def shard_node(settings: Settings) -> Host:
     """Return an index node, ready to be entered; what it kept is read before this returns."""
-    topics, born = topics_of(settings), birth()
+    topics, life = topics_of(settings), born(settings.node.state_dir, settings.node.name)
     node = named(settings, "index")
     chosen = settings.index
     state = Path(settings.node.state_dir)
@@ -169,19 +170,19 @@ def shard_node(settings: Settings) -> Host:
     setup = shard.Setup(
         topics=topics,
         node=node,
-        epoch=born,
+        epoch=life.number,
         model=embedder.model,
         dim=embedder.dim,
         replicas=chosen.replicas,
         refresh_s=settings.coordinator.refresh_s,
-        wall=born / 1000 - monotonic(),
+        wall=life.wall(monotonic()),
     )
     index = HnswIndex(embedder.dim, chosen.crossover)
     keeper = _keeper(settings, index, embedder.model) if settings.node.name else None
     with uncollected():
         kept = keeper.load() if keeper is not None else []
         indexing = Indexing(embedder, index, keeper, kept)
-    place = Place(client_id(settings, node), node, presence_will(topics, "index", node, born), keeps_journal=False)
+    place = Place(node, node, presence_will(topics, "index", node, life.number), keeps_journal=False)
     return ShardHost(place, ShardProgram(setup, kept), indexing, settings)
 
 

@@ -24,6 +24,7 @@ _HOPS: Final = "foa-hops"
 _TRACE_PARENT: Final = "traceparent"
 _TRACE_STATE: Final = "tracestate"
 _STATUS: Final = "a2a-status"
+_SOURCE: Final = "a2a-status-source"
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -48,7 +49,8 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     """The headers of one message, typed.
 
     ``deadline_ms`` is what remains, never an instant (clocks differ); ``budget`` is in USD; ``hops`` are
-    the agents a task has come through, oldest first; ``status`` is A2A's ``online`` or ``offline``.
+    the agents a task has come through, oldest first; ``status`` is A2A's ``online`` or ``offline``, ``source`` who
+    says so (``agent``, or ``lwt``: its will).
     """
 
     epoch: Epoch | None = None
@@ -59,6 +61,7 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     trace_parent: str | None = None
     trace_state: str | None = None
     status: str | None = None
+    source: str | None = None
 
 
 EMPTY: Final = Envelope()
@@ -79,13 +82,13 @@ def to_properties(envelope: Envelope) -> tuple[tuple[str, str], ...]:
         pairs.append((_BUDGET, repr(envelope.budget)))
     if envelope.hops:
         pairs.append((_HOPS, ",".join(envelope.hops)))
-    if envelope.trace_parent is not None:
-        pairs.append((_TRACE_PARENT, envelope.trace_parent))
-    if envelope.trace_state is not None:
-        pairs.append((_TRACE_STATE, envelope.trace_state))
-    if envelope.status is not None:
-        pairs.append((_STATUS, envelope.status))
-    return tuple(pairs)
+    words = (
+        (_TRACE_PARENT, envelope.trace_parent),
+        (_TRACE_STATE, envelope.trace_state),
+        (_STATUS, envelope.status),
+        (_SOURCE, envelope.source),
+    )
+    return (*pairs, *((name, word) for name, word in words if word is not None))
 
 
 def from_properties(properties: tuple[tuple[str, str], ...]) -> Envelope:
@@ -108,6 +111,7 @@ def from_properties(properties: tuple[tuple[str, str], ...]) -> Envelope:
             trace_parent=found.get(_TRACE_PARENT),
             trace_state=found.get(_TRACE_STATE),
             status=found.get(_STATUS),
+            source=found.get(_SOURCE),
         )
     except ValueError as error:
         raise WireError("header", f"a foa-* user property cannot be read: {error}") from error

@@ -132,7 +132,9 @@ def test_our_own_will_is_answered_with_our_presence() -> None:
     node.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
     assert [frame.message.alive for frame in node.take() if isinstance(frame.message, Presence)] == [True]
     node.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 0, alive=False)))
-    assert node.take() == []
+    assert [frame.message.alive for frame in node.take() if isinstance(frame.message, Presence)] == [True], (
+        "the late will of an older life stands at the broker now, for all who come after"
+    )
 
 
 def test_a_higher_claim_ends_ownership_and_who_is_still_first_claims_above() -> None:
@@ -172,12 +174,9 @@ def test_a_silent_peer_is_dead_after_three_terms_but_not_by_our_own_absence() ->
     one.elapse("refresh")
     assert "c2" in one.state.peers, "offline, its silence says nothing"
     one.feed(fx.Online(resumed=True))
-    one.now += 29.0
-    one.timers["refresh"] = one.now
-    one.elapse("refresh")
+    while one.timers["refresh"] <= 61.0:
+        one.elapse("refresh")
     assert "c2" in one.state.peers
-    one.now += 2.0
-    one.timers["refresh"] = one.now
     one.elapse("refresh")
     exchange(one)
     assert one.owns == list(range(TOPICS.partitions))

@@ -42,8 +42,8 @@ class Diary:
         self.lines += [f"commit {one}" for one in self._pending]
         self._pending.clear()
 
-    def load(self) -> Iterable[tuple[str, str, bytes]]:
-        return self._kept
+    def load(self) -> Iterable[tuple[str, str, bytes, float]]:
+        return [(kind, ident, body, 0.0) for kind, ident, body in self._kept]
 
     def log(self, name: str, level: str, fields: Mapping[str, Any]) -> None:
         del level

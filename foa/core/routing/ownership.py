@@ -3,14 +3,15 @@
 from typing import NamedTuple
 
 from foa.core.effects import Received
-from foa.wire.ids import Epoch
+from foa.wire.ids import AgentId, Epoch
 
 
 class Holds(NamedTuple):
-    """This node owns `partition` from now on, under `epoch`."""
+    """This node owns `partition` from now on, under `epoch`; ``handed``: its last owner lives and says a last word."""
 
     partition: int
     epoch: Epoch
+    handed: bool = False
 
 
 class Lost(NamedTuple):
@@ -28,16 +29,31 @@ class Opened(NamedTuple):
 
 
 class Over(NamedTuple):
-    """A task to the memory of its node: it ended; forget it after `seconds`."""
+    """A task to the memory of its node: it ended; forget it after `seconds`, and know its id for ``life_s``."""
 
     seconds: float
+    life_s: float = 0.0
 
 
 class Forget(NamedTuple):
-    """The memory to a task that ended: it is time."""
+    """The memory to a task that ended: it is time; ``full``: there is no room, whoever may still wait."""
+
+    full: bool = False
 
 
 class Anew(NamedTuple):
     """The bus was away: every task says again what it holds, results too if the broker ``lost`` our session."""
 
     lost: bool
+
+
+class Follow(NamedTuple):
+    """A task to ``Key("vigil")``: `agent` works for it; tell if it dies."""
+
+    agent: AgentId
+
+
+class Gone(NamedTuple):
+    """The vigil to every task: `agent` died (its will stands) and has not come back."""
+
+    agent: AgentId

@@ -38,8 +38,8 @@ from foa.wire.records import (
     Part,
     Phase,
     Plan,
-    Priority,
     Port,
+    Priority,
     Query,
     Resources,
     Short,
@@ -59,8 +59,9 @@ NodeKind = Literal["coordinator", "index", "gateway", "agent"]
 class Presence(Message, frozen=True, tag="presence.1"):
     """Birth, refresh and (as will, ``alive`` false) death of a node. ``epoch`` is new at every start.
 
-    ``partitions`` are those it serves completely right now; ``load`` is its work in flight. ``held``: it came up too
-    often lately and offers itself only where nobody else does.
+    ``partitions`` are those it serves completely right now; ``load`` is its work in flight. ``held``: it
+    serves what it lists and is not to be ranked: an index node that leaves; a coordinator that came up too often lately
+    (not ``alive`` then), unless nobody else is there.
     """
 
     node: NodeId
@@ -149,7 +150,7 @@ class State(Message, frozen=True, tag="state.1"):
     it was published. Of a large plan group 0 names the number of further ``groups`` (at most 256 works each, of a task
     of which they say the id alone) and where the plan lies: the blob ``plan_ref`` of ``plan_size`` bytes, the `Plan` as
     msgpack. ``heard`` are the correlations of a person's words taken lately. ``last``: its owner stepped back, nothing
-    of it comes after this.
+    of it comes after this. ``request`` is as in `Result`.
     """
 
     task: Task
@@ -173,6 +174,7 @@ class State(Message, frozen=True, tag="state.1"):
     plan_size: Count = 0
     heard: Annotated[tuple[Annotated[bytes, Meta(max_length=64)], ...], Meta(max_length=64)] = ()
     last: bool = False
+    request: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Events(Message, frozen=True, tag="events.1"):

@@ -7,13 +7,25 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.core.machines.agent.state import Agent, Begin, Context, Crashed, Freed, GiveUp, Linked, Start, Taking, Withdraw
+from foa.core.machines.agent.showing import departure, read_back, shown, vector
+from foa.core.machines.agent.state import (
+    Agent,
+    Begin,
+    Context,
+    Crashed,
+    Freed,
+    GiveUp,
+    HandBack,
+    Linked,
+    Start,
+    Taking,
+    Withdraw,
+)
 from foa.core.routing.exchange import Answer, Asked
 from foa.core.routing.turns import turn
 from foa.core.vcv.build import build_vcv, texts_of
-from foa.wire.envelope import Envelope
-from foa.wire.ids import NO_EPOCH, Version, digest_of, partition_of
-from foa.wire.messages import Award, Control, Declined, Draft, Embed, Vectors, Withdrawn
+from foa.wire.ids import NO_EPOCH, Version, digest_of
+from foa.wire.messages import Award, Blob, Control, Declined, Draft, Embed, Vectors, Withdrawn
 
 KEY: Final = Key("agent")
 MAX_BEGUN: Final = 10_000
@@ -31,13 +43,13 @@ def step(context: Context, state: Agent, event: Event, now: float, rng: Random) 
     del rng
     match event:
         case fx.Online():
-            return _online(context, state)
+            return _online(context, state, now)
         case fx.Told(_, Answer("embed", Vectors() as vectors, _)):
             return _embedded(context, state, vectors)
         case fx.Told(_, Answer("embed", _, _)):
             return state, [fx.Wake("embed", now + context.rules.embed_retry_s)]
-        case fx.Elapsed("embed") if state.vcv is None:
-            return state, [_embed(context)]
+        case fx.Elapsed(timer):
+            return state, _elapsed(context, state, timer, now)
         case fx.Received():
             return _received(context, state, event, now)
         case fx.Offline():
@@ -64,6 +76,12 @@ def _own(context: Context, state: Agent, told: Freed | Crashed | Taking, now: fl
             return msgspec.structs.replace(state, begun={**state.begun, key: (award_id, ends)}), []
 
 
+def _elapsed(context: Context, state: Agent, timer: str, now: float) -> list[Effect]:
+    if timer == "card" and not state.draining:
+        return [shown(context, state), fx.Wake("card", now + context.rules.refresh_s)]
+    return [_embed(context)] if timer == "embed" and state.vcv is None else []
+
+
 def _received(context: Context, state: Agent, event: fx.Received, now: float) -> Stepped:
     match event.message:
         case Award() as award:
@@ -75,28 +93,27 @@ def _received(context: Context, state: Agent, event: fx.Received, now: float) ->
             return state, [
                 fx.Tell(Key("award", one), draft) for one, heard in state.clusters.items() if heard == channel
             ]
-        case Control() as control if control.verb == "rebirth":
-            return _online(context, state)
+        case Control("rebirth", node) if node in {"", context.profile.agent, context.node}:
+            return _online(context, state, now)
+        case Control("drain", node) if node in {context.profile.agent, context.node} and not event.retained:
+            return _leave(context, state)
+        case Blob() if event.topic.kind == "discovery" and event.topic.agent == context.profile.agent:
+            return read_back(context, state, event)
         case _:
             return state, []
 
 
-def _online(context: Context, state: Agent) -> Stepped:
-    """Listen first, then show up: whoever finds us may award at once."""
-    agent = context.profile.agent
+def _online(context: Context, state: Agent, now: float) -> Stepped:
+    """Listen first, then show up: whoever finds us may award at once. What is said of us is read along."""
+    agent, topics = context.profile.agent, context.topics
     effects: list[Effect] = [
-        fx.Subscribe((context.topics.request(agent),)),
-        card(context, "online"),
-        _embed(context) if state.vcv is None else _vector(context, state),
+        fx.Subscribe((topics.request(agent), topics.discovery(agent), topics("control/+"))),
+        shown(context, state),
+        fx.Wake("card", now + context.rules.refresh_s),
+        _embed(context) if state.vcv is None else vector(context, state),
         fx.TellAll("award", Linked(up=True)),
     ]
     return msgspec.structs.replace(state, online=True), effects
-
-
-def card(context: Context, status: str) -> fx.Publish:
-    """Return the frame that shows the agent's card with its status; the will is the same with ``offline``."""
-    topic = context.topics.discovery(context.profile.agent)
-    return fx.Publish(topic, context.card, Envelope(status=status, epoch=None), retain=True)
 
 
 def _embed(context: Context) -> Effect:
@@ -105,18 +122,13 @@ def _embed(context: Context) -> Effect:
 
 def _embedded(context: Context, state: Agent, vectors: Vectors) -> Stepped:
     named = dict(zip(texts_of(context.profile), vectors.vectors, strict=False))
-    version = Version(context.birth, state.counter)
+    version = Version(max(context.birth, state.birth), state.counter)
     try:
         vcv = build_vcv(context.profile, version, vectors.model, named, digest_of(context.card))
     except (KeyError, ValueError) as error:
         return state, [fx.Log("vectors_refused", {"error": str(error)}, "warning")]
     state = msgspec.structs.replace(state, vcv=vcv)
-    return state, [_vector(context, state), fx.Log("announced", {"agent": context.profile.agent})]
-
-
-def _vector(context: Context, state: Agent) -> fx.Publish:
-    partition = partition_of(context.profile.agent, context.topics.partitions)
-    return fx.Publish(context.topics.vcv(partition, context.profile.agent), state.vcv, retain=True)
+    return state, [vector(context, state), fx.Log("announced", {"agent": context.profile.agent})]
 
 
 def _offered(context: Context, state: Agent, award: Award, now: float) -> Stepped:
@@ -223,7 +235,8 @@ def _freed(context: Context, state: Agent, told: Freed) -> Stepped:
         running, waiting = (*running, waiting[0]), waiting[1:]
         effects.append(fx.Tell(Key("award", running[-1]), Start()))
     turns = {one: state.turns[one] for one in waiting} if state.turns else state.turns
-    return msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns, clusters=left), effects
+    state = msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns, clusters=left)
+    return state, [*effects, *departure(state)]
 
 
 def _kept(context: Context, state: Agent, told: Freed) -> Stepped:
@@ -241,5 +254,9 @@ def _kept(context: Context, state: Agent, told: Freed) -> Stepped:
 
 
 def _leave(context: Context, state: Agent) -> Stepped:
-    """Say goodbye: take nothing new, finish what runs."""
-    return msgspec.structs.replace(state, draining=True), [card(context, "offline")]
+    """Say goodbye: take nothing new, hand back what was not begun, finish what runs, then end."""
+    if state.draining:
+        return state, []
+    state = msgspec.structs.replace(state, draining=True)
+    back: list[Effect] = [fx.Tell(Key("award", one), HandBack()) for one in state.waiting]
+    return state, [shown(context, state), *back, *departure(state)]

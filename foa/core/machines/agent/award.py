@@ -34,6 +34,7 @@ from foa.core.machines.agent.state import (
     Freed,
     Fresh,
     GiveUp,
+    HandBack,
     Job,
     Joined,
     Linked,
@@ -127,6 +128,8 @@ def _waiting(context: Context, state: Waiting, event: Event, now: float) -> Step
             return msgspec.structs.replace(state, refining=heard), []
         case fx.Told(_, Withdraw()):
             return state, [freed(state.award, untouched=True), fx.Retire()]
+        case fx.Told(_, HandBack()):
+            return stumble(context, state.award, Stumbled("declined", "draining", "this agent is leaving"), now)
         case fx.Told(_, Begin(again, _)):
             return state, [taken(context, again, started=False)]
         case fx.Elapsed("beat"):

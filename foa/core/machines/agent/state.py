@@ -31,6 +31,7 @@ class Rules(msgspec.Struct, frozen=True):
     chunk_bytes: int = 128 * 1024
     blob_expiry_s: int = 7200
     embed_retry_s: float = 0.5
+    refresh_s: float = 60.0
     hung_s: float = inf
     crashes: int = 2
     keep_s: float = 3600.0
@@ -46,6 +47,11 @@ class Context(msgspec.Struct, frozen=True):
     birth: int
     rules: Rules = Rules()
 
+    @property
+    def node(self) -> str:
+        """The agent's one-segment name: what replies and operators call it by."""
+        return self.profile.agent.replace("/", ".")[-64:]
+
 
 class Agent(msgspec.Struct, frozen=True):
     """The agent as a whole. ``epochs`` are the highest seen per partition: a lower one is a ghost's.
@@ -53,7 +59,8 @@ class Agent(msgspec.Struct, frozen=True):
     ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
     may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster). ``waiting`` stand in the
     order of their ``turns``. ``answers`` are awards whose answer nobody settled yet, oldest first; ``crashes`` those
-    during which this process ended: the key of each, and until when it counts; ``past`` those that are over.
+    during which this process ended: the key of each, and until when it counts; ``past`` those that are over. ``birth``
+    is above the process's own where an earlier life had a later clock.
     """
 
     counter: int = 1
@@ -69,6 +76,7 @@ class Agent(msgspec.Struct, frozen=True):
     begun: dict[str, tuple[str, float]] = {}
     online: bool = False
     draining: bool = False
+    birth: int = 0
 
 
 class Fresh(msgspec.Struct, frozen=True):
@@ -146,6 +154,10 @@ class Begin(NamedTuple):
 
 class Start(NamedTuple):
     """Agent to award: a slot is free."""
+
+
+class HandBack(NamedTuple):
+    """Agent to award: we leave; if nothing was begun, let somebody else have it."""
 
 
 class Freed(NamedTuple):

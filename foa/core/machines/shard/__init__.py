@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
-from foa.core.effects import Cleared, Elapsed, Event, Online, Received, Returned
+from foa.core.effects import Cleared, Elapsed, Event, Online, Received, Returned, Told
 from foa.core.machines.shard import holding, intake, serving
 from foa.core.machines.shard.state import Setup, Shard, Stepped
 from foa.core.routing.exchange import Keep
@@ -37,6 +37,8 @@ def step(state: Shard, event: Event, now: float, _rng: Random) -> Stepped:
             return _cleared(state, event, now)
         case Elapsed():
             return _elapsed(state, event.timer, now)
+        case Told(_, "leave"):
+            return holding.drain(state, now, urged=True)
         case Online(resumed):
             return holding.open_up(state, resumed=resumed, now=now)
         case _:

@@ -49,7 +49,8 @@ def presence(state: Shard) -> Publish:
         node=setup.node,
         role="index",
         epoch=setup.epoch,
-        alive=not state.draining,
+        alive=not (state.draining and _is_free(state)),
+        held=state.draining,
         partitions=served,
         digests={p: state.catalogue.digest(p) for p in served},
         load=len(state.work.jobs),
@@ -74,7 +75,7 @@ def announce_soon(state: Shard, now: float) -> Stepped:
 def on_presence(state: Shard, word: Presence, now: float) -> Stepped:
     """Take in what an index node says; what is said about ourselves is corrected if it is wrong."""
     if word.node == state.setup.node:
-        wrong = word.alive == state.draining and word.epoch <= state.setup.epoch
+        wrong = not word.alive and not (state.draining and _is_free(state)) and word.epoch <= state.setup.epoch
         return state, [presence(state)] if wrong else []
     return rebalance(replace(state, members=state.members.heard(word, now)), now)
 
@@ -84,8 +85,9 @@ def rebalance(state: Shard, now: float) -> Stepped:
     if not state.settled:
         return state, []
     setup = state.setup
-    me = () if state.draining else (setup.node,)
-    nodes = tuple(sorted({*state.members.live, *me} - ({setup.node} if state.draining else set())))
+    me = set() if state.draining else {setup.node}
+    ranked = {node for node, member in state.members.live.items() if not member.presence.held}
+    nodes = tuple(sorted((ranked - {setup.node}) | me))
     gained: list[int] = []
     effects: list[Effect] = []
     if nodes != state.nodes:
@@ -102,9 +104,14 @@ def rebalance(state: Shard, now: float) -> Stepped:
         effects += [Subscribe(_patterns(state, gained)), Wake(SETTLE, now + setup.pace.settle_s)]
     if lost:
         effects += [Unsubscribe(_patterns(state, lost)), presence(state)]
-    if state.draining and not state.holdings:
-        effects.append(Stop("drained"))
+    if state.draining and _is_free(state):
+        effects += [presence(state), Stop("drained")]
     return state, effects
+
+
+def _is_free(state: Shard) -> bool:
+    """Tell whether a node that leaves may end: others hold all it held, or nobody is there and it was urged."""
+    return not state.holdings or (state.urged and not state.nodes)
 
 
 def _turn(state: Shard, wanted: frozenset[int], now: float) -> list[int]:
@@ -137,7 +144,7 @@ def _is_over(state: Shard, partition: int, now: float) -> bool:
     holding, setup = state.holdings[partition], state.setup
     if holding.phase != "leaving":
         return False
-    if now - holding.since >= setup.pace.grace_s:
+    if now - holding.since >= setup.pace.grace_s and state.nodes:
         return True
     listed = {node: member.presence for node, member in state.members.live.items()}
     return is_taken_over(partition, setup.node, state.nodes, setup.replicas, listed)
@@ -231,7 +238,10 @@ def _misses_cards(state: Shard) -> bool:
     )
 
 
-def drain(state: Shard, now: float) -> Stepped:
-    """Leave in good order: tell everybody, serve until others have taken over, then stop."""
-    state, effects = rebalance(replace(state, draining=True), now)
+def drain(state: Shard, now: float, *, urged: bool = False) -> Stepped:
+    """Leave in good order: tell everybody, serve until others have taken over, then stop.
+
+    ``urged`` (by a signal): also where nobody else is there.
+    """
+    state, effects = rebalance(replace(state, draining=True, urged=state.urged or urged), now)
     return state, [presence(state), *effects]

@@ -144,6 +144,7 @@ class Shard:
     opened: bool = False
     settled: bool = False
     draining: bool = False
+    urged: bool = False
     announcing: bool = False
     rescans: int = 0
     doubt_ends: float = 0.0

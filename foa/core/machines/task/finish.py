@@ -8,14 +8,30 @@ from foa.core import effects as fx
 from foa.core.dag.blobs import outsource
 from foa.core.dag.cases import Worked
 from foa.core.dag.merge import Form, forms
+from foa.core.dag.replay import remainder
 from foa.core.dag.synthesis import synthesize
 from foa.core.effects import Effect, Key
+from foa.core.machines.task.over.letters import letter, sent
+from foa.core.machines.task.over.telling import refused, told
 from foa.core.machines.task.pending import JOINING
-from foa.core.machines.task.state import Context, Ended, Live, active, cleared, expiry_s, headers, note, reply, tell
+from foa.core.machines.task.state import (
+    Context,
+    Ended,
+    Live,
+    Reply,
+    active,
+    answer_to,
+    cleared,
+    expiry_s,
+    headers,
+    note,
+    reply,
+    tell,
+)
 from foa.core.machines.task.verdict import dropped, witnessed
 from foa.core.routing.ownership import Over
 from foa.wire.codec import MAX_PAYLOAD, encode
-from foa.wire.messages import Result, Withdrawn
+from foa.wire.messages import Rejected, Result, Withdrawn
 from foa.wire.records import Status, Work
 
 Ending = tuple[Ended, list[Effect]]
@@ -52,6 +68,7 @@ def finish(live: Live, context: Context, now: float) -> Ending:
         text=live.task.text[:500],
         deliberations=live.deliberations,
         edits=live.edits,
+        request=live.request,
     )
     ended, effects = end(live, context, now, result)
     return ended, [*effects, *_remembered(live, context, now)]
@@ -86,8 +103,14 @@ def _voices(live: Live, score: float) -> tuple[dict[str, float], dict[str, Form]
     return {name: min(1.0, score * 2 * kept[name] / sizes[name]) for name in plans}, forms(plans)
 
 
-def fail(live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed") -> Ending:
-    """End the task without a result, and say why."""
+def fail(
+    live: Live, context: Context, now: float, code: str, reason: str, status: Status = "failed", *, subtask: str = ""
+) -> Ending:
+    """End the task without a result, and say why: for the sake of `subtask`, if one ended it.
+
+    What is left to do goes with the result. Of a task that failed a letter stays behind as well: nobody wanted its end.
+    """
+    left = remainder(live.task, live.plan, live.works)
     result = Result(
         live.task.id,
         status,
@@ -101,8 +124,15 @@ def fail(live: Live, context: Context, now: float, code: str, reason: str, statu
         text=live.task.text[:500],
         deliberations=live.deliberations,
         edits=live.edits,
+        request=live.request,
+        again=left,
     )
-    return end(live, context, now, result)
+    ended, effects = end(live, context, now, result)
+    if status != "failed":
+        return ended, effects
+    kept = letter(live, result, left, subtask, context, expiry_s(live, now))
+    count = fx.Measure("foa_letters_total", label=code)
+    return msgspec.structs.replace(ended, letter=kept), [*effects, sent(kept, live.partition, context), count]
 
 
 def end(live: Live, context: Context, now: float, result: Result) -> Ending:
@@ -111,12 +141,18 @@ def end(live: Live, context: Context, now: float, result: Result) -> Ending:
     topic = context.topics.task(live.partition, live.task.id, "result")
     said = fx.Publish(topic, result, headers(live), retain=True, expiry_s=expiry_s(live, now))
     effects = [fx.Persist(result), *blobs, said, *reply(live, context, result), *_closing(live, context, now, result)]
-    return Ended(live.partition, result), effects
+    ended, repeats = told(Ended(live.partition, result, until=now + expiry_s(live, now), to=_to(live)), context, now)
+    return ended, [*effects, *repeats]
+
+
+def _to(live: Live) -> Reply | None:
+    return Reply(live.reply_to, live.correlation, live.task) if live.reply_to else None
 
 
 def fitting(live: Live, context: Context, now: float, result: Result) -> tuple[Result, list[fx.Publish]]:
     """Return `result` as it can travel: a large one sends its outputs by reference, then goes without its records."""
-    if max(len(result.parts), len(result.decisions), len(result.outputs)) <= SMALL or _fits(result):
+    small = result.again is None and max(len(result.parts), len(result.decisions), len(result.outputs)) <= SMALL
+    if small or _fits(result):
         return result, []
     outputs, blobs = outsource(result.outputs, context.topics, expiry_s(live, now), SMALL)
     replace = msgspec.structs.replace
@@ -126,12 +162,13 @@ def fitting(live: Live, context: Context, now: float, result: Result) -> tuple[R
         {"deliberations": ()},
         {"deliberations": (), "decisions": ()},
         {"deliberations": (), "decisions": (), "edits": (), "plan": None},
+        {"deliberations": (), "decisions": (), "edits": (), "plan": None, "again": None},
     )
     for without in thinner:
         shorter = replace(result, **without)
         if _fits(shorter):
             return shorter, blobs
-    return replace(result, deliberations=(), decisions=(), edits=(), plan=None, parts=()), blobs
+    return replace(result, deliberations=(), decisions=(), edits=(), plan=None, parts=(), again=None), blobs
 
 
 def _fits(result: Result) -> bool:
@@ -142,12 +179,19 @@ def overtaken(live: Live, context: Context, now: float, result: Result) -> Endin
     """End the task with another owner's `result`, which came first: what we still run is for nothing.
 
     A client of ours is told here too, who knows a result it has already: who wrote it may have died before it
-    replied. A stranger is not told twice.
+    replied. A stranger is not told twice. Where the result is that of another request, of which this node knew nothing,
+    the id was taken.
     """
-    told = reply(live, context, result) if live.task.format == "msgpack" else []
-    return Ended(live.partition, result, confirmed=True), [
+    taken = refused(live.task, result.request)
+    to = _to(live)
+    word: Rejected | Result = result if taken is None else taken
+    said = [] if to is None or (taken is None and live.task.format != "msgpack") else answer_to(to, word, context)
+    ended = Ended(live.partition, result, confirmed=True, until=now + expiry_s(live, now), to=None if taken else to)
+    ended, repeats = told(ended, context, now)
+    return ended, [
         fx.Persist(result),
-        *told,
+        *said,
+        *repeats,
         *witnessed(live, result, context, now),
         *_closing(live, context, now, result),
     ]
@@ -165,7 +209,7 @@ def _closing(live: Live, context: Context, now: float, result: Result) -> list[E
         fx.Measure("foa_tasks_total", label=result.status),
         fx.Measure("foa_task_seconds", seconds=now - live.began),
         *_calm(live),
-        fx.Tell(Key("memory"), Over(min(context.rules.remember_s, live.task.retention_s))),
+        fx.Tell(Key("memory"), Over(min(context.rules.remember_s, live.task.retention_s), expiry_s(live, now))),
         fx.Log("task_ended", {"task": live.task.id, "status": result.status, "reason": result.reason}),
     ]
 

@@ -7,14 +7,17 @@ import msgspec
 from foa.core import effects as fx
 from foa.core.dag.blobs import Fetch, Fetched, assemble
 from foa.core.dag.plan import validated
+from foa.core.dag.replay import request_of
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.finish import fail
+from foa.core.machines.task.over.telling import refused
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.planning.sessions import find
 from foa.core.machines.task.replies.answers import answered
-from foa.core.machines.task.replies.dialogue import again_asked
+from foa.core.machines.task.replies.dialogue import again_asked, said
 from foa.core.machines.task.state import (
     MAX_SHADOW_ANSWERS,
+    MAX_SHADOW_WORDS,
     AnswerMessage,
     Context,
     Ended,
@@ -30,10 +33,23 @@ from foa.core.machines.task.state import (
     save,
     tell,
 )
-from foa.core.machines.task.verdict import inherited
+from foa.core.machines.task.verdict import followed, inherited
 from foa.errors import ProposalError
 from foa.wire.ids import Epoch, digest_of, partition_of
-from foa.wire.messages import Accepted, Blob, Cancel, Declined, Done, Failed, Rejected, Result, State, Submit, Taken
+from foa.wire.messages import (
+    Accepted,
+    Blob,
+    Cancel,
+    Declined,
+    Done,
+    Failed,
+    Input,
+    Rejected,
+    Result,
+    State,
+    Submit,
+    Taken,
+)
 from foa.wire.records import Plan, Ref, Task
 
 
@@ -49,7 +65,12 @@ def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ende
             kept = shadow.answers if seen.groups else _still(shadow, _running(seen))
             plan = shadow.plan if _has_plan(shadow, seen.plan_ref) else None
             since = made_at(seen, received.expiry_s, now)
-            return replace(shadow, snapshot=seen, answers=kept, since=since, plan=plan)
+            words = tuple(one for one in shadow.said if one.correlation not in seen.heard)
+            return replace(shadow, snapshot=seen, answers=kept, since=since, plan=plan, said=words)
+        case State() as seen if seen == shadow.snapshot and received.expiry_s is not None:
+            return replace(shadow, since=made_at(seen, received.expiry_s, now))  # the broker counted, not our clock
+        case Input() if received.correlation:
+            return replace(shadow, said=(*shadow.said, received)[-MAX_SHADOW_WORDS:])
         case Blob() as blob:
             return replace(shadow, blobs={**shadow.blobs, digest_of(blob.body) if blob.body else "": blob})
         case Done() | Failed() | Declined() | Taken() as answer:
@@ -57,9 +78,17 @@ def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ende
         case Cancel() as cancel:
             return replace(shadow, cancel=cancel)
         case Result() as result:
-            return Ended(shadow.partition, result, confirmed=True)
+            return _over(shadow, result, received, now)
         case _:
             return shadow
+
+
+def _over(shadow: Shadow, result: Result, received: fx.Received, now: float) -> Ended:
+    """Return the end of a task as its heir knows it: whom to tell, should its owner die before it could."""
+    until = now + received.expiry_s if received.expiry_s is not None else 0.0
+    seen = shadow.snapshot
+    to = Reply(seen.reply_to, seen.correlation, seen.task) if seen is not None and seen.reply_to else None
+    return Ended(shadow.partition, result, confirmed=True, until=until, to=to)
 
 
 def _with_group(shadow: Shadow, seen: State) -> Shadow:
@@ -188,6 +217,7 @@ def submitted(
         reply_to=received.reply_to,
         correlation=received.correlation,
         trace=received.envelope.trace_parent or "",
+        request=request_of(task),
     )
     live, saved = save(live, context, now, token="accept")  # noqa: S106 - names the receipt, no secret
     state, effects = find(live, context, now)
@@ -222,17 +252,15 @@ def accept(live: Live, context: Context) -> list[Effect]:
     return [said._replace(promise=True, qos=0) for said in reply(live, context, Accepted(live.task.id, live.epoch))]
 
 
-def resubmitted(state: Live | Ended, received: fx.Received, context: Context) -> tuple[TaskState, list[Effect]]:
-    """Answer a submission that came again: where we stand, to the new address."""
-    if isinstance(state, Live):
-        state = msgspec.structs.replace(state, reply_to=received.reply_to, correlation=received.correlation)
-        return state, [*accept(state, context), *again_asked(state, context)] if state.accepted else []
-    message = received.message
-    if not received.reply_to or not isinstance(message, Submit):
-        return state, []
-    result = state.result
-    to = Reply(received.reply_to, received.correlation, message.task)
-    return state, [*answer_to(to, Accepted(result.task, result.epoch), context), *answer_to(to, result, context)]
+def resubmitted(state: Live, received: fx.Received, context: Context) -> tuple[Live, list[Effect]]:
+    """Answer a submission that came again: where we stand, to the new address; no, if it asks for something else."""
+    assert isinstance(received.message, Submit)
+    taken = refused(received.message.task, state.request)
+    if taken is not None:
+        to = Reply(received.reply_to, received.correlation, received.message.task)
+        return state, list(answer_to(to, taken, context)) if received.reply_to else []
+    state = msgspec.structs.replace(state, reply_to=received.reply_to, correlation=received.correlation)
+    return state, [*accept(state, context), *again_asked(state, context)] if state.accepted else []
 
 
 def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
@@ -259,6 +287,10 @@ def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tup
         if isinstance(state, Live):
             state, more = answered(state, answer, context, now)
             effects = effects + more
+    for words in shadow.said:
+        if isinstance(state, Live):
+            state, more = said(state, words, context, now)
+            effects = effects + more
     return state, effects
 
 
@@ -275,9 +307,13 @@ def _resume(live: Live, context: Context, now: float) -> tuple[TaskState, list[E
     effects.append(fx.Wake("deadline", live.ends))
     effects.append(tell(live, context, note(live, now, "taken-over", text=live.epoch.node)))
     effects.append(fx.Measure("foa_takeovers_total"))
-    effects += [*accept(live, context), *again_asked(live, context)]  # who asked may have died before it was heard
+    # Who asked may have died before it was heard. That there is a new epoch must be heard before any result under it.
+    effects += [*(said._replace(qos=1) for said in reply(live, context, Accepted(live.task.id, live.epoch)))]
+    effects += again_asked(live, context)
     lease = now + context.rules.lease_s + context.rules.grace_s
     for work in live.works.values():
-        effects += [fx.Wake(f"lease:{seat.award}", lease) for seat in work.seats if seat.phase == "running"]
+        for seat in work.seats:
+            if seat.phase == "running":
+                effects += [fx.Wake(f"lease:{seat.award}", lease), followed(seat.agent)]
     state, more = find(live, context, now) if live.plan is None else advance(live, context, now)
     return state, effects + more

@@ -11,7 +11,20 @@ from foa.core.machines.task.pending import JOINING, PLANNING, Pool, Session
 from foa.core.routing.score import Weights
 from foa.wire.deliberation import Deliberation, Edit
 from foa.wire.ids import Digest, Epoch
-from foa.wire.messages import Asking, Blob, Cancel, Declined, Done, Events, Failed, Progress, Result, State, Taken
+from foa.wire.messages import (
+    Asking,
+    Blob,
+    Cancel,
+    Declined,
+    Done,
+    Events,
+    Failed,
+    Letter,
+    Progress,
+    Result,
+    State,
+    Taken,
+)
 from foa.wire.records import Candidate, Decision, Hit, Phase, Plan, Strategy, Subtask, Task, Work
 from foa.wire.topics import Topics
 
@@ -19,6 +32,7 @@ AnswerMessage = Taken | Declined | Progress | Asking | Done | Failed
 Stage = Literal["finding", "planning", "running"]
 
 MAX_SHADOW_ANSWERS = 1024
+MAX_SHADOW_WORDS = 32
 MAX_DECISIONS = 4096
 MAX_TAIL = 32
 """Decisions that the snapshot of a large plan carries, the latest; a small one carries all."""
@@ -32,7 +46,7 @@ class Rules(msgspec.Struct, frozen=True):
     an ended task is known here; ``event_s``: what happens within it is told to watchers in one frame;
     ``learning``: candidates are put in order by ``Key("match")``, which hears how awards end. ``depth``: how often a
     subtask may be planned again; ``strategy``, ``team``, ``escalate``: how clusters come to an answer, how large they
-    form by themselves, and whether they begin small.
+    form by themselves, and whether they begin small. ``letters_s``: how long the letter of a failed task is kept.
     """
 
     accept_s: float = 1.5
@@ -54,6 +68,7 @@ class Rules(msgspec.Struct, frozen=True):
     team: int = 4
     escalate: bool = True
     weights: Weights = Weights()
+    letters_s: int = 604_800
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -64,13 +79,22 @@ class Context(msgspec.Struct, frozen=True):
     wall: float = 0.0
 
 
+class Reply(NamedTuple):
+    """Where a submitter listens, and the task as it was submitted (which says how it reads)."""
+
+    topic: str
+    correlation: bytes
+    task: Task
+
+
 class Shadow(msgspec.Struct, frozen=True):
     """A task that somebody else works on, or nobody yet: what an heir would go on from.
 
     ``epoch`` is ours if we own its partition and only lack the task itself; ``since`` is when, by our clock, the
     snapshot was made or the submission came. Of a large plan ``snapshot`` is group 0 and ``groups`` are the others;
     ``blobs`` is what our journal had of the plan, ``plan`` the plan itself once it was read; ``fetching`` is the digest
-    under which the broker has been asked for it.
+    under which the broker has been asked for it. ``said`` are a person's latest words, which the owner may not have
+    taken. ``handed``: its last owner lives and will say a last word before we begin.
     """
 
     partition: int
@@ -84,6 +108,8 @@ class Shadow(msgspec.Struct, frozen=True):
     fetching: str = ""
     answers: tuple[AnswerMessage, ...] = ()
     cancel: Cancel | None = None
+    said: tuple[fx.Received, ...] = ()
+    handed: bool = False
 
 
 class Part(NamedTuple):
@@ -148,6 +174,7 @@ class Live(msgspec.Struct, frozen=True):
     edits: tuple[Edit, ...] = ()
     vector: bytes = b""
     heard: tuple[bytes, ...] = ()
+    request: str = ""
     accepted: bool = False
     reply_to: str = ""
     correlation: bytes = b""
@@ -177,6 +204,8 @@ class Ended(msgspec.Struct, frozen=True):
 
     ``confirmed``: the result was read back from the broker as the first; ``restored``: how often it had to be
     said again. ``doubtful``: it is from an earlier life, and only what the broker keeps can tell what became of it.
+    ``to`` is where its submitter listens, until that acknowledged the result; ``told`` counts how often it was told in
+    vain. ``until`` is the end of the retained result's life. ``letter`` is that of a task that was given up.
     """
 
     partition: int
@@ -184,6 +213,10 @@ class Ended(msgspec.Struct, frozen=True):
     confirmed: bool = False
     restored: int = 0
     doubtful: bool = False
+    until: float = 0.0
+    to: Reply | None = None
+    told: int = 0
+    letter: Letter | None = None
 
 
 TaskState = Shadow | Live | Ended

@@ -12,8 +12,9 @@ from foa.core.machines.task.awarding import recorded
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, fetched, is_empty, remember, resubmitted, take_over
+from foa.core.machines.task.over.ended import ended_step
 from foa.core.machines.task.pending import JOINING, Consent, Join, Split, Stuck, is_pseudo
-from foa.core.machines.task.place import SENT, placed, relook, weighed
+from foa.core.machines.task.place import SENT, placed, relook, turn, weighed
 from foa.core.machines.task.planning.sessions import invite, late, looked_up, split
 from foa.core.machines.task.replies import dialogue, joining
 from foa.core.machines.task.replies.answers import answered, settle, silent
@@ -25,6 +26,7 @@ from foa.core.machines.task.state import (
     Live,
     Shadow,
     TaskState,
+    active,
     again,
     anew,
     save,
@@ -32,12 +34,13 @@ from foa.core.machines.task.state import (
     unkept,
 )
 from foa.core.machines.task.verdict import dropped
-from foa.core.routing.exchange import Answer, Weighed
-from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
-from foa.wire.messages import Asking, Blob, Cancel, Done, Failed, Found, Input, Result, State, Submit
+from foa.core.routing.exchange import Answer, Turn, Weighed
+from foa.core.routing.ownership import Anew, Gone, Holds, Lost, Opened, Over
+from foa.wire.messages import Blob, Cancel, Found, Input, Result, State, Submit
 from foa.wire.topics import Topic
 
-MAX_RESTORED = 8
+HANDED_S = 0.25
+"""How long a new owner waits for the last word of one that lives."""
 
 Stepped = tuple[TaskState, list[Effect]]
 
@@ -53,48 +56,82 @@ def step(context: Context, state: TaskState, event: Event, now: float, rng: Rand
         case Live():
             return gathered(context, state, *_live(context, state, event, now), now)
         case Ended():
-            return _ended(context, state, event)
+            return ended_step(context, state, event, now)
 
 
 def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Stepped:
     match event:
         case fx.Told(_, Opened(partition, epoch, received)):
             return _heard(context, msgspec.structs.replace(state, partition=partition, epoch=epoch), received, now)
-        case fx.Told(_, Holds(partition, epoch)) if partition == state.partition:
-            return take_over(msgspec.structs.replace(state, epoch=epoch), epoch, context, now)
-        case fx.Told(_, Lost(partition)) if partition == state.partition:
-            return msgspec.structs.replace(state, epoch=None), []
+        case fx.Told(_, Holds() | Lost()) | fx.Elapsed("handed"):
+            return _moved(context, state, event, now)
         case fx.Received():
             return _heard(context, state, event, now)
-        case fx.Restored(State() as kept):
-            return _remembered(context, state, fx.Received(Topic("state", state.partition), kept), now)
+        case fx.Restored(State()):
+            return _restored(context, state, event, now)
         case fx.Restored(Blob() as kept):
             return remember(state, fx.Received(Topic("blob"), kept), now), []
         case fx.Told(_, Fetched() as told):
             return fetched(state, told, context, now)
         case fx.Restored(Result() as kept):
-            return Ended(state.partition, kept, doubtful=True), _remind(context)
+            ended = Ended(state.partition, kept, doubtful=True)
+            return ended, _remind(context, ended, now)
         case fx.Elapsed("forget"):
             return state, [*unkept(state), fx.Retire()]
         case _:
             return state, [fx.Retire()] if is_empty(state) else []
 
 
+def _moved(context: Context, state: Shadow, event: Event, now: float) -> Stepped:
+    """Hear that the partition has become ours, or is not any more.
+
+    Of an owner that lives its last word is waited for: what it decided after the claim would be decided again.
+    """
+    match event:
+        case fx.Told(_, Holds(partition, epoch, handed)) if partition == state.partition:
+            state = msgspec.structs.replace(state, epoch=epoch)
+            if handed and not is_empty(state) and not _is_last(state):
+                return msgspec.structs.replace(state, handed=True), [fx.Wake("handed", now + HANDED_S)]
+            return take_over(state, epoch, context, now)
+        case fx.Elapsed("handed") if state.handed and state.epoch is not None:
+            return take_over(msgspec.structs.replace(state, handed=False), state.epoch, context, now)
+        case fx.Told(_, Lost(partition)) if partition == state.partition:
+            return msgspec.structs.replace(state, epoch=None, handed=False), [fx.Sleep("handed")]
+        case _:
+            return state, []
+
+
+def _is_last(state: Shadow) -> bool:
+    return state.snapshot is not None and state.snapshot.last
+
+
+def _restored(context: Context, state: Shadow, event: fx.Restored, now: float) -> Stepped:
+    """Remember a snapshot of our journal; the time since it was made counts, as far as our wall clock tells."""
+    assert isinstance(event.message, State)
+    after, effects = _remembered(context, state, fx.Received(Topic("state", state.partition), event.message), now)
+    if isinstance(after, Shadow) and after.snapshot is event.message:
+        after = msgspec.structs.replace(after, since=now - event.age_s)
+    return after, effects
+
+
 def _heard(context: Context, state: Shadow, received: fx.Received, now: float) -> Stepped:
     """Take a frame of a task not worked on here: as its heir remember it, as its owner begin once that can be."""
     message = received.message
-    if isinstance(message, Input):
-        known = state.epoch is None or not is_empty(state)
+    if isinstance(message, Input) and is_empty(state):
         gone = dialogue.refused(received, None, "no such task is running here", context)
-        return state, [] if known else [*gone, fx.Retire()]
-    if state.epoch is not None and state.snapshot is None and isinstance(message, AnswerMessage):
+        return state, [fx.Retire(), *(gone if state.epoch is not None else [])]
+    if state.epoch is not None and state.snapshot is None and isinstance(message, AnswerMessage) and not state.handed:
         settled = settle(message, state.epoch, context, used=False)
         return state, [*settled, fx.Retire()] if is_empty(state) else settled
     after, effects = _remembered(context, state, received, now)
     if isinstance(after, Ended) or after.epoch is None:
         return after, effects
-    taken, more = take_over(after, after.epoch, context, now)
-    return taken, [*(effects if isinstance(taken, Shadow) else [fx.Sleep("forget")]), *more]
+    if after.handed and not _is_last(after):
+        return after, effects
+    epoch, after = after.epoch, msgspec.structs.replace(after, handed=False)
+    taken, more = take_over(after, epoch, context, now)
+    calm = [fx.Sleep("forget"), fx.Sleep("handed")]
+    return taken, [*(effects if isinstance(taken, Shadow) else calm), *more]
 
 
 def _remembered(
@@ -103,7 +140,7 @@ def _remembered(
     """Keep what an heir needs, until the task is over and a while longer."""
     after = remember(state, received, now)
     if isinstance(after, Ended):
-        return after, [fx.Sleep("forget"), *_remind(context)]
+        return after, [fx.Sleep("forget"), *_remind(context, after, now)]
     return after, [_forgetting(context, after, now)]
 
 
@@ -117,21 +154,18 @@ def _forgetting(context: Context, shadow: Shadow, now: float) -> fx.Wake:
     return fx.Wake("forget", now + pause)
 
 
-def _remind(context: Context) -> list[Effect]:
-    """Have the memory tell when an ended task is to be forgotten."""
-    return [fx.Tell(Key("memory"), Over(context.rules.remember_s))]
+def _remind(context: Context, state: Ended, now: float) -> list[Effect]:
+    """Have the memory tell when an ended task is to be forgotten, and know it for as long as its result lives."""
+    life = state.until - now if state.until else context.rules.remember_s
+    return [fx.Tell(Key("memory"), Over(context.rules.remember_s, life))]
 
 
 def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
     match event:
         case fx.Received():
             return _live_heard(context, state, event, now)
-        case fx.Told(_, Answer() as answer):
-            return _found(state, answer, context, now)
-        case fx.Told(_, Weighed() as told):
-            return weighed(state, told, context, now)
-        case fx.Told(_, Recalled() as told):
-            return invite(state, told, context)
+        case fx.Told(_, Answer() | Weighed() | Recalled() | Turn() as word):
+            return _advised(context, state, word, now)
         case fx.Told(_, Split() | Consent() | Stuck() | Join() as word):
             return _own(context, state, word, now)
         case fx.Delivered("accept", code):
@@ -140,10 +174,23 @@ def _live(context: Context, state: Live, event: Event, now: float) -> Stepped:
             return recorded(state, int(token.removeprefix(SENT)), code, context, now)
         case fx.Elapsed(timer):
             return _elapsed(context, state, timer, now)
-        case fx.Told(_, Lost() | Holds() | Anew() as change):
+        case fx.Told(_, Lost() | Holds() | Anew() | Gone() as change):
             return _changed(context, state, change, now)
         case _:
             return state, []
+
+
+def _advised(context: Context, state: Live, word: Answer | Weighed | Recalled | Turn, now: float) -> Stepped:
+    """Hear what the index, the matchmaker or the memory of plans was asked, or whose turn it is."""
+    match word:
+        case Answer():
+            return _found(state, word, context, now)
+        case Weighed():
+            return weighed(state, word, context, now)
+        case Recalled():
+            return invite(state, word, context)
+        case Turn(ident):
+            return turn(state, ident, context)
 
 
 def _found(state: Live, answer: Answer, context: Context, now: float) -> Stepped:
@@ -196,8 +243,21 @@ def _live_heard(context: Context, state: Live, received: fx.Received, now: float
             return state, []
 
 
-def _changed(context: Context, state: Live, change: Lost | Holds | Anew, now: float) -> Stepped:
-    """Hear of our partition: a new epoch, another owner, or a broker that forgot what it kept for us."""
+def _gone(context: Context, state: Live, agent: str, now: float) -> Stepped:
+    """Take back what an agent has that died: no lease of its will be renewed."""
+    after: TaskState = state
+    effects: list[Effect] = []
+    for seat in [seat for work in active(state) for seat in work.seats if seat.agent == agent]:
+        if isinstance(after, Live) and seat.phase == "running":
+            after, more = silent(after, seat.award, context, now)
+            effects += [fx.Sleep(f"lease:{seat.award}"), *more]
+    return after, effects
+
+
+def _changed(context: Context, state: Live, change: Lost | Holds | Anew | Gone, now: float) -> Stepped:
+    """Hear of our partition (a new epoch, another owner), of a broker that forgot, or of an agent that died."""
+    if isinstance(change, Gone):
+        return _gone(context, state, change.agent, now)
     if isinstance(change, Anew):
         return anew(state, context, now)
     if change.partition != state.partition:
@@ -229,65 +289,14 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
     timers = ["deadline", "relook", "events", *(f"plan:{target}" for target in state.sessions)]
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
     state, said = save(state, context, now)
+    said = [_marked(each) for each in said]
     shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now), plan=state.plan)
     released = dropped(state, list(state.works.values()), None, context, now)
     return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, _forgetting(context, shadow, now)]
 
 
-def _ended(context: Context, state: Ended, event: Event) -> Stepped:
-    match event:
-        case fx.Received(_, Done() | Failed() | Asking() as late_answer):
-            return state, settle(late_answer, state.result.epoch, context, used=False)
-        case fx.Received(_, Submit()) | fx.Told(_, Opened(_, _, fx.Received(_, Submit()))):
-            received = event if isinstance(event, fx.Received) else event.message.received
-            return resubmitted(state, received, context)
-        case fx.Received(_, Input()) | fx.Told(_, Opened(_, _, fx.Received(_, Input()))):
-            received = event if isinstance(event, fx.Received) else event.message.received
-            return state, dialogue.refused(received, None, f"the task has ended: {state.result.status}", context)
-        case fx.Received(_, State() as seen):
-            return state, [_clear(context, state, seen.group)]
-        case fx.Received(_, Result() as result, retained=retained) if state.doubtful:
-            return (Ended(state.partition, result, confirmed=True), [fx.Persist(result)]) if retained else (state, [])
-        case fx.Received(_, Result() as result):
-            return _first_wins(context, state, result)
-        case fx.Told(_, Holds(partition, _)) if partition == state.partition and not state.confirmed:
-            return msgspec.structs.replace(state, doubtful=False), _say_again(context, state)
-        case fx.Told(_, Anew(lost=True)):
-            return state, [_restore(context, state)]
-        case fx.Elapsed("forget") | fx.Told(_, Forget()):
-            return state, [fx.Persist(None), fx.Retire()]
-        case _:
-            return state, []
-
-
-def _say_again(context: Context, state: Ended) -> list[Effect]:
-    """Publish a result that was never read back: this node may have died between deciding and saying."""
-    return [_restore(context, state), _clear(context, state)]
-
-
-def _clear(context: Context, state: Ended, group: int = 0) -> fx.Publish:
-    topic = context.topics.task(state.partition, state.result.task, f"state/{group}")
-    return fx.Publish(topic, None, retain=True)
-
-
-def _restore(context: Context, state: Ended) -> fx.Publish:
-    topic = context.topics.task(state.partition, state.result.task, "result")
-    return fx.Publish(topic, state.result, retain=True, expiry_s=3600)
-
-
-def _first_wins(context: Context, state: Ended, result: Result) -> Stepped:
-    """Settle which of two owners in a split view was first: whose result is read back first, in broker order.
-
-    Our own read back confirms it. Another's after that was later, and is overwritten by ours; another's
-    before that was first: it is adopted, and restored if ours has overwritten it. Only so often, since where a
-    broker's order was torn apart both may believe to be first.
-    """
-    if result == state.result:
-        return msgspec.structs.replace(state, confirmed=True), []
-    if state.restored >= MAX_RESTORED:
-        return state, []
-    adopted = [] if state.confirmed else [fx.Persist(result)]
-    first = state if state.confirmed else Ended(state.partition, result, confirmed=True)
-    first = msgspec.structs.replace(first, restored=state.restored + 1)
-    log = fx.Log("result_restored", {"task": result.task})
-    return first, [*adopted, _restore(context, first), fx.Measure("foa_results_restored_total"), log]
+def _marked(effect: Effect) -> Effect:
+    """Mark a snapshot as its owner's last word; of a large plan that is the head, which is said last."""
+    if isinstance(effect, fx.Publish) and isinstance(effect.message, State) and not effect.message.group:
+        return effect._replace(message=msgspec.structs.replace(effect.message, last=True))
+    return effect

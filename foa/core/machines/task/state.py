@@ -1,24 +1,26 @@
 """What is done with the states of a task machine: changed, saved so that an heir can go on from each, and told of."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
 from foa.core import effects as fx
 from foa.core.dag.blobs import store
 from foa.core.dag.graph import Graph
+from foa.core.dag.replay import restored
 from foa.core.dag.works import Works
 from foa.core.effects import Effect
 from foa.core.machines.task.live import (
     MAX_DECISIONS,
     MAX_SHADOW_ANSWERS,
+    MAX_SHADOW_WORDS,
     MAX_TAIL,
     AnswerMessage,
     Context,
     Ended,
     Live,
     Part,
+    Reply,
     Rules,
     Shadow,
     Stage,
@@ -35,6 +37,7 @@ __all__ = [
     "JOINING",
     "MAX_DECISIONS",
     "MAX_SHADOW_ANSWERS",
+    "MAX_SHADOW_WORDS",
     "MAX_TAIL",
     "PLANNING",
     "AnswerMessage",
@@ -112,9 +115,10 @@ def tracked(live: Live) -> Live:
 
 
 def adopted(live: Live, plan: Plan) -> Live:
-    """Return `live` with `plan`, of which nothing has begun."""
+    """Return `live` with `plan`, of which nothing has begun but what its task brings along as finished."""
     extra = {ident: work for ident, work in live.works.items() if is_pseudo(ident)}
-    return tracked(msgspec.structs.replace(live, plan=plan, works=extra))
+    task = msgspec.structs.replace(live.task, finished=()) if live.task.finished else live.task
+    return tracked(msgspec.structs.replace(live, task=task, plan=plan, works=extra | restored(live.task, plan)))
 
 
 def changed(live: Live, plan: Plan) -> Live:
@@ -160,6 +164,8 @@ def snapshot(live: Live, now: float) -> State:
         ms=int((now - live.began) * 1000),
         deliberations=live.deliberations,
         edits=live.edits,
+        heard=live.heard,
+        request=live.request,
     )
 
 
@@ -207,6 +213,8 @@ def resumed(partition: int, seen: State, epoch: Epoch, since: float) -> Live:
             trace=seen.trace,
             deliberations=seen.deliberations,
             edits=seen.edits,
+            request=seen.request,
+            heard=seen.heard,
         )
     )
 
@@ -296,14 +304,6 @@ def note(live: Live, now: float, kind: str, subtask: str = "", agent: str = "", 
     return Note(kind, max(0, int((now - live.began) * 1000)), subtask, agent, text[:500], live.spent)
 
 
-class Reply(NamedTuple):
-    """Where a submitter listens, and the task as it was submitted (which says how it reads)."""
-
-    topic: str
-    correlation: bytes
-    task: Task
-
-
 def answer_to(to: Reply, message: Accepted | Rejected | Required | Result, context: Context) -> list[fx.Publish]:
     """Return what tells the submitter. What strangers read at the door is JSON.
 
@@ -316,6 +316,7 @@ def answer_to(to: Reply, message: Accepted | Rejected | Required | Result, conte
         return []
     body = door.write(message)
     expiry = to.task.deadline_ms // 1000 + to.task.retention_s
+    kept = kept and not (isinstance(message, Rejected) and message.code == "taken")  # over the other's result
     return [fx.Publish(to.topic, body, retain=kept, expiry_s=expiry, correlation=to.correlation)]
 
 

@@ -154,7 +154,7 @@ def _taken(live: Live, work: Work, message: Input, context: Context, now: float)
     settled = msgspec.structs.replace(work, question="", options=())
     if not work.asker and _agreed(message) is False:
         reason = f"subtask {work.id}: a person said no{f': {work.reason}' if work.reason else ''}"
-        ended, effects = fail(put(live, settled), context, now, "rejected", reason)
+        ended, effects = fail(put(live, settled), context, now, "rejected", reason, subtask=settled.id)
         return ended, effects, "rejected"
     if _asks_consent(live, work):
         settled = msgspec.structs.replace(settled, approved=True)

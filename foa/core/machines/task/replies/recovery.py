@@ -56,7 +56,7 @@ def recover(live: Live, ident: str, code: str, reason: str, context: Context, no
         live = put(live, msgspec.structs.replace(work, rung=ASKED))
         question = f"Subtask {ident} ({subtask.text[:500]}) cannot be done: {reason[:500]}. What now?"
         return ask(live, Required(live.task.id, ident, question, live.epoch, AGAIN), "escalate", context, now)
-    return fail(live, context, now, code, reason)
+    return fail(live, context, now, code, reason, subtask=ident)
 
 
 def _settled(live: Live, ident: str) -> Live:
