@@ -104,7 +104,7 @@ def test_one_agent_does_it() -> None:
     assert sent(effects, Settled)[0].used
     cleared = [one for one in effects if isinstance(one, fx.Publish) and one.message is None]
     assert [one.topic for one in cleared] == [f"foa/v1/task/{bench.partition}/t1/state/0"]
-    assert set(bench.timers) <= {"forget"}
+    assert set(bench.timers) <= {"forget", "repeat"}
 
 
 def test_an_answer_that_comes_twice_is_settled_twice_and_counts_once() -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from foa.core import effects as fx
 from foa.core.effects import Key
-from foa.core.machines.task.machine import MAX_RESTORED
+from foa.core.machines.task.over.ended import MAX_RESTORED
 from foa.core.machines.task.state import Ended, Shadow
 from foa.core.routing.ownership import Forget, Lost, Opened
 from foa.wire.ids import Epoch
@@ -195,7 +195,7 @@ def test_who_reads_anothers_result_before_its_own_adopts_it() -> None:
     bench.answer(done(award))
     theirs = result_of("failed", E2)
     effects = bench.feed(bench.received("result", theirs))
-    assert bench.ended == Ended(bench.partition, theirs, confirmed=True, restored=1)
+    assert (bench.ended.result, bench.ended.confirmed, bench.ended.restored) == (theirs, True, 1)
     assert sent(effects, Result) == [theirs]
     assert fx.Persist(theirs) in effects
 
@@ -227,7 +227,7 @@ def test_a_result_from_an_earlier_life_yields_to_what_stands_at_the_broker() -> 
     passing = bench.received("result", theirs)
     assert bench.feed(passing) == [], "what passes by may be overwritten already: only what is kept counts"
     bench.feed(passing._replace(retained=True))
-    assert bench.ended == Ended(bench.partition, theirs, confirmed=True)
+    assert (bench.ended.result, bench.ended.confirmed) == (theirs, True)
 
 
 def test_a_snapshot_from_an_earlier_life_is_older_than_the_heirs() -> None:
