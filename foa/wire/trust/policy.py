@@ -120,7 +120,7 @@ def is_sealed(kind: TopicKind, trust: Trust) -> bool:
 def refusal(entry: Entry, topic: Topic) -> str:
     """Return why the key of `entry` may not write on `topic`; empty if it may."""
     writer = _WRITER[topic.kind]
-    roles = _SUBMITTERS if topic.kind == "door" else _WRITERS.get(writer, frozenset())
+    roles = _SUBMITTERS if topic.kind == "door" else _roles(writer)
     if writer == "node":
         role = _PLACES.get(topic.name)
         if role is None or not _is_node(entry, role, topic.node):
@@ -133,6 +133,11 @@ def refusal(entry: Entry, topic: Topic) -> str:
     elif topic.kind == "learn" and not entry.speaks_for("coordinator", topic.node):
         return f"the key of {entry.name!r} may not be coordinator {topic.node}"
     return ""
+
+
+def _roles(writer: str) -> frozenset[Role]:
+    """Return who writes as the table of topics words it: one kind of writer, or several after commas."""
+    return frozenset[Role]().union(*(_WRITERS.get(each, frozenset()) for each in writer.split(", ")))
 
 
 def _is_node(entry: Entry, role: Role, node: str) -> bool:
