@@ -45,6 +45,8 @@ def submit(
     prefer: Annotated[
         Literal["balanced", "cost", "quality", "latency"], typer.Option(help="what matters more")
     ] = "balanced",
+    priority: Annotated[int, typer.Option(help="turns at agents that others wait for too", min=0, max=9)] = 5,
+    submitter: Annotated[str, typer.Option(help="on whose account, for quotas and turns")] = "",
     strategy: Annotated[Strategies, typer.Option(help="how a team's answers become one")] = "auto",
     joining: Annotated[Joinings, typer.Option(help="how the subtasks' results become the task's")] = "auto",
     attended: Annotated[bool, typer.Option("--attended", help="you can be asked before it would fail")] = False,
@@ -72,6 +74,8 @@ def submit(
         skills=skill or (),
         team=team,
         prefer=prefer,
+        priority=priority,
+        submitter=submitter,
         private=private,
         strategy="" if strategy == "auto" else strategy,
         joining="" if joining == "auto" else joining,

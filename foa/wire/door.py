@@ -1,7 +1,7 @@
 """The door for strangers: a JSON document on ``{root}/tasks`` is a task, and what comes of it is JSON too.
 
 Any MQTT client will do. Keys: ``text`` (needed), ``id``, ``inputs``, ``budget``, ``deadline_s``,
-``policies``, ``skills``, ``team``, ``prefer``. An input is a string, any JSON value, or
+``policies``, ``skills``, ``team``, ``prefer``, ``priority``. An input is a string, any JSON value, or
 ``{"type": …, "text" | "json" | "base64": …}``. With an ``id`` the result is retained on
 ``{root}/tasks/{id}/result`` and the same document again is the same task; without one a Response Topic is
 needed. Called by the ownership machine (in) and by the task machine (out).
@@ -43,6 +43,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True):
     skills: tuple[str, ...] = ()
     team: int = 0
     prefer: Prefer = "balanced"
+    priority: int = 5
 
 
 _document: Final = msgspec.json.Decoder(Document)
@@ -79,6 +80,7 @@ def _task(document: Document, fresh_id: str) -> Task:
         policies=document.policies,
         submitter="door",
         prefer=document.prefer,
+        priority=document.priority,
         team=document.team,
         format="json",
     )
@@ -120,8 +122,9 @@ def write(message: Accepted | Rejected | Required | Result) -> bytes:
     match message:
         case Accepted(task):
             return msgspec.json.encode({"id": task, "status": "accepted"})
-        case Rejected(task, code, reason):
-            return msgspec.json.encode({"id": task, "status": "rejected", "code": code, "reason": reason})
+        case Rejected(task, code, reason, after):
+            later = {"after_ms": after} if after else {}
+            return msgspec.json.encode({"id": task, "status": "rejected", "code": code, "reason": reason, **later})
         case Required(task, subtask, question, _, options):
             asked = {"subtask": subtask, "question": question, "options": options}
             return msgspec.json.encode({"id": task, "status": "input-required", **asked})

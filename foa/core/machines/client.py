@@ -6,12 +6,14 @@ to the program that runs them through the service ``report``, whose argument is 
 ::
 
     Sending --Accepted--> Pending --Result--> Fetching --bodies--> (gone)
+        |--Rejected, come back--> Sending
         '--Rejected--> (gone)
 
 While it is pending the owner may ask a person (`Required`): that is reported, and changes nothing here. What the
 person says goes through the desk, since anybody may say it, not the submitter alone.
 """
 
+from math import inf
 from random import Random
 from typing import Any, Final, Literal, NamedTuple
 
@@ -30,6 +32,10 @@ from foa.wire.topics import Topics
 DESK: Final = Key("desk")
 RETRY_S: Final = 2.0
 LOOK_S: Final = 3.0
+MAX_PAUSE_S: Final = 60.0
+MAX_DOUBLED: Final = 16
+"""How long, and how often twice as long, who is told to come back waits before it does."""
+
 BODY_S: Final = 86_400
 """How long what is large in a person's answer is kept for those who need it."""
 
@@ -113,12 +119,14 @@ class Idle(msgspec.Struct, frozen=True):
 
 
 class Sending(msgspec.Struct, frozen=True):
-    """Not accepted yet: sent again until it is."""
+    """Not accepted yet: sent again until it is. ``refused``: told to come back so often; ``ends``: its deadline."""
 
     id: str
     submission: Submission
     tries: int = 0
     listening: bool = False
+    refused: int = 0
+    ends: float = inf
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -149,6 +157,8 @@ def task_step(context: Context, state: TaskState, event: Event, now: float, rng:
             return Pending(state.id, watch, listening=True), [_listen(context, state.id, watch=watch)]
         case fx.Told(_, Abandon(cancel, reason)):
             return _abandon(context, state, cancel=cancel, reason=reason)
+        case fx.Received(_, Rejected() as word) if word.after_ms and isinstance(state, Sending):
+            return _put_off(context, state, word, now, rng)
         case fx.Received(_, message):
             return _received(context, state, message, now)
         case fx.Elapsed(timer):
@@ -172,7 +182,7 @@ def _submit(context: Context, submission: Submission, now: float, rng: Random) -
     expiry = task.deadline_ms // 1000 + task.retention_s + 1
     inputs, blobs = outsource(task.inputs, context.topics, expiry, context.inline_bytes, context.chunk_bytes)
     submission = submission._replace(task=msgspec.structs.replace(task, inputs=inputs))
-    state = Sending(task.id, submission)
+    state = Sending(task.id, submission, ends=now + task.deadline_ms / 1000)
     effects: list[Effect] = [*blobs]
     if submission.watch:
         effects.append(fx.Subscribe((_leaf(context, task.id, "event"),)))
@@ -216,6 +226,14 @@ def _received(context: Context, state: TaskState, message: object, now: float) -
             return _arrived(context, state, result)
         case _:
             return state, []
+
+
+def _put_off(context: Context, state: Sending, word: Rejected, now: float, rng: Random) -> Stepped:
+    """Come back later, each time after twice as long; who would come after the deadline is refused."""
+    pause = min(MAX_PAUSE_S, word.after_ms / 1000 * 2.0 ** min(state.refused, MAX_DOUBLED)) * (0.5 + 0.5 * rng.random())
+    if now + pause >= state.ends:
+        return _received(context, state, word, now)
+    return msgspec.structs.replace(state, refused=state.refused + 1), [fx.Wake("retry", now + pause)]
 
 
 def _required(context: Context, state: Sending | Pending, asked: Required, now: float) -> Stepped:

@@ -31,11 +31,13 @@ def task_of(
     strategy: Strategy = "",
     joining: Joining = "",
     attended: bool = False,
+    priority: int = 5,
 ) -> Task:
     """Return a task. ``inputs`` are by name: str, bytes, a `Value`, or whatever JSON can say; USD, seconds.
 
     ``strategy`` is how teams come to one answer, ``joining`` how subtasks become the task's ("": as its owner sees
-    fit). ``attended``: somebody hears `Submitted.questions`, so where nothing else helps a person is asked.
+    fit). ``priority`` is 0 to 9: where work waits for agents, each has twice the turns of the one below.
+    ``attended``: somebody hears `Submitted.questions`, so where nothing else helps a person is asked.
     """
     return Task(
         id or f"t-{secrets.token_hex(8)}",
@@ -55,6 +57,7 @@ def task_of(
         strategy=strategy,
         joining=joining,
         attended=attended,
+        priority=priority,
     )
 
 
