@@ -13,8 +13,8 @@ import typer
 
 from foa.bench.chaos.plan import Run
 from foa.bench.chaos.storm import measure
-from foa.bench.chaos.submitter import Orders, submit
 from foa.bench.chaos.verdict import table
+from foa.bench.chaos.work.submitter import Orders, submit
 from foa.errors import ConfigError
 from foa.nodes.federation import end_with_parent
 
@@ -28,9 +28,12 @@ BROKERS = ("embedded", "mosquitto")
 
 
 def chaos_command(
+    ctx: typer.Context,
     *,
     minutes: Annotated[float, typer.Option(help="how long the storm lasts", min=0.1, max=1440)] = 1.0,
-    broker: Annotated[str, typer.Option(help="embedded or mosquitto")] = "embedded",
+    broker: Annotated[
+        str, typer.Option("--with", help="embedded or mosquitto; --broker is the same here")
+    ] = "embedded",
     seed: Annotated[int, typer.Option(help="of the tasks, the faults and the pauses", min=0)] = 1,
     tasks_per_second: Annotated[float, typer.Option(help="tasks submitted a second", min=0.1, max=200)] = 9.0,
     kill_every: Annotated[float, typer.Option(help="seconds between two faults", min=0.5, max=3600)] = 4.0,
@@ -38,11 +41,13 @@ def chaos_command(
     as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Kill a federation's processes while it works: exit 1 if an accepted task is lost or ends in two results."""
+    flags = dict(getattr(ctx.obj, "flags", {}))
+    broker = flags.pop("broker.url", broker)
     if broker not in BROKERS:
-        raise ConfigError(f"--broker {broker}: is not known here; use embedded or mosquitto")
+        raise ConfigError(f"--broker {broker}: chaos starts a broker of its own; say embedded or mosquitto")
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise ConfigError(f"--keep {keep}: is there already and not empty; name a new folder")
-    run = Run(minutes, broker, seed, tasks_per_second, kill_every)
+    run = Run(minutes, broker, seed, tasks_per_second, kill_every, settings=flags)
     figures = _ended(_run(run, keep))
     typer.echo(json.dumps(figures, indent=2) if as_json else table(figures))
     if figures["lost"] or figures["duplicated"]:

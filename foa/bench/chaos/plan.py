@@ -3,8 +3,9 @@
 Called by `storm`, `command` and tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 FaultKind = Literal["coordinator", "agent", "index", "broker", "client", "ghost", "restart", "disk", "cut"]
@@ -19,7 +20,10 @@ CYCLE: Final[tuple[FaultKind, ...]] = (
 
 
 class Run(NamedTuple):
-    """What to run. ``per_s`` tasks a second are submitted, a fault comes every ``every_s``."""
+    """What to run. ``per_s`` tasks a second are submitted, a fault comes every ``every_s``.
+
+    ``settings`` are those that all processes of the run have, by dotted key.
+    """
 
     minutes: float = 1.0
     broker: str = "embedded"
@@ -29,6 +33,7 @@ class Run(NamedTuple):
     coordinators: int = 3
     indices: int = 2
     deadline_s: float = 90.0
+    settings: Mapping[str, str] = MappingProxyType({})
 
     @property
     def seconds(self) -> float:

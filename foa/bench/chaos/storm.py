@@ -11,14 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from foa.bench.brokers import free_port
 from foa.bench.chaos.faults import Faults
-from foa.bench.chaos.ledger import listen
 from foa.bench.chaos.observer import Observer
 from foa.bench.chaos.plan import Run, faults
 from foa.bench.chaos.proxy import Proxy
-from foa.bench.chaos.submitter import digest
 from foa.bench.chaos.town import OVER, Role, Town, residents
 from foa.bench.chaos.verdict import Books
 from foa.bench.chaos.witness import Witness
+from foa.bench.chaos.work.ledger import listen
+from foa.bench.chaos.work.submitter import digest
 from foa.core.effects import Received
 from foa.nodes.client import Client
 from foa.nodes.host import topics_of
@@ -81,8 +81,8 @@ async def _settle(run: Run, folder: Path, say: Say, stack: AsyncExitStack) -> Pl
     say(f"starting {len(town.residents)} processes over {run.broker}")
     for role in ORDER:
         await town.start(role)
-    mapping = {**from_env(os.environ), "broker.url": f"mqtt://127.0.0.1:{port}", "log.level": "error"}
-    settings = Settings.from_mapping(mapping, "the environment")
+    ours = {"broker.url": f"mqtt://127.0.0.1:{port}", "log.level": "error"}
+    settings = Settings.from_mapping({**from_env(os.environ), **run.settings, **ours}, "the command line")
     observer = Observer(port, topics_of(settings), witness)
     await observer.bus.open(5.0)
     stack.push_async_callback(observer.bus.close)

@@ -13,10 +13,10 @@ from random import Random
 from typing import Final, Literal, NamedTuple, Protocol
 
 from foa.bench.brokers import Mosquitto, disarm, guard
-from foa.bench.chaos import folk
-from foa.bench.chaos.load import SKILLS
 from foa.bench.chaos.plan import Run
 from foa.bench.chaos.proxy import Proxy
+from foa.bench.chaos.work.ledger import VARIABLE
+from foa.bench.chaos.work.load import SKILLS
 from foa.errors import FoaError
 from foa.nodes.federation import Child, Member
 
@@ -27,6 +27,7 @@ PONDERERS: Final = 3
 REPLICAS: Final = 2
 SUBMITTERS: Final = 2
 GRACE_S: Final = 5.0
+FOLK: Final = Path(__file__).parent / "work" / "folk.py"
 OVER: Final = "over"
 """The file that tells submitters to submit no more."""
 START: Final = 6
@@ -195,7 +196,8 @@ def residents(run: Run, folder: Path, port: int, proxies: Mapping[str, Proxy]) -
             "FOA_NODE_STATE_DIR": str(folder / "state" / name),
             "FOA_INDEX_MODEL": "hash",
             "FOA_LOG_LEVEL": "warning",
-            "CHAOS_LEDGER": str(folder / "ledger"),
+            VARIABLE: str(folder / "ledger"),
+            **{f"FOA_{key.replace('.', '_').upper()}": value for key, value in run.settings.items()},
         }
 
     def child(name: str, role: Role, group: str, identity: str, *words: str) -> Resident:
@@ -219,7 +221,7 @@ def residents(run: Run, folder: Path, port: int, proxies: Mapping[str, Proxy]) -
         found += [child(name, role, role, name, "node", role, "--name", name) for name in names]  # type: ignore[arg-type]
     for skill in SKILLS:
         for number in range(1, (PONDERERS if skill == "ponder" else REPLICAS) + 1):
-            words = ("agent", "run", f"{folk.__file__}:{skill}", "--instance", str(number))
+            words = ("agent", "run", f"{FOLK}:{skill}", "--instance", str(number))
             found.append(child(f"{skill}-{number}", "agent", skill, f"chaos/agents/{skill}-{number}", *words))
     return found + [submitter(f"submitter-{number}") for number in range(1, SUBMITTERS + 1)]
 

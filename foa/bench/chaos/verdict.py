@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from foa.bench.chaos.faults import Faults
-from foa.bench.chaos.ledger import Fact
 from foa.bench.chaos.plan import KILLS, Run
 from foa.bench.chaos.town import Town
 from foa.bench.chaos.witness import Witness, Wound
+from foa.bench.chaos.work.ledger import Fact
+from foa.bench.chaos.work.load import STEPPED
 
 SHOWN: Final = 50
 """Cases of one sort that are told in full."""
-STEPPED: Final = frozenset({"chain", "diamond", "planned", "cancelled"})
 
 
 class Books:
@@ -94,7 +94,7 @@ class Books:
             "faults": len(self._witness.wounds),
             "missed_faults": faults.missed,
             "restarts": town.restarts,
-            **_recovery(hit, "recovery_"),
+            **{f"recovery_{key}": value for key, value in recovery(hit).items()},
             "kinds": _kinds(self._witness.wounds),
             "failures": self._failures(failures),
             **self._repeats(),
@@ -180,10 +180,10 @@ def _share(sorts: Iterable[str]) -> float:
     return sum(sort in STEPPED for sort in all_) / max(1, len(all_))
 
 
-def _recovery(wounds: Sequence[Wound], prefix: str) -> dict[str, float | None]:
+def recovery(wounds: Sequence[Wound]) -> dict[str, float | None]:
     """Return the median and the 99th percentile of what the work held by `wounds` waited for its next progress."""
     took = sorted(seconds for wound in wounds for seconds in wound.healed.values())
-    return {f"{prefix}p50_s": _at(took, 0.5), f"{prefix}p99_s": _at(took, 0.99), f"{prefix}worst_s": _at(took, 1.0)}
+    return {"p50_s": _at(took, 0.5), "p99_s": _at(took, 0.99), "worst_s": _at(took, 1.0)}
 
 
 def _at(rising: Sequence[float], share: float) -> float | None:
@@ -195,7 +195,7 @@ def _kinds(wounds: Sequence[Wound]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for kind in dict.fromkeys(sorted(wound.kind for wound in wounds)):
         mine = [wound for wound in wounds if wound.kind == kind]
-        figures = _recovery(mine, "")
+        figures = recovery(mine)
         found[kind] = {
             "kills": sum(wound.affected > 0 for wound in mine),
             "idle": sum(wound.affected <= 0 for wound in mine),

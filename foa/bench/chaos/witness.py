@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from foa.bench.chaos.submitter import digest
+from foa.bench.chaos.work.submitter import digest
 from foa.wire.messages import (
     AnyMessage,
     Award,

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from foa.adapters.handlers import Assignment, agent
-from foa.bench.chaos.ledger import Writer
+from foa.bench.chaos.work.ledger import Writer
 from foa.wire.ids import stable_hash
 from foa.wire.records import Resources
 

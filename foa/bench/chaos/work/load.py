@@ -20,7 +20,9 @@ MIX: Final = {
     "team": 3,
     "cancelled": 4,
 }
-"""Sorts of tasks and their share in percent. Of several steps are chain, diamond, planned and cancelled."""
+"""Sorts of tasks and their share in percent."""
+STEPPED: Final = frozenset({"chain", "diamond", "planned", "cancelled"})
+"""Those of several steps."""
 STEPS: Final = ("measure", "polish", "archive")
 SKILLS: Final = (*STEPS, "echo", "pay", "weigh", "ponder")
 """What the agents of a run can do, in the order in which they are started."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from foa.bench.chaos.ledger import Writer
-from foa.bench.chaos.load import Errand, errand
+from foa.bench.chaos.work.ledger import Writer
+from foa.bench.chaos.work.load import Errand, errand
 from foa.errors import BusError, TaskError
 from foa.nodes.client import Client, Submitted
 from foa.nodes.federation import READY
@@ -62,6 +62,10 @@ class Memory:
         self._file.write(f"{word} {number}\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
 
 
 def digest(result: Result) -> str:

@@ -1,0 +1,1 @@
+"""What the federation of a run works at: the agents, the tasks, the processes that submit them, and what they tell."""
