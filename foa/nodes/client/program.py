@@ -9,6 +9,7 @@ from foa.core.effects import Key, Step
 from foa.core.machines import blobs, client, lookup
 from foa.core.machines.client import Idle
 from foa.settings import Settings
+from foa.wire.messages import Result
 from foa.wire.topics import Topics
 
 _TASK_KINDS: Final = frozenset({"result", "event"})
@@ -58,7 +59,7 @@ class ClientProgram:
                 return (client.DESK,)
             message = event.message if isinstance(event, fx.Received) else None
             key = Key("client", getattr(message, "task", ""))
-            return (key,) if known(key) else ()
+            return (key,) if known(key) else (client.DESK,) if isinstance(message, Result) else ()
         if topic.kind in _TASK_KINDS and known(Key("client", topic.task)):
             return (Key("client", topic.task), client.DESK)
         if topic.kind == "blob":
