@@ -1,0 +1,1 @@
+"""What a federation bears: a flood of hostile messages beside honest work, and hours of steady work."""
