@@ -15,7 +15,10 @@ from foa.cli import agents, demo, doctor, nodes, tasks
 from foa.cli.ending import FAILED, INTERRUPTED, exit_code
 from foa.cli.learning import commands as learning
 from foa.cli.loading import options
+from foa.cli.operating import draining, members
 from foa.cli.searching import explaining, finding
+from foa.cli.securing import commands as securing
+from foa.cli.simulating import commands as simulating
 from foa.errors import FoaError
 
 if TYPE_CHECKING:
@@ -51,13 +54,16 @@ app = typer.Typer(
 )
 app.command("up", epilog=nodes.UP_EXAMPLES)(nodes.up)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
-app.command("broker", epilog=nodes.BROKER_EXAMPLES)(nodes.broker)
+app.add_typer(securing.app, name="broker", epilog=securing.EXAMPLES)
+nodes.app.command("list", epilog=members.EXAMPLES)(members.list_nodes)
 app.add_typer(nodes.app, name="node")
+app.command("drain", epilog=draining.EXAMPLES)(draining.drain)
 app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
 app.command("search", epilog=finding.EXAMPLES)(finding.search)
 app.command("explain", epilog=explaining.EXAMPLES)(explaining.explain)
 app.add_typer(learning.app, name="learn")
+app.command("sim", epilog=simulating.EXAMPLES)(simulating.sim)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(doctor.config, name="config")
 

@@ -33,7 +33,7 @@ CARRIES: Final[dict[TopicKind, tuple[type[Message], ...]]] = {
     "result": (m.Result,),
     "request": (m.Award, m.Settled, m.Withdrawn),
     "answer": (m.Taken, m.Declined, m.Progress, m.Asking, m.Done, m.Failed),
-    "reply": (m.Accepted, m.Rejected, m.Required, m.Result, m.Found, m.Vectors),
+    "reply": (m.Accepted, m.Rejected, m.Required, m.Result, m.Found, m.Vectors, m.Presence),
     "ask": (m.Ask,),
     "embed": (m.Embed,),
     "channel": (m.Draft,),

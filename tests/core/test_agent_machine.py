@@ -10,7 +10,9 @@ from foa.core.machines.agent import announce
 from foa.core.machines.agent.state import Answered, Joined, Progressed, Spent, Stumbled
 from foa.core.routing.exchange import Answer, Asked
 from foa.testing.agents import profile as profile_of
-from foa.wire.messages import Control, Declined, Done, Draft, Embed, Failed, Progress, Taken, Vcv, Vectors
+from foa.wire.envelope import Envelope
+from foa.wire.ids import Epoch
+from foa.wire.messages import Blob, Control, Declined, Done, Draft, Embed, Failed, Progress, Taken, Vcv, Vectors
 from foa.wire.records import Subtask
 from foa.wire.topics import Topic
 from tests.core.agent_bench import E1, E2, ME, Bench, award_of, sent, team, text
@@ -53,10 +55,54 @@ def test_without_vectors_it_asks_again() -> None:
 
 def test_who_leaves_says_so_and_takes_nothing_new() -> None:
     bench = Bench()
-    (card,) = bench.feed(announce.KEY, fx.Told(Key("shell"), "leave"))
+    card, end = bench.feed(announce.KEY, fx.Told(Key("shell"), "leave"))
     assert isinstance(card, fx.Publish)
-    assert card.envelope.status == "offline"
+    assert (card.envelope.status, card.envelope.source) == ("offline", "agent")
+    assert end == fx.Stop("drained"), "nothing runs"
     assert sent(bench.offer(award_of()), Declined)[0].code == "draining"
+
+
+def test_who_is_drained_hands_back_what_waits_finishes_what_runs_and_ends_once_it_was_heard() -> None:
+    bench = Bench()
+    bench.offer(award_of("w1"))
+    bench.offer(award_of("w2"))
+    drain = fx.Received(Topic("control", name="drain"), Control("drain", ME))
+    said = bench.feed(announce.KEY, drain)
+    assert [each.award for each in sent(said, Declined)] == ["w2"]
+    assert not any(isinstance(each, fx.Stop) for each in said)
+    assert not any(isinstance(each, fx.Stop) for each in bench.yields("w1", text("done")))
+    assert fx.Stop("drained") in bench.settle("w1")
+
+
+def test_others_are_not_meant_by_a_drain() -> None:
+    bench = Bench()
+    for node in ("", "acme/tools/another"):
+        assert bench.feed(announce.KEY, fx.Received(Topic("control", name="drain"), Control("drain", node))) == []
+
+
+def test_a_will_of_ours_is_denied_and_a_later_life_is_topped() -> None:
+    bench = Bench()
+    bench.feed(announce.KEY, fx.Online(resumed=False))
+    topic = Topic("discovery", agent=ME)
+    will = Envelope(status="offline", epoch=Epoch(1, "x"), source="lwt")
+    (card,) = bench.feed(announce.KEY, fx.Received(topic, Blob(b"{}"), will))
+    assert isinstance(card, fx.Publish)
+    assert card.envelope.status == "online"
+    later = Envelope(status="online", epoch=Epoch(900, "x"))
+    (card, *_) = bench.feed(announce.KEY, fx.Received(topic, Blob(b"{}"), later))
+    assert isinstance(card, fx.Publish)
+    assert card.envelope.epoch is not None
+    assert card.envelope.epoch.n == 901
+    assert bench.feed(announce.KEY, fx.Received(topic, Blob(b"{}"), card.envelope)) == [], "its own echo"
+
+
+def test_that_it_is_there_is_said_again_and_expires() -> None:
+    bench = Bench()
+    bench.feed(announce.KEY, fx.Online(resumed=False))
+    card, again = bench.feed(announce.KEY, fx.Elapsed("card"))
+    assert isinstance(card, fx.Publish)
+    assert isinstance(again, fx.Wake)
+    assert card.expiry_s == 180
 
 
 # --- the gate ---------------------------------------------------------------------------------------------

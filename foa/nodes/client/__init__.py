@@ -7,7 +7,7 @@ gets the result from the reply, or from the retained topic if its owner died in 
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from foa.core import effects as fx
 from foa.core.effects import Key
@@ -21,10 +21,10 @@ from foa.nodes.client.asked import value_of as value_of
 from foa.nodes.client.program import ClientProgram as ClientProgram
 from foa.nodes.client.submitted import Outcome as Outcome
 from foa.nodes.client.submitted import Submitted as Submitted
-from foa.nodes.host import Host, Place, client_id, topics_of
+from foa.nodes.host import Host, Place, ring_of, topics_of
 from foa.nodes.ports import Done
 from foa.settings import Settings
-from foa.wire.messages import Accepted, Ask, Embed, Feedback, Found, Rejected, Vectors
+from foa.wire.messages import Accepted, Ask, Control, Embed, Feedback, Found, Rejected, Vectors
 from foa.wire.records import Query, Task
 
 SESSION_S: Final = 60
@@ -50,9 +50,9 @@ class Client:
 
     async def __aenter__(self) -> Self:
         """Connect; raises Refused or BusError."""
-        place = Place(client_id(self.settings, self.node), self.node, session_s=SESSION_S, keeps_journal=False)
+        place = Place(self.node, self.node, session_s=SESSION_S, keeps_journal=False)
         program = ClientProgram(self.node, self.settings, self.topics)
-        self._host = Host(place, program, {"report": self._report}, self.settings)
+        self._host = Host(place, program, {"report": self._report}, self.settings, ring_of(self.settings))
         self._host.stopped.add_done_callback(lambda ended: self._lost(ended.result()))
         await self._host.__aenter__()
         return self
@@ -139,6 +139,10 @@ class Client:
         finally:
             self._words.pop(key, None)
         return None
+
+    def order(self, verb: Literal["rebirth", "drain"], node: str, reply: str = "") -> None:
+        """Say an operator's word to `node`, who may answer on the topic `reply` below the root."""
+        self._driver.tell(client.DESK, client.Order(Control(verb, node), self.topics(reply) if reply else ""))
 
     # --- reading ----------------------------------------------------------------------------------------
 

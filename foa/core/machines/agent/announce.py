@@ -96,7 +96,7 @@ def _received(context: Context, state: Agent, event: fx.Received, now: float) ->
         case Control("rebirth", node) if node in {"", context.profile.agent, context.node}:
             return _online(context, state, now)
         case Control("drain", node) if node in {context.profile.agent, context.node} and not event.retained:
-            return _leave(context, state)
+            return _leave(context, msgspec.structs.replace(state, watcher=event.reply_to))
         case Blob() if event.topic.kind == "discovery" and event.topic.agent == context.profile.agent:
             return read_back(context, state, event)
         case _:
@@ -236,7 +236,7 @@ def _freed(context: Context, state: Agent, told: Freed) -> Stepped:
         effects.append(fx.Tell(Key("award", running[-1]), Start()))
     turns = {one: state.turns[one] for one in waiting} if state.turns else state.turns
     state = msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns, clusters=left)
-    return state, [*effects, *departure(state)]
+    return state, [*effects, *departure(context, state)]
 
 
 def _kept(context: Context, state: Agent, told: Freed) -> Stepped:
@@ -256,7 +256,7 @@ def _kept(context: Context, state: Agent, told: Freed) -> Stepped:
 def _leave(context: Context, state: Agent) -> Stepped:
     """Say goodbye: take nothing new, hand back what was not begun, finish what runs, then end."""
     if state.draining:
-        return state, []
+        return state, departure(context, state)
     state = msgspec.structs.replace(state, draining=True)
     back: list[Effect] = [fx.Tell(Key("award", one), HandBack()) for one in state.waiting]
-    return state, [shown(context, state), *back, *departure(state)]
+    return state, [shown(context, state), *back, *departure(context, state)]

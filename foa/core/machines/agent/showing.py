@@ -7,6 +7,7 @@ from foa.core.effects import Effect
 from foa.core.machines.agent.state import Agent, Context
 from foa.wire.envelope import Envelope
 from foa.wire.ids import Epoch, Version, partition_of
+from foa.wire.messages import Presence
 
 Stepped = tuple[Agent, list[Effect]]
 
@@ -52,7 +53,13 @@ def vector(context: Context, state: Agent) -> fx.Publish:
     return fx.Publish(context.topics.vcv(partition, context.profile.agent), state.vcv, retain=True)
 
 
-def departure(state: Agent) -> list[Effect]:
-    """End who leaves, once nothing runs and every answer was heard."""
-    busy = state.running or state.waiting or state.answers
-    return [fx.Stop("drained")] if state.draining and not busy else []
+def departure(context: Context, state: Agent) -> list[Effect]:
+    """Tell who told us to leave how much is left, and end once nothing runs and every answer was heard."""
+    if not state.draining:
+        return []
+    left = len(state.running) + len(state.waiting) + len(state.answers)
+    effects: list[Effect] = []
+    if state.watcher:
+        word = Presence(context.node, "agent", max(context.birth, state.birth), alive=left > 0, load=left)
+        effects.append(fx.Publish(state.watcher, word))
+    return effects if left else [*effects, fx.Stop("drained")]

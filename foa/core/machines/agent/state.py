@@ -59,8 +59,8 @@ class Agent(msgspec.Struct, frozen=True):
     ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
     may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster). ``waiting`` stand in the
     order of their ``turns``. ``answers`` are awards whose answer nobody settled yet, oldest first; ``crashes`` those
-    during which this process ended: the key of each, and until when it counts; ``past`` those that are over. ``birth``
-    is above the process's own where an earlier life had a later clock.
+    during which this process ended: the key of each, and until when it counts; ``past`` those that are over.
+    ``watcher`` is told how draining goes. ``birth`` is above the process's own where an earlier life had a later clock.
     """
 
     counter: int = 1
@@ -76,6 +76,7 @@ class Agent(msgspec.Struct, frozen=True):
     begun: dict[str, tuple[str, float]] = {}
     online: bool = False
     draining: bool = False
+    watcher: str = ""
     birth: int = 0
 
 

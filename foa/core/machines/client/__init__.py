@@ -14,6 +14,7 @@ from foa.core.machines.client.records import Context as Context
 from foa.core.machines.client.records import Enough as Enough
 from foa.core.machines.client.records import Follow as Follow
 from foa.core.machines.client.records import Idle as Idle
+from foa.core.machines.client.records import Order as Order
 from foa.core.machines.client.records import Question as Question
 from foa.core.machines.client.records import Rate as Rate
 from foa.core.machines.client.records import Report as Report

@@ -7,11 +7,14 @@ import msgspec
 from foa.core.effects import Key
 from foa.core.routing.exchange import Asked
 from foa.wire.ids import Digest, Epoch
-from foa.wire.messages import Blob, Feedback, Input, Result
+from foa.wire.messages import Blob, Control, Feedback, Input, Result
 from foa.wire.records import Task
 from foa.wire.topics import Topics
 
 DESK: Final = Key("desk")
+ORDER_S: Final = 10
+"""Seconds for which an operator's word waits for a node that is away: it must not obey when it comes back."""
+
 RETRY_S: Final = 2.0
 LOOK_S: Final = 3.0
 MAX_PAUSE_S: Final = 60.0
@@ -85,6 +88,13 @@ class Say(NamedTuple):
 
     said: Input
     token: str
+
+
+class Order(NamedTuple):
+    """The program to the desk: publish an operator's word; who obeys may answer on ``reply_to``."""
+
+    word: Control
+    reply_to: str = ""
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -110,5 +110,7 @@ def _elapsed(state: Shard, timer: str, now: float) -> Stepped:
         return replace(state, announcing=False), [holding.presence(state)]
     if timer == holding.REFRESH:
         serving.sweep(state, now)
-        return holding.refresh(state, now)
+        silent = intake.forget_silent(state, now)
+        state, effects = holding.refresh(state, now)
+        return state, [*silent, *effects]
     return state, []

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from foa.core.machines.shard.columns import Columns
+from foa.core.machines.shard.lives import Lives
 from foa.core.routing.exchange import Entry, IndexCall, Keep, Remember, Remove, Upsert
 from foa.core.vcv.build import Verdict, fingerprint, rank
 from foa.core.vcv.vector import cosine
@@ -39,6 +40,7 @@ class Catalogue:
         self.online: dict[str, bool] = {}
         self.columns = Columns()
         self.doubted: dict[str, int] = {}
+        self.lives = Lives()
         self.carded_at = float("-inf")
         self._members: dict[int, dict[str, None]] = {}
         self._digests: dict[int, int] = {}
@@ -111,6 +113,7 @@ class Catalogue:
         was, before = self.is_findable(agent), self.online.get(agent)
         self.doubted.pop(agent, None)
         if online is None:
+            self.lives.forget(agent)
             self.online.pop(agent, None)
             self._carded.get(partition, {}).pop(agent, None)
         elif agent in self.online or len(self.online) < MAX_CARDS:

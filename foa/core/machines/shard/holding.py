@@ -23,6 +23,7 @@ MAX_RESCANS: Final = 3
 def open_up(state: Shard, *, resumed: bool, now: float) -> Stepped:
     """Answer `Online`: at first subscribe and wait for who else is there; later doubt what may have been missed."""
     setup = state.setup
+    state.catalogue.lives.renew(now)
     effects: list[Effect] = []
     if not state.opened:
         own = (setup.topics.index(setup.node, "ask"), setup.topics.index(setup.node, "embed"))

@@ -123,7 +123,12 @@ def on_card(state: Shard, event: Received, now: float) -> Stepped:
     partition = partition_of(agent, state.setup.topics.partitions)
     online = event.envelope.status != "offline"
     state.catalogue.carded_at = now
+    lives, life = state.catalogue.lives, event.envelope.epoch.n if event.envelope.epoch is not None else 0
+    if lives.is_late(agent, life, online=online):
+        return state, [Measure("shard_late_wills")]
     effects = index(state.catalogue.mark(agent, partition, online=online))
+    if agent in state.catalogue.online:
+        lives.note(agent, life, event.expiry_s, now)
     if not online:
         state.strangers.pop(agent, None)
         return state, effects
@@ -158,6 +163,17 @@ def on_card_cleared(state: Shard, event: Cleared) -> Stepped:
     if entry is not None and entry.derived:
         calls += state.catalogue.drop(agent)
     return state, index(calls)
+
+
+def forget_silent(state: Shard, now: float) -> list[Effect]:
+    """Find agents no more that did not say in time that they are still there."""
+    effects: list[Effect] = []
+    for agent in state.catalogue.lives.over(now):
+        state.strangers.pop(agent, None)
+        partition = partition_of(agent, state.setup.topics.partitions)
+        effects += index(state.catalogue.mark(agent, partition, online=None))
+        effects.append(Measure("shard_silent_agents"))
+    return effects
 
 
 def on_strangers(state: Shard, now: float) -> Stepped:
