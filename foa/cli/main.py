@@ -13,6 +13,7 @@ import typer
 
 from foa.cli import agents, demo, doctor, nodes, tasks
 from foa.cli.ending import FAILED, INTERRUPTED, exit_code
+from foa.cli.keys import commands as keys
 from foa.cli.learning import commands as learning
 from foa.cli.loading import options
 from foa.cli.operating import draining, members
@@ -64,6 +65,7 @@ app.command("search", epilog=finding.EXAMPLES)(finding.search)
 app.command("explain", epilog=explaining.EXAMPLES)(explaining.explain)
 app.add_typer(learning.app, name="learn")
 app.command("sim", epilog=simulating.EXAMPLES)(simulating.sim)
+app.add_typer(keys.app, name="key")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(doctor.config, name="config")
 
