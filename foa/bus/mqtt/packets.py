@@ -37,6 +37,7 @@ _YES: Final = bytes((PUBACK, YES))
 PANIC: Final = "PanicException"
 """What a fault inside the codec, which is written in Rust, raises: no `Exception`, it would end the process."""
 _VARINT_BYTES: Final = 4
+_SOME_ID: Final = b"\0\1"  # a packet identifier that stands for none
 _NO_PIECES: Final = b""
 
 
@@ -227,6 +228,21 @@ def forward(
         return Template(data, _NO_PIECES, len(data))
     _, cut = topic_span(data)
     return Template(data[:cut], data[cut + 2 :], len(data))
+
+
+def stored(packet: mqtt5.PublishPacket) -> bytes:
+    """Return `packet` as it is kept: what `read_stored` reads."""
+    expiry_s = packet.message_expiry_interval
+    template = forward(packet, packet.qos.value, retain=packet.retain, expiry_s=expiry_s, ids=())
+    return template.head + (_SOME_ID if packet.qos.value else b"") + template.tail
+
+
+def read_stored(data: bytes) -> mqtt5.PublishPacket:
+    """Return the publication that `stored` wrote. Raises BusError for anything else."""
+    found, fault = Reader(len(data)).feed(data)
+    if fault is not None or len(found) != 1 or not isinstance(found[0], mqtt5.PublishPacket):
+        raise BusError("no stored publication")
+    return found[0]
 
 
 def bare_cut(raw: bytes) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from foa.bus.mqtt.broker.ports import Identity
 from foa.bus.mqtt.broker.records import Limits, Loss, Stats
 from foa.bus.mqtt.broker.routing.router import Router
-from foa.bus.mqtt.broker.sessions import Session
+from foa.bus.mqtt.broker.sessions import Keeper, Session
 
 NEVER_S: Final = 0xFFFFFFFF  # a session expiry interval that means for ever
 
@@ -43,8 +43,9 @@ class Timers:
 class Lifetimes:
     """All sessions of a broker."""
 
-    def __init__(self, limits: Limits, stats: Stats, router: Router, timers: Timers) -> None:
-        """Start without sessions."""
+    def __init__(self, limits: Limits, stats: Stats, router: Router, timers: Timers, keeper: Keeper | None) -> None:
+        """Start without sessions. A `keeper` is told of those that are to survive the broker."""
+        self._keeper = keeper
         self.sessions: dict[str, Session] = {}
         self._limits = limits
         self._stats = stats
@@ -58,6 +59,13 @@ class Lifetimes:
         session = self.sessions[identity.client_id] = Session(identity, now, self._limits, self._stats)
         return session
 
+    def noted(self, session: Session) -> None:
+        """Note that `session` changed, if it must survive the broker: it outlives its connection, or has a will."""
+        if session.keeper is None and (session.expiry_s or session.will is not None):
+            session.keeper = self._keeper
+        if session.keeper is not None:
+            session.keeper.session(session)
+
     def left(self, session: Session, now: float, *, will: bool) -> None:
         """Take that the connection of `session` ended; without `will`, that will is never published."""
         session.connection = None
@@ -66,6 +74,7 @@ class Lifetimes:
         if session.will is not None:
             session.will_at = now + min(session.will_delay_s, session.expiry_s)
         session.expires_at = None if session.expiry_s == NEVER_S else now + session.expiry_s
+        self.noted(session)
         self._router.away(session, now)
         self.watch(session, now)
 
@@ -87,6 +96,8 @@ class Lifetimes:
         """Forget `session`; its will, if it still has one, is due now."""
         self._stats.sessions_ended += 1
         del self.sessions[session.client_id]
+        if session.keeper is not None:
+            session.keeper.ended(session)
         self._router.forget(session, now)
         self._publish_will(session, now)
 
@@ -111,6 +122,8 @@ class Lifetimes:
         will, session.will, session.will_at = session.will, None, None
         if will is None:
             return
+        if self.sessions.get(session.client_id) is session:
+            self.noted(session)
         if not self._router.may_write(session, will.packet.topic):
             self._stats.denied_wills += 1  # what it might have written when it connected
             return

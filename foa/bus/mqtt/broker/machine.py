@@ -5,16 +5,19 @@ after each call writes out the connections in `touched`. It is total: nothing a 
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import mqtt5
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker import admission
+from foa.bus.mqtt.broker.keeping.forms import Ident
+from foa.bus.mqtt.broker.keeping.ledger import Ledger
+from foa.bus.mqtt.broker.keeping.restoring import Restoring
 from foa.bus.mqtt.broker.lifetimes import Lifetimes, Timers, gone
 from foa.bus.mqtt.broker.ports import Access, Identity
-from foa.bus.mqtt.broker.records import Connection, Limits, Loss, Message, Stats
+from foa.bus.mqtt.broker.records import Connection, Keeping, Limits, Loss, Message, Stats
 from foa.bus.mqtt.broker.routing.router import NOT_AUTHORIZED, Router
 from foa.bus.mqtt.broker.sessions import Grant, Session
 
@@ -35,15 +38,23 @@ class Broker:
     """All of the broker but its sockets."""
 
     def __init__(
-        self, limits: Limits | None = None, access: Access | None = None, users: Mapping[str, str] | None = None
+        self,
+        limits: Limits | None = None,
+        access: Access | None = None,
+        keeping: Keeping | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
-        """With `access` it decides who gets in, and who writes and hears what; with `users` none but they get in."""
+        """With `access` it decides who gets in, and who writes and hears what; with `users` none but they get in.
+
+        With `keeping` there is a `ledger`, whose batches the shell must write.
+        """
         self.limits = limits or Limits()
         self.stats = Stats()
         self.touched: list[Connection] = []
-        self.router = Router(self.limits, self.stats, access)
+        self.ledger = None if keeping is None else Ledger(self.stats, keeping)
+        self.router = Router(self.limits, self.stats, access, self.ledger)
         self._timers = Timers()
-        self._lifetimes = Lifetimes(self.limits, self.stats, self.router, self._timers)
+        self._lifetimes = Lifetimes(self.limits, self.stats, self.router, self._timers, self.ledger)
         self.sessions = self._lifetimes.sessions
         self._access = access
         self._users = users
@@ -119,20 +130,30 @@ class Broker:
         self._timers.run(now)
         self.router.retained.expire(now)
 
+    def restore(self, rows: Iterable[tuple[str, Ident, bytes]], now: float) -> None:
+        """Fill an empty broker with what was kept."""
+        assert self.ledger is not None
+        Restoring(self.limits, self.router, self._lifetimes, self.ledger, now).take(rows)
+
+    def rights_changed(self) -> None:
+        """Ask the access anew about everything: it has other rules now."""
+        self.router.forget_matches()
+        for session in self.sessions.values():
+            session.writable.clear()
+
     def shut_down(self, now: float) -> None:
         """Tell every client and close; wills are published to nobody."""
         for connection in list(self._connections.values()):
             if connection.client_id is not None:
                 connection.send(packets.disconnect(SHUTTING_DOWN))
             connection.close()
-            self._detach(connection, now, will=False)
+        self._detach_all(now)
 
     def crash(self, now: float, loss: Loss, rng: random.Random) -> None:
         """Become what a killed broker is after its restart: no connections, no wills, perhaps less memory."""
         for connection in list(self._connections.values()):
             connection.closing = True
-            self._detach(connection, now, will=False)
-        self._connections.clear()
+        self._detach_all(now)
         for connection in self.touched:
             connection.take()
         self.touched.clear()
@@ -200,7 +221,7 @@ class Broker:
             old.close()
             self._detach(old, now, will=True)
             session = self.sessions.get(who.client_id)
-        if session is not None and (clean or gone(session, now) or session.identity != who):
+        if session is not None and (clean or gone(session, now) or not session.expiry_s or session.identity != who):
             self._lifetimes.end(session, now)
             return None
         return session
@@ -232,6 +253,7 @@ class Broker:
         if keep_alive:
             connection.keep_alive_s = GRACE * keep_alive
             self._timers.at(now + connection.keep_alive_s, lambda late: self._check_alive(connection, late))
+        self._lifetimes.noted(session)
         session.attach(connection, packet.receive_max, now)
         self.router.back(session, now)
 
@@ -249,14 +271,14 @@ class Broker:
         if not cut and (refusal := _refusal(packet)):
             self._fail(connection, refusal, now)
             return
-        session = self._session(connection)
+        session, before = self._session(connection), self._changes()
         if self._access is None or self.router.may_write(session, packet.topic):
             code = self.router.publish(Message(packet, now, session.client_id, raw, cut), now)
         else:
             self.stats.denied_writes += 1
             code = NOT_AUTHORIZED
         if packet_id is not None:
-            connection.send(packets.puback(packet_id, code))
+            self._answer(connection, packets.puback(packet_id, code), before)
 
     def _puback(self, connection: Connection, packet: mqtt5.PubAckPacket, now: float) -> None:
         self._session(connection).acknowledged(packet.packet_id, now)
@@ -265,7 +287,7 @@ class Broker:
         if not packet.topic_filters or not packet.packet_id:
             self._fail(connection, packets.PROTOCOL_ERROR, now)
             return
-        session = self._session(connection)
+        session, before = self._session(connection), self._changes()
         codes: list[mqtt5.SubAckReasonCode] = []
         replays: list[Grant] = []
         for wanted in packet.topic_filters:
@@ -273,7 +295,7 @@ class Broker:
             codes.append(mqtt5.SubAckReasonCode(code))
             if grant is not None:
                 replays.append(grant)
-        connection.send(mqtt5.SubAckPacket(packet.packet_id, codes).write())
+        self._answer(connection, mqtt5.SubAckPacket(packet.packet_id, codes).write(), before)
         for grant in replays:
             self.router.replay(grant, now)
 
@@ -281,9 +303,19 @@ class Broker:
         if not packet.patterns or not packet.packet_id:
             self._fail(connection, packets.PROTOCOL_ERROR, now)
             return
-        session = self._session(connection)
+        session, before = self._session(connection), self._changes()
         codes = [mqtt5.UnsubAckReasonCode(self.router.unsubscribe(session, one)) for one in packet.patterns]
-        connection.send(mqtt5.UnsubAckPacket(packet.packet_id, codes).write())
+        self._answer(connection, mqtt5.UnsubAckPacket(packet.packet_id, codes).write(), before)
+
+    def _changes(self) -> int:
+        return 0 if self.ledger is None else self.ledger.changes
+
+    def _answer(self, connection: Connection, answer: bytes, before: int) -> None:
+        """Send `answer`; if anything changed since `before` that must survive, once that is written."""
+        if self.ledger is None or self.ledger.changes == before:
+            connection.send(answer)
+        else:
+            self.ledger.hold(connection, answer)
 
     def _pingreq(self, connection: Connection, _packet: mqtt5.PingReqPacket, _now: float) -> None:
         connection.send(packets.PINGRESP)
@@ -307,6 +339,15 @@ class Broker:
             connection.send(packets.disconnect(code))
         connection.close()
         self._detach(connection, now, will=True)
+
+    def _detach_all(self, now: float) -> None:
+        """Let all sessions lose their connections at once: none gets what another of its group had."""
+        sessions = [session for one in self._connections.values() if (session := self._session_of(one)) is not None]
+        self._connections.clear()
+        for session in sessions:
+            session.connection = None
+        for session in sessions:
+            self._lifetimes.left(session, now, will=False)
 
     def _detach(self, connection: Connection, now: float, *, will: bool) -> None:
         self._connections.pop(id(connection), None)

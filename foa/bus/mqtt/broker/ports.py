@@ -1,7 +1,7 @@
 """What a broker is given beside its limits: who may do what (`Access`), and where it keeps what survives (`Store`)."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import mqtt5
 import msgspec
@@ -31,16 +31,16 @@ class Access(Protocol):
 
 
 class Store(Protocol):
-    """Where sessions, subscriptions, queues and retained messages survive the broker."""
+    """Where rows survive the broker: (kind, identifier, record), see `keeping.forms`. Used by one thread at a time."""
 
-    def put(self, kind: str, ident: str, body: bytes | None) -> None:
-        """Keep (or forget) a body; durable at the next `commit`."""
+    def load(self) -> Iterable[tuple[str, str | int, bytes]]:
+        """Return all that is kept. Raises ConfigError if it cannot be read."""
 
-    def commit(self) -> None:
-        """Make all that was put durable."""
+    def write(self, rows: Sequence[tuple[str, str | int, bytes | None]]) -> None:
+        """Keep (or, None, take away) all of `rows` or, raising BusError, none; kept when it returns."""
 
-    def load(self) -> Iterable[tuple[str, str, bytes]]:
-        """Return all that is kept."""
+    def probe(self) -> None:
+        """Raise BusError if a small write would fail."""
 
-    def close(self) -> Any:
-        """Commit and close."""
+    def close(self) -> None:
+        """Let go of it."""

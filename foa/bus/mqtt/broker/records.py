@@ -29,7 +29,15 @@ class Limits(msgspec.Struct, frozen=True):
     max_topic_bytes: int = 1024
     max_topic_levels: int = 32
     connect_timeout_s: float = 10.0  # between a connection and its CONNECT
+    restart_grace_s: float = 10.0  # after a restart from a store, before the wills of who was connected are published
     match_cache: int = 8192  # topics whose subscribers are remembered; forgotten all at once when full
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """How a broker keeps what is to survive it."""
+
+    offset: float = 0.0  # from the machine's time to the wall clock's, in seconds
+    acks_wait: bool = True  # PUBACK and SUBACK are sent once what they confirm is written
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -77,12 +85,27 @@ class Stats(msgspec.Struct):
     dropped_ended: int = 0  # undelivered in a session that ended
     retained_refused: int = 0
     sessions_ended: int = 0
+    stored: int = 0  # rows written to the store
+    unreadable: int = 0  # rows found in the store that are no use
+    store_failing: bool = False  # the last batch could not be written: what changes is in memory only
 
 
 class Message:
     """One publication inside the broker, and the encodings made of it so far."""
 
-    __slots__ = ("_bare", "_cut", "_raw", "_templates", "arrived_at", "expiry_s", "origin", "packet", "size")
+    __slots__ = (
+        "_bare",
+        "_cut",
+        "_raw",
+        "_templates",
+        "arrived_at",
+        "expiry_s",
+        "mentions",
+        "number",
+        "origin",
+        "packet",
+        "size",
+    )
 
     def __init__(self, packet: mqtt5.PublishPacket, now: float, origin: str, raw: bytes = b"", cut: int = 0) -> None:
         """`origin` is the client that published it; `raw` and `cut` are what `packets.bare_cut` knows, if it does."""
@@ -94,6 +117,7 @@ class Message:
         self.origin = origin
         self.expiry_s = packet.message_expiry_interval
         self.size = len(packet.payload)
+        self.number = self.mentions = 0  # the keeper's own
         self._templates: dict[tuple[int, bool, tuple[int, ...], int | None], packets.Template] = {}
 
     def expired(self, now: float) -> bool:

@@ -17,6 +17,8 @@ ITEM_OVERHEAD: Final = 256  # what a queued item costs beside its payload, about
 class Sharing(Protocol):
     """A shared subscription as its members' sessions know it; see `sharing.Group`."""
 
+    pattern: str
+
     @property
     def empty(self) -> bool:
         """Whether it has no members."""
@@ -29,6 +31,37 @@ class Sharing(Protocol):
 
     def leave(self, session: "Session") -> None:
         """Remove a member."""
+
+    def noted(self, item: "Item") -> None:
+        """Note that `item` waits for any member."""
+
+    def done(self, item: "Item") -> None:
+        """Note that it waits no more."""
+
+
+class Keeper(Protocol):
+    """What notes which changes must survive the broker; see `keeping.ledger.Ledger`."""
+
+    def session(self, session: "Session") -> None:
+        """Note that `session` changed."""
+
+    def ended(self, session: "Session") -> None:
+        """Note that `session` ended."""
+
+    def granted(self, grant: "Grant") -> None:
+        """Note a subscription."""
+
+    def revoked(self, grant: "Grant") -> None:
+        """Note its end."""
+
+    def retained(self, topic: str, message: Message | None) -> None:
+        """Note what is retained for `topic` now."""
+
+    def delivery(self, client_id: str, item: "Item", packet_id: int) -> None:
+        """Note that `item` waits (packet_id 0), or is in flight."""
+
+    def delivered(self, item: "Item") -> None:
+        """Note that `item` needs no more delivery."""
 
 
 class Grant:
@@ -44,14 +77,14 @@ class Grant:
         self.qos = qos
         self.no_local = False
         self.retain_as_published = False
-        self.identifiers = () if identifier is None else (identifier,)
+        self.identifiers: tuple[int, ...] = () if identifier is None else (identifier,)
         self.group: Sharing | None = None
 
 
 class Item:
     """One message for one session: how it is to be delivered, and for which group if it is shared."""
 
-    __slots__ = ("group", "ids", "message", "qos", "retain")
+    __slots__ = ("group", "ids", "kept", "message", "number", "packet_id", "qos", "retain")
 
     def __init__(
         self, message: Message, qos: int, ids: tuple[int, ...], group: Sharing | None, *, retain: bool
@@ -62,6 +95,8 @@ class Item:
         self.ids = ids
         self.group = group
         self.retain = retain
+        self.number = self.packet_id = 0  # the keeper's own, as is `kept`
+        self.kept = False
 
 
 class Session:
@@ -69,6 +104,7 @@ class Session:
 
     def __init__(self, identity: Identity, now: float, limits: Limits, stats: Stats) -> None:
         """Start empty and detached; it belongs to `identity` for good."""
+        self.keeper: Keeper | None = None  # set where the session is to survive the broker
         self.identity = identity
         self.client_id = identity.client_id
         self.begun_at = now
@@ -110,7 +146,9 @@ class Session:
                 self._send(item, packet_id, now, duplicate=True)
         # A client that came back with a smaller window: the rest goes first in the queue, under new identifiers.
         for item in reversed([item for packet_id, item in again.items() if packet_id not in self.inflight]):
-            if not self._too_large(item, now):
+            if self._too_large(item, now):
+                self._done(item)
+            else:
                 self._put(item, first=True)
         self.pump(now)
 
@@ -136,7 +174,12 @@ class Session:
 
     def acknowledged(self, packet_id: int, now: float) -> None:
         """Take a PUBACK; one for nothing in flight changes nothing."""
-        if self.inflight.pop(packet_id, None) is not None and self.queue:
+        item = self.inflight.pop(packet_id, None)
+        if item is None:
+            return
+        if item.number:
+            self._done(item)
+        if self.queue:
             self.pump(now)
 
     def pump(self, now: float) -> None:
@@ -147,6 +190,7 @@ class Session:
             self._queued_bytes -= item.message.size + ITEM_OVERHEAD
             if item.message.expired(now):
                 self._stats.dropped_expired += 1
+                self._done(item)
             elif item.qos:
                 self._send(item, self._next_id(), now)
             else:
@@ -157,6 +201,8 @@ class Session:
         shared = [item for item in self.inflight.values() if item.group is not None]
         shared += [item for item in self.queue if item.group is not None]
         if shared:
+            for item in shared:
+                self._done(item)
             self.inflight = {key: item for key, item in self.inflight.items() if item.group is None}
             self.queue = deque(item for item in self.queue if item.group is None)
             self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
@@ -164,9 +210,29 @@ class Session:
 
     def lose(self, since: float) -> None:
         """Forget, while detached, the messages that arrived after `since`."""
+        for item in (*self.inflight.values(), *self.queue):
+            if item.message.arrived_at > since:
+                self._done(item)
         self.inflight = {key: item for key, item in self.inflight.items() if item.message.arrived_at <= since}
         self.queue = deque(item for item in self.queue if item.message.arrived_at <= since)
         self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
+
+    def clear(self) -> int:
+        """Drop everything; return how much that was."""
+        items = [*self.inflight.values(), *self.queue]
+        for item in items:
+            self._done(item)
+        self.inflight.clear()
+        self.queue.clear()
+        self._queued_bytes = 0
+        return len(items)
+
+    def restored(self, item: Item, packet_id: int) -> None:
+        """Take back, in order, what was in flight as `packet_id` or (0) in the queue before the broker ended."""
+        if packet_id:
+            self.inflight[packet_id] = item
+        else:
+            self._put(item)
 
     def _put(self, item: Item, *, first: bool = False) -> None:
         if first:
@@ -174,6 +240,22 @@ class Session:
         else:
             self.queue.append(item)
         self._queued_bytes += item.message.size + ITEM_OVERHEAD
+        if item.qos:
+            self._note(item, 0)
+
+    def _note(self, item: Item, packet_id: int) -> None:
+        """Note that `item` is to be delivered: if the session does not survive the broker, by others of its group."""
+        if self.keeper is not None:
+            self.keeper.delivery(self.client_id, item, packet_id)
+        elif item.group is not None:
+            item.group.noted(item)
+
+    def _done(self, item: Item) -> None:
+        """Note that `item` leaves this session."""
+        if self.keeper is not None:
+            self.keeper.delivered(item)
+        elif item.group is not None:
+            item.group.done(item)
 
     def _deliver_unacknowledged(self, item: Item, now: float) -> bool:
         connection = self.connection
@@ -192,8 +274,11 @@ class Session:
         connection = self.connection
         assert connection is not None
         if connection.max_packet_size is not None and self._too_large(item, now):
+            self._done(item)
             return
         self.inflight[packet_id] = item
+        if not duplicate:
+            self._note(item, packet_id)
         template = item.message.template(1, item.ids, now, retain=item.retain)
         connection.send_publish(template, packet_id, duplicate=duplicate)
         self._stats.delivered += 1

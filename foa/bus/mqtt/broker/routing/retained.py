@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from foa.bus.mqtt.broker.records import Limits, Loss, Message
+from foa.bus.mqtt.broker.sessions import Keeper
 
 _STALE: Final = 1000  # entries of replaced messages in the expiry heap before it is rebuilt
 
@@ -25,8 +26,9 @@ class _Node:
 class RetainedStore:
     """At most ``max_retained`` messages of at most ``max_retained_bytes`` together."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Start empty."""
+    def __init__(self, limits: Limits, keeper: Keeper | None = None) -> None:
+        """Start empty. A `keeper` is told of every change."""
+        self._keeper = keeper
         self._limits = limits
         self._root = _Node()
         self._expiries: list[tuple[float, int, Message]] = []
@@ -57,6 +59,8 @@ class RetainedStore:
         self.count += last is None
         self.size += message.size - freed
         self._note_expiry(message)
+        if self._keeper is not None:
+            self._keeper.retained(message.packet.topic, message)
         return True
 
     def matching(self, pattern: str, now: float) -> Iterator[Message]:
@@ -128,6 +132,8 @@ class RetainedStore:
         message = self._find(levels)
         if message is None:
             return
+        if self._keeper is not None:
+            self._keeper.retained(message.packet.topic, None)
         self.count -= 1
         self.size -= message.size
         node = self._root

@@ -13,7 +13,7 @@ from foa.bus.mqtt.broker.ports import Access
 from foa.bus.mqtt.broker.records import Limits, Message, Stats
 from foa.bus.mqtt.broker.routing.retained import RetainedStore
 from foa.bus.mqtt.broker.routing.sharing import Group
-from foa.bus.mqtt.broker.sessions import Grant, Item, Session
+from foa.bus.mqtt.broker.sessions import Grant, Item, Keeper, Session
 
 NOT_AUTHORIZED: Final = 0x87
 NO_SUBSCRIBERS: Final = 0x10
@@ -53,9 +53,10 @@ _Matched = tuple[tuple[_Target, ...], tuple[Group, ...]]
 class Router:
     """Subscriptions of all sessions, and the retained messages."""
 
-    def __init__(self, limits: Limits, stats: Stats, access: Access | None = None) -> None:
-        """Start empty. Without `access` everybody may write and hear everything."""
-        self.retained = RetainedStore(limits)
+    def __init__(self, limits: Limits, stats: Stats, access: Access | None, keeper: Keeper | None) -> None:
+        """Start empty. Without `access` everybody may write and hear everything; without `keeper` nothing survives."""
+        self.retained = RetainedStore(limits, keeper)
+        self._keeper = keeper
         self._access = access
         self._limits = limits
         self._stats = stats
@@ -94,6 +95,10 @@ class Router:
             known = session.writable[topic] = access.may_write(session.identity, topic)
         return known
 
+    def forget_matches(self) -> None:
+        """Find the hearers of every topic anew: what they may hear has changed."""
+        self._cache.clear()
+
     def subscribe(
         self, session: Session, wanted: mqtt5.TopicFilter, identifier: int | None, now: float
     ) -> tuple[int, Grant | None]:
@@ -113,7 +118,9 @@ class Router:
             return QUOTA, None
         grant = Grant(session, pattern, min(1, int(wanted.max_qos)), identifier, now)
         grant.no_local, grant.retain_as_published = wanted.no_local, wanted.retain_as_published
-        self._enter(grant, name, inner)
+        self.enter(grant, name, inner)
+        if session.keeper is not None:
+            session.keeper.granted(grant)
         return grant.qos, grant if replayed else None
 
     def replay(self, grant: Grant, now: float) -> None:
@@ -154,7 +161,12 @@ class Router:
         for item in items:
             if item.group is not None:
                 item.group.deliver(item.message, now)
-        self._stats.dropped_ended += len(session.queue) + len(session.inflight)
+        self._stats.dropped_ended += session.clear()
+
+    def group(self, pattern: str) -> Group | None:
+        """Return the group of a shared subscription, whole filter; None if it has no members."""
+        share = topics.shared(pattern)
+        return None if share is None else self._groups.get(share[1], share[0])
 
     def _fan_out(self, message: Message, matched: _Matched, now: float) -> tuple[int, int]:
         """Return how many receivers took `message`, and to how many it was offered."""
@@ -194,7 +206,8 @@ class Router:
         """Tell whether `session` may be sent what is published on `topic`."""
         return self._access is None or self._access.may_hear(session.identity, topic)
 
-    def _enter(self, grant: Grant, name: str, inner: str) -> None:
+    def enter(self, grant: Grant, name: str, inner: str) -> None:
+        """Let `grant`, as granted, take effect; for a shared subscription of group `name` to `inner`."""
         self._cache.clear()
         session = grant.session
         session.grants[grant.pattern] = grant
@@ -203,13 +216,16 @@ class Router:
             return
         group = self._groups.get(inner, name)
         if group is None:
-            group = Group(self._limits, self._stats, None if self._access is None else self._may_hear)
+            may_hear = None if self._access is None else self._may_hear
+            group = Group(grant.pattern, self._limits, self._stats, may_hear, self._keeper)
             self._groups.put(inner, name, group)
         grant.group = group
         group.join(grant)
 
     def _leave(self, grant: Grant) -> None:
         self._cache.clear()
+        if grant.session.keeper is not None:
+            grant.session.keeper.revoked(grant)
         if grant.group is None:
             self._grants.pop(grant.pattern, grant.session.client_id)
             return

@@ -9,16 +9,28 @@ from collections import deque
 from collections.abc import Callable
 
 from foa.bus.mqtt.broker.records import Limits, Message, Stats
-from foa.bus.mqtt.broker.sessions import Grant, Item, Session
+from foa.bus.mqtt.broker.sessions import Grant, Item, Keeper, Session
 
 
 class Group:
     """The members of one ``$share/name/filter``, and the messages that wait for any of them."""
 
-    def __init__(self, limits: Limits, stats: Stats, may_hear: Callable[[Session, str], bool] | None = None) -> None:
-        """Start without members. With `may_hear` a member is given only what it may hear."""
+    def __init__(
+        self,
+        pattern: str,
+        limits: Limits,
+        stats: Stats,
+        may_hear: Callable[[Session, str], bool] | None,
+        keeper: Keeper | None,
+    ) -> None:
+        """Start without members. With `may_hear` a member is given only what it may hear.
+
+        A `keeper` is told what waits here.
+        """
+        self.pattern = pattern
+        self._keeper = keeper
         self.members: list[Grant] = []
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Item] = deque()
         self._turn = 0
         self._limits = limits
         self._stats = stats
@@ -35,7 +47,7 @@ class Group:
 
     def join(self, grant: Grant) -> None:
         """Add a member, in place of its own earlier grant."""
-        self.leave(grant.session)
+        self.members = [member for member in self.members if member.session is not grant.session]
         self.members.append(grant)
 
     def leave(self, session: Session) -> None:
@@ -43,6 +55,8 @@ class Group:
         self.members = [member for member in self.members if member.session is not session]
         if not self.members:
             self._stats.dropped_unshared += len(self._waiting)
+            for item in self._waiting:
+                self.done(item)
             self._waiting.clear()
 
     def deliver(self, message: Message, now: float) -> bool:
@@ -57,17 +71,34 @@ class Group:
         if len(self._waiting) >= self._limits.max_queued:
             self._stats.dropped_full += 1
             return False
-        self._waiting.append(message)
+        item = Item(message, 1, (), self, retain=False)
+        self._waiting.append(item)
+        self.noted(item)
         return True
 
     def flush(self, now: float) -> None:
         """Deliver what waits, now that a member is connected."""
         waiting, self._waiting = self._waiting, deque()
-        for message in waiting:
-            if message.expired(now):
+        for item in waiting:
+            self.done(item)
+            if item.message.expired(now):
                 self._stats.dropped_expired += 1
             else:
-                self.deliver(message, now)
+                self.deliver(item.message, now)
+
+    def restored(self, item: Item) -> None:
+        """Take back, in order, what waited before the broker ended."""
+        self._waiting.append(item)
+
+    def noted(self, item: Item) -> None:
+        """Note that `item` waits for any member."""
+        if self._keeper is not None:
+            self._keeper.delivery("", item, 0)
+
+    def done(self, item: Item) -> None:
+        """Note that `item` waits no more."""
+        if self._keeper is not None:
+            self._keeper.delivered(item)
 
     def _next(self, topic: str) -> Grant | None:
         """Return the next connected member that can take more; else the next connected one; else None."""
