@@ -115,14 +115,18 @@ async def _drain(settings: "Settings", name: str, timeout: float, say: Callable[
 
 async def _watch(client: "Client", target: Target, left: list[int], say: Callable[[str], None]) -> None:
     """Tell the node to leave and return once it ended; ``left`` has what it holds meanwhile."""
+    from foa.wire.ids import node_of
     from foa.wire.messages import Presence
 
     replies = f"reply/{client.node}/control"
-    heard = client.hear([f"presence/{target.role}/{target.name}", replies])
-    client.order("drain", target.name, replies)
-    async for each in heard:
+    shown = f"discovery/{target.name}" if target.role == "agent" else f"presence/{target.role}/{target.name}"
+    told = False
+    async for each in client.hear([shown, replies]):
+        if not told:  # what is retained came: whatever happens from now on is heard
+            client.order("drain", target.name, replies)
+            told = True
         said = each.message
-        if not isinstance(said, Presence) or (target.role != "agent" and each.topic.kind == "reply"):
+        if not isinstance(said, Presence) or said.node != node_of(target.name):
             continue
         holds = _holds(said)
         if holds != left[0]:

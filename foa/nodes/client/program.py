@@ -13,7 +13,7 @@ from foa.wire.messages import Result
 from foa.wire.topics import Topics
 
 _TASK_KINDS: Final = frozenset({"result", "event"})
-_DESK_REPLIES: Final = frozenset({"feedback", "input"})
+_DESK_REPLIES: Final = frozenset({"control", "feedback", "input"})
 
 
 class ClientProgram:

@@ -8,7 +8,7 @@ import msgspec
 
 from foa.core.cluster.rounds import Refining
 from foa.core.vcv.profile import Profile
-from foa.wire.ids import Epoch
+from foa.wire.ids import Epoch, node_of
 from foa.wire.messages import Asking, Award, Done, Draft, Failed, Vcv
 from foa.wire.records import Given, Usage
 from foa.wire.topics import Topics
@@ -50,7 +50,7 @@ class Context(msgspec.Struct, frozen=True):
     @property
     def node(self) -> str:
         """The agent's one-segment name: what replies and operators call it by."""
-        return self.profile.agent.replace("/", ".")[-64:]
+        return node_of(self.profile.agent)
 
 
 class Agent(msgspec.Struct, frozen=True):

@@ -46,12 +46,13 @@ def presence(state: Shard) -> Publish:
     """Return the publication that says what this node serves completely right now."""
     setup = state.setup
     served = covered(state)
+    over = state.draining and _is_free(state)
     word = Presence(
         node=setup.node,
         role="index",
         epoch=setup.epoch,
-        alive=not (state.draining and _is_free(state)),
-        held=state.draining,
+        alive=not over,
+        held=state.draining and not over,
         partitions=served,
         digests={p: state.catalogue.digest(p) for p in served},
         load=len(state.work.jobs),
