@@ -88,6 +88,8 @@ def test_who_is_named_is_heard(signer: guards.Sign, topic: str) -> None:
         (OWNER, "discovery/acme/sales/bot"),
         (INDEX, "own/1"),
         (INDEX, "task/1/t/submit"),
+        (INDEX, "reply/u/t"),
+        (OWNER, "reply/u/lookup"),
         (PEOPLE, AWARD),
         (PEOPLE, "reply/u/t"),
     ],

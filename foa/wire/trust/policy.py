@@ -45,6 +45,11 @@ _PLACES: Final[dict[str, Role]] = {
     "agent": "agent",
 }
 
+LOOKUP: Final = "lookup"
+"""The reply topic on which index nodes answer, and nobody else; on the others they do not."""
+
+_ANSWERERS: Final[frozenset[Role]] = frozenset({"coordinator", "gateway"})
+
 STRANGERS: Final = frozenset({"agent", "cluster member"})
 """Writers that may be on probation: agents, never those who own, award or ask."""
 
@@ -128,6 +133,8 @@ def refusal(entry: Entry, topic: Topic) -> str:
     elif writer in STRANGERS:
         if not entry.speaks_for("agent", topic.agent):
             return f"the key of {entry.name!r} may not speak for agent {topic.agent}"
+    elif topic.kind == "reply" and not entry.holds(_ANSWERERS if topic.name != LOOKUP else frozenset({"index"})):
+        return f"the key of {entry.name!r} may not answer on reply/…/{topic.name}"
     elif not entry.holds(roles):
         return f"the key of {entry.name!r} holds none of the roles {', '.join(sorted(roles))}, as {topic.kind} asks"
     elif topic.kind == "learn" and not entry.speaks_for("coordinator", topic.node):

@@ -35,6 +35,7 @@ from foa.core.routing.choose import conclude, consider, together
 from foa.core.routing.exchange import Asked, Left, Weigh, Weighed, Weighing, Weighted
 from foa.core.routing.gate import expected_price
 from foa.core.routing.score import preferring
+from foa.core.routing.voices import on_probation
 from foa.wire.ids import digest_of
 from foa.wire.messages import Ask, Found
 from foa.wire.records import Decision, Hit, Note, Query, Subtask, Work
@@ -261,7 +262,7 @@ def _guests(pairs: list[tuple[Part, Weighted]], decisions: list[Decision], conte
     items: list[Item] = []
     for (found, order), decision in zip(pairs, decisions, strict=True):
         known = {hit.agent: hit for hit in order.hits}
-        able = tuple(agent for agent in decision.chosen if known[agent].refines)
+        able = tuple(agent for agent in decision.chosen if known[agent].refines and not on_probation(known[agent]))
         if able and found.vector:
             refining[found.ident] = able
             items.append(Item(found.ident, found.vector, _resources(known[able[0]])))
