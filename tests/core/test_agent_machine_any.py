@@ -23,14 +23,14 @@ body = st.sampled_from(["yes", "no", "maybe so"])
 sure = st.none() | st.floats(0, 1)
 hears = st.tuples(st.just("hear"), st.sampled_from(OTHERS), st.integers(0, 5), body, st.booleans(), st.floats())
 yields = st.tuples(st.just("yields"), st.none() | body, sure, st.floats())
-elapses = st.tuples(
-    st.just("elapse"), st.sampled_from(["silent", "beat", "round", "round", "deadline", "repeat", "forget"])
-)
+TIMERS = ("silent", "beat", "round", "round", "deadline", "repeat", "forget", "hung", "expire")
+elapses = st.tuples(st.just("elapse"), st.sampled_from(TIMERS))
 rarely = st.one_of(
     st.tuples(st.just("offer")),
     st.tuples(st.just("withdraw")),
     st.tuples(st.just("settle")),
     st.tuples(st.just("recorded")),
+    st.tuples(st.just("link"), st.booleans()),
     st.tuples(st.just("stumbles"), st.sampled_from(["failed", "declined", "asking"]), st.sampled_from(["", "load"])),
     st.tuples(st.just("charge"), st.floats(), st.integers(-5, 5)),
     st.tuples(st.just("stream"), st.floats(), st.text(max_size=9)),
@@ -63,10 +63,10 @@ def take(bench: Bench, rounds: int, strategy: Any, step: tuple[Any, ...]) -> lis
             return bench.offer(award_of(team=team, budget=1e6))
         case ("withdraw",):
             return bench.withdraw("w1")
-        case ("settle",) if "w1" in bench.awards:
-            return bench.settle("w1")
-        case ("recorded",):
-            return bench.recorded("w1") if "w1" in bench.awards else []
+        case ("link", up):
+            return bench.feed(announce.KEY, fx.Online(resumed=False) if up else fx.Offline())
+        case ("recorded" | "settle" as what,) if "w1" in bench.awards:
+            return bench.recorded("w1") if what == "recorded" else bench.settle("w1")
         case ("elapse", timer) if ("w1", timer) in bench.timers:
             return bench.elapse("w1", timer)
         case ("hear", agent, number, words, complete, confidence):
@@ -92,7 +92,7 @@ def take(bench: Bench, rounds: int, strategy: Any, step: tuple[Any, ...]) -> lis
 def test_an_award_ends_in_one_way_at_most(
     happens: list[tuple[Any, ...]], rounds: int, strategy: str, once: bool, crowded: bool
 ) -> None:
-    bench = Bench(profile_of(ME, slots=1, effects="once" if once else "idempotent", refines=True))
+    bench = Bench(profile_of(ME, slots=1, effects="once" if once else "idempotent", refines=True), hung_s=2.0)
     if crowded:
         bench.offer(award_of("w0", "t0"))
         if once:
@@ -118,3 +118,78 @@ def test_an_award_ends_in_one_way_at_most(
             assert "w1" not in bench.agent.running
             assert "w1" not in bench.agent.clusters
     event(f"{len(said)} drafts, {type(ends[0]).__name__ if ends else 'no end'}")
+
+
+many = st.one_of(
+    st.tuples(st.just("offer"), st.integers(0, 9), st.integers(0, 9), st.booleans()),
+    st.tuples(st.just("yields"), st.integers(0, 9)),
+    st.tuples(st.just("stumbles"), st.integers(0, 9), st.sampled_from(["failed", "declined", "asking"])),
+    st.tuples(st.just("elapse"), st.integers(0, 50)),
+    st.tuples(st.just("settle"), st.integers(0, 9)),
+    st.tuples(st.just("withdraw"), st.integers(0, 9)),
+    st.tuples(st.just("recorded"), st.integers(0, 9)),
+    st.tuples(st.just("late"), st.integers(0, 9)),
+    st.tuples(st.just("link"), st.booleans()),
+    st.tuples(st.just("die")),
+)
+
+
+def live(bench: Bench, step: tuple[Any, ...]) -> None:
+    """Let one thing happen to an agent with many awards."""
+    match step:
+        case ("elapse", number) if bench.timers:
+            bench.elapse(*sorted(bench.timers)[number % len(bench.timers)])
+        case ("link", up):
+            bench.feed(announce.KEY, fx.Online(resumed=False) if up else fx.Offline())
+        case ("die",):
+            bench.restart()
+        case (what, number, *more):
+            to_one(bench, what, number, more)
+
+
+def to_one(bench: Bench, what: str, number: int, more: list[Any]) -> None:
+    """Let something happen to one of the awards, if it can happen now."""
+    ident, task = f"w{number}", f"t{number}"
+    match what:
+        case "offer":
+            team = Team(f"c{number}", (ME, OTHERS[0]), 2, 1000) if more[1] else None
+            bench.offer(award_of(ident, task, priority=more[0], team=team))
+        case "withdraw":
+            bench.withdraw(ident, task)
+        case "yields" | "stumbles" if ident in bench.jobs:
+            done = Stumbled(more[0], "code", "why") if more else Yielded(text("x"))
+            token = "revised" if bench.jobs.pop(ident).round else "draft"
+            bench.feed(Key("award", ident), fx.Returned(token, done))
+        case "settle" | "recorded" if ident in bench.awards:
+            bench.settle(ident, task) if what == "settle" else bench.recorded(ident)
+        case "late" if ident not in bench.awards:  # a handler that would not be cancelled comes back after all
+            bench.feed(Key("award", ident), fx.Returned("draft", Yielded(text("late"))))
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None)
+@given(st.lists(many, max_size=80), st.integers(1, 3), st.booleans())
+def test_no_slot_leaks_and_nothing_is_left_of_many_awards(steps: list[Any], slots: int, once: bool) -> None:
+    """Crashes, hangs, withdrawals, settlements that never come: every slot is free again, every memory in its cap."""
+    effects: Any = "once" if once else "idempotent"
+    made = profile_of(ME, slots=slots, effects=effects, refines=True)
+    bench = Bench(made, hung_s=3.0, kept=4, backlog=3)
+    for step in steps:
+        live(bench, step)
+        agent = bench.agent
+        assert len(agent.running) <= slots
+        assert set(agent.running) <= set(bench.awards), "a slot of nobody's"
+        assert set(agent.waiting) <= set(bench.awards)
+        assert set(agent.turns) == set(agent.waiting)
+        assert not agent.waiting or len(agent.running) == slots, "one waits beside a free slot"
+        assert len(agent.answers) <= 4
+        assert set(bench.jobs) <= set(agent.running), "work without a slot"
+    bench.feed(announce.KEY, fx.Online(resumed=False))
+    for _ in range(400):
+        due = [name for name in sorted(bench.timers) if name[1] != "repeat"]
+        if not due:
+            break
+        bench.elapse(*min(due, key=lambda name: bench.timers[name]))
+    assert (bench.agent.running, bench.agent.waiting, bench.agent.clusters) == ((), (), {})
+    assert (bench.agent.answers, bench.awards, bench.jobs) == ({}, {}, {})
+    assert all(name.startswith("#") for name in bench.kept), "but what it died over"

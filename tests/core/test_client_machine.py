@@ -262,3 +262,32 @@ def test_feedback_and_answers_are_told_apart() -> None:
     assert (frame.topic, frame.reply_to) == (TOPICS(PLACE + "feedback"), TOPICS.reply("u1", "feedback"))
     word = fx.Received(Topic("reply", node="u1", name="feedback"), Accepted("t1", E1))
     assert reports(desk(state, word)[1]) == [("rated", Accepted("t1", E1))]
+
+
+def test_who_is_told_to_come_back_does_each_time_later() -> None:
+    submitter = Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    pauses = []
+    for _ in range(8):
+        effects = submitter.hear(Rejected("t1", "quota", "too many", 1000))
+        assert [name for name, _ in reports(effects)] == ["deferred"]
+        (wake,) = [one for one in effects if isinstance(one, fx.Wake)]
+        pauses.append(wake.at - submitter.now)
+        submitter.now = wake.at
+        assert any(isinstance(one.message, Submit) for one in published(submitter.feed(fx.Elapsed("retry"))))
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def test_who_is_taken_after_all_goes_on_as_ever() -> None:
+    submitter = Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    submitter.hear(Rejected("t1", "busy", "full", 1000))
+    assert [name for name, _ in reports(submitter.hear(Accepted("t1", E1)))] == ["accepted"]
+
+
+def test_what_is_refused_for_good_is_not_sent_again() -> None:
+    submitter = Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    effects = submitter.hear(Rejected("t1", "text", "empty"))
+    assert [name for name, _ in reports(effects)] == ["rejected"]
+    assert submitter.retired

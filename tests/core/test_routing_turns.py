@@ -16,7 +16,7 @@ STEPS = st.lists(st.none() | st.tuples(NAMES, st.integers(0, 9)) | st.integers(0
 
 @given(STEPS, WEIGHTS)
 def test_whatever_comes_all_are_served_once_and_nothing_is_left(
-    steps: list[None | int | tuple[str, int]], weights: dict[str, float]
+    steps: list[int | tuple[str, int] | None], weights: dict[str, float]
 ) -> None:
     queue: Queue[int] = Queue()
     there: dict[int, tuple[str, int]] = {}

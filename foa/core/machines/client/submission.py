@@ -37,6 +37,10 @@ from foa.wire.messages import Accepted, Acknowledged, Blob, Cancel, Events, Reje
 from foa.wire.records import Task
 
 RETRY_S: Final = 2.0
+MAX_PAUSE_S: Final = 60.0
+MAX_DOUBLED: Final = 16
+"""How long at most, and how often twice as long as before, who is told to come back waits."""
+
 LOOK_S: Final = 3.0
 CHECK_S: Final = 0.5
 """How long two owners may take to settle which result stands, before what the broker keeps then is taken."""
@@ -176,7 +180,8 @@ def _rejected(context: Context, state: TaskState, word: Rejected, now: float) ->
     if not isinstance(state, Sending):
         return state, [] if not isinstance(state, Idle) else [fx.Retire()]
     if word.after_ms:
-        return state, [fx.Wake("retry", now + word.after_ms / 1000), _report("deferred", state.id, word)]
+        pause = min(MAX_PAUSE_S, word.after_ms / 1000 * 2.0 ** min(state.tries, MAX_DOUBLED))
+        return state, [fx.Wake("retry", now + pause), _report("deferred", state.id, word)]
     said = _report("rejected", state.id, word)
     return state, [*_kept(state), said, *_hush(context, state), fx.Retire()]
 
