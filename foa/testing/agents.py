@@ -42,11 +42,16 @@ class Temper(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """A handler was started: by whom, for what, and what it charges."""
+    """A handler was started: by whom, for what, what it charges, and the policies that agent holds.
+
+    ``beside``: it runs for that award already.
+    """
 
     agent: str
     job: Job
     price: float
+    holds: tuple[str, ...] = ()
+    beside: bool = False
 
 
 def profile(
@@ -142,7 +147,8 @@ class Hands:
         """Start one draft or revision."""
         temper, rng = self._temper, self._rng
         if not job.round:
-            self._begun(Begun(self._owner.agent, job, self._owner.resources.price_call))
+            owner = self._owner
+            self._begun(Begun(owner.agent, job, owner.resources.price_call, owner.holds, job.award.award in self._work))
         when = self._clock.time() + rng.uniform(temper.fastest_s, temper.slowest_s)
         if rng.random() < temper.silent:
             return

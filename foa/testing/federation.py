@@ -9,12 +9,11 @@ from foa.adapters import embed
 from foa.adapters.embed import HashEmbedder
 from foa.adapters.index.exact import ExactIndex
 from foa.adapters.index.retriever import Retriever, serve
-from foa.core.effects import Effect, Event, Step
 from foa.core.machines import shard
 from foa.core.machines.client import Report
 from foa.core.routing.exchange import IndexCall, Keep, Upsert
 from foa.core.vcv.profile import Profile
-from foa.nodes.agent import AgentProgram, node_of, will_of
+from foa.nodes.agent import AgentProgram, will_of
 from foa.nodes.client import SESSION_S, ClientProgram
 from foa.nodes.coordinator import CoordinatorProgram
 from foa.nodes.host import presence_will
@@ -22,12 +21,14 @@ from foa.nodes.ports import Done, Service
 from foa.nodes.shard import ShardProgram
 from foa.settings import Settings
 from foa.testing.agents import Begun, Hands, Temper
-from foa.testing.world import Birth, Life, Node, Seat, World
+from foa.testing.mortal import Life
+from foa.testing.world import Birth, Node, Seat, World
+from foa.wire.ids import node_of
 from foa.wire.messages import Vectors
 
 EMBED_S: Final = 0.005
-
-Look = Callable[[Any, Event, Any, list[Effect]], None]
+WALL_S: Final = 1_700_000_000.0
+"""The wall clock's time at the beginning of every world, in seconds since 1970."""
 
 _HASH: Final = HashEmbedder()
 _known: dict[tuple[str, ...], Vectors] = {}
@@ -45,28 +46,14 @@ def settings(**changes: Any) -> Settings:
     return Settings.from_mapping(base | {key.replace("__", "."): value for key, value in changes.items()}, "sim")
 
 
-def coordinator(world: World, name: str, look: Look | None = None) -> Node:
-    """Add a coordinator; `look` sees every step of its tasks."""
+def coordinator(world: World, name: str, skew_s: float = 0.0) -> Node:
+    """Add a coordinator whose wall clock is `skew_s` fast."""
 
     def make(birth: int, life: Life) -> Birth:
-        del life
-        program = CoordinatorProgram(name, birth, world.settings, world.topics)
-        if look is not None:
-            program.steps = {**program.steps, "task": watched(program.steps["task"], look)}
+        program = CoordinatorProgram(name, birth, world.settings, world.topics, WALL_S + skew_s - life.offset)
         return Birth(program, {}, presence_will(world.topics, "coordinator", name, birth))
 
     return world.add(Seat("coordinator", f"sim/nodes/{name}", name), make)
-
-
-def watched(step: Step[Any], look: Look) -> Step[Any]:
-    """Return `step`, shown to `look` each time with the state before and after it."""
-
-    def stepped(state: Any, event: Event, now: float, rng: Random) -> tuple[Any, list[Effect]]:
-        after, effects = step(state, event, now, rng)
-        look(state, event, after, effects)
-        return after, effects
-
-    return stepped
 
 
 def index(world: World, name: str) -> Node:

@@ -13,6 +13,7 @@ from foa.core.machines.task.state import Live
 from foa.core.routing.rendezvous import order
 from foa.errors import WireError
 from foa.testing.agents import Begun, answer_to
+from foa.testing.federation import WALL_S
 from foa.testing.laws import Book
 from foa.testing.workload import Errand
 from foa.testing.world import Node, World
@@ -50,6 +51,7 @@ class Inspector:
         self.begun: dict[tuple[str, str], list[Begun]] = {}
         self.heard: set[str] = set()
         self.met: Counter[str] = Counter()
+        self.excused: Counter[str] = Counter()
         self._agreed: set[str] = set()
         self._books: dict[tuple[str, str], Book] = {}
         self._teams: dict[tuple[str, str], dict[str, int]] = {}
@@ -107,6 +109,11 @@ class Inspector:
         """See a handler start."""
         job = begun.job
         self._world.trace(begun.agent, "begins", f"{job.award.task}/{job.award.subtask.id} {job.award.award}")
+        if begun.beside:
+            self.blame("dedup", f"{begun.agent} began {job.award.award} while it works on it")
+        lacking = set(job.award.policies + job.award.subtask.policies) - set(begun.holds)
+        if lacking:
+            self.blame("policy", f"{begun.agent} began {job.award.task} without {sorted(lacking)}")
         starts = self.begun.setdefault((job.award.task, job.award.subtask.id), [])
         starts.append(begun)
         if "charge" in job.award.subtask.skills and len(starts) > 1 and not job.award.subtask.consent:
@@ -272,7 +279,7 @@ class Inspector:
         """Every reward is counted by one coordinator, and what they know together is the same to all."""
         named: Counter[str] = Counter()
         weights: dict[str, list[float]] = {}
-        now = self._world.clock.time()
+        now = WALL_S + self._world.clock.time()
         for node in self._world.of("coordinator"):
             state = node.driver.state(match.KEY)
             if state is None or state.ledger is None:

@@ -32,6 +32,7 @@ class Book:
     def __init__(self) -> None:
         self._withdrawn: set[str] = set()
         self._begun: dict[str, str] = {}
+        self._paid: set[str] = set()
 
     def step(self, before: Any, event: Event, after: Any, effects: list[Effect]) -> list[Fault]:
         """Return which laws one step broke."""
@@ -43,6 +44,7 @@ class Book:
         else:
             found += self._left(before, event, after)
             found += _recorded(before, after, effects)
+            found += self._spent(before, event, after)
         if isinstance(after, Live):
             if not isinstance(before, Live) or before.plan is not after.plan or before.works is not after.works:
                 found += [*_lawful(after), *_asked(after)]
@@ -61,6 +63,17 @@ class Book:
         said = event.message.award if isinstance(event, fx.Received) and isinstance(event.message, _FINAL) else ""
         gone = [award for award in _running(before) - runs if award != said and award not in self._withdrawn]
         return [Fault("left-active", f"{before.task.id}: {award} was never withdrawn") for award in sorted(gone)]
+
+    def _spent(self, before: Live, event: Event, after: Any) -> list[Fault]:
+        """Return an award that was paid a second time: a repeated answer costs nothing."""
+        paid = isinstance(after, Live) and after.spent > before.spent
+        if not paid or not isinstance(event, fx.Received) or not isinstance(event.message, Done | Failed):
+            return []
+        award = event.message.award
+        if award in self._paid:
+            return [Fault("paid-twice", f"{before.task.id}: {award} was paid again")]
+        self._paid.add(award)
+        return []
 
     def _edited(self, before: Live, after: Live) -> list[Fault]:
         """Hold the plan after an edit against the one before: what has started stays as it was, and stands once."""

@@ -50,6 +50,8 @@ def identity(name: str) -> str:
 class Playback:
     """The runner of a recorded agent."""
 
+    timeout_s = 300.0
+
     def __init__(self, player: Player) -> None:
         self._scores = player.scores
         self.profile = Profile(

@@ -1,6 +1,6 @@
 """What is asked for in a run, drawn from a seed: tasks of every sort, when they are submitted, and when cancelled."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -54,11 +54,12 @@ def _unasked(rng: Random, task: Task) -> tuple[Words, ...]:
     return tuple(Words(rng.uniform(0.1, 4.0), Input(task.id, one, "that is wrong", refute=True)) for one in wrong)
 
 
-def agents(rng: Random, sorts: Collection[str] = ()) -> list[tuple[Profile, Temper]]:
-    """Return the agents of a run: three generalists, two whose effects happen once, up to two planners.
+def agents(rng: Random, errands: Sequence[Errand]) -> list[tuple[Profile, Temper]]:
+    """Return the agents of a run: two or three generalists, and those whom `errands` need.
 
-    And the specialists that tasks of these `sorts` are about.
+    Two whose effects happen once where something is charged, up to two planners where something is to be planned.
     """
+    sorts = {errand.sort for errand in errands}
     debating = "debated" in sorts or "guests" in sorts
     generalists = [
         profile(
@@ -69,13 +70,19 @@ def agents(rng: Random, sorts: Collection[str] = ()) -> list[tuple[Profile, Temp
             holds=("eu",) if number == 1 else (),
             refines=debating or rng.random() < 0.3,  # noqa: PLR2004 - so that some teams form by themselves
         )
-        for number in (1, 2, 3)
+        for number in range(1, 4 if debating or "team" in sorts else rng.choice((3, 4)))
     ]
     cashiers = [profile(f"acme/cash/o{number}", skills=("charge",), effects="once") for number in (1, 2)]
     planners = [profile(f"acme/plans/p{number}", skills=("plan",)) for number in range(rng.randrange(3))]
-    usual = [(one, _temper(rng)) for one in (*generalists, *cashiers)]
-    usual += [(one, _temper(rng)._replace(wild=rng.random() < 0.5)) for one in planners]  # noqa: PLR2004 - as many so
+    usual = [(one, _temper(rng)) for one in (*generalists, *(cashiers if _charged(errands) else ()))]
+    if sorts & PLANNED:
+        usual += [(one, _temper(rng)._replace(wild=rng.random() < 0.5)) for one in planners]  # noqa: PLR2004 - as many so
     return [*usual, *(one for sort in SPECIALISTS if sort in sorts for one in SPECIALISTS[sort](rng))]
+
+
+def _charged(errands: Sequence[Errand]) -> bool:
+    plans = [errand.task.plan for errand in errands if errand.task.plan is not None]
+    return any("charge" in subtask.skills for plan in plans for subtask in plan.subtasks)
 
 
 def _askers(rng: Random) -> list[tuple[Profile, Temper]]:
@@ -260,5 +267,8 @@ SORTS: Final[dict[str, Callable[[Random, str], Task]]] = {
     "refuted": _planned,
     "large": _large,
 }
+PLANNED: Final = frozenset({"clauses", "nested", "detoured", "attended", "asking", "judged"})
+"""Sorts of which something is planned by others, at the latest when it fails."""
+
 RARE: Final = frozenset({"large"})
 """Sorts that take as long as ten others."""

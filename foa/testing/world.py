@@ -4,104 +4,24 @@ A node is the production `Driver` with a production program. What outlives its l
 the journal's committed part and the broker's session. Used by `foa.testing.sim` and by tests.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from foa.adapters.journal import MemoryJournal
-from foa.bus.memory import Faults, MemoryBus, MemoryNetwork
+from foa.bus.memory import Faults, MemoryNetwork
 from foa.bus.mqtt.broker.records import Message
-from foa.bus.mqtt.broker.routing.router import Router
-from foa.bus.port import Handle, Options, Receipt, Will
+from foa.bus.port import Options, Will
 from foa.bus.virtual import VirtualClock
-from foa.errors import BusError
+from foa.core.effects import Effect, Event, Key, Step
 from foa.nodes.driver import Driver
 from foa.nodes.ports import Program, Service
 from foa.settings import Settings
-from foa.wire.envelope import Frame
+from foa.testing.mortal import Fuse, Killed, Life, MortalBus, MortalJournal, Sink, Trace
+from foa.testing.sealing import Notary
 from foa.wire.topics import Topics
 
-Trace = Callable[[str, str, Any], None]
-
-
-class Life:
-    """The clock of one life of a node: its timers end with it."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self._clock = clock
-        self.alive = True
-
-    def time(self) -> float:
-        """Return the virtual time."""
-        return self._clock.time()
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
-        """Call `callback` at `when` if this life still lasts then."""
-        return self._clock.call_at(when, partial(self._call, callback))
-
-    def _call(self, callback: Callable[[], None]) -> None:
-        if self.alive:
-            callback()
-
-
-class MortalBus(MemoryBus):
-    """A bus that ends with its process: without a goodbye, at the latest after `fuse` more publications."""
-
-    def __init__(self, network: MemoryNetwork, options: Options, driver: Driver, died: Callable[[], None]) -> None:
-        self._died = died
-        self.fuse: int | None = None
-        super().__init__(network, options, driver)
-
-    def publish(self, frame: Frame, receipt: Receipt | None = None) -> None:
-        """Queue `frame`; the one at which the fuse is out is the last to leave."""
-        super().publish(frame, receipt)
-        if self.fuse is not None:
-            self.fuse -= 1
-            if self.fuse <= 0:
-                self.kill(written=True)
-                self._died()
-                raise BusError("killed")
-
-    @property
-    def backlog(self) -> int:
-        """How many frames wait; a killed process never learns that none do."""
-        return 1 if self._over else super().backlog
-
-    def kill(self, *, written: bool = False) -> None:
-        """Hang up as the kernel does for a killed process; ``written``: what is queued was in the socket already."""
-        if written and self._transport_up:
-            self._flush()
-        self._over = True
-        self._disarm()
-        self._hang_up()
-
-    def _turn(self) -> None:
-        if not self._over:
-            super()._turn()
-
-
-class Sink:
-    """Counts what a node measures and says; what must not happen is kept word for word."""
-
-    def __init__(self, node: str, trace: Trace) -> None:
-        self.node = node
-        self.counts: Counter[str] = Counter()
-        self.errors: list[str] = []
-        self._trace = trace
-
-    def log(self, name: str, level: str, fields: Mapping[str, Any]) -> None:
-        """Take one line."""
-        self.counts[name] += 1
-        self._trace(self.node, name, fields)
-        if level == "error" or name == "dead_letter":
-            self.errors.append(f"{self.node}: {name}: {dict(fields)!r}"[:600])
-
-    def measure(self, name: str, amount: float, seconds: float | None, label: str) -> None:
-        """Count; durations are of no interest in virtual time."""
-        if seconds is None:
-            self.counts[f"{name}:{label}" if label else name] += int(amount)
+GOODBYE_S: Final = 0.05
 
 
 class Birth(NamedTuple):
@@ -122,15 +42,43 @@ class Seat(NamedTuple):
     keeps_journal: bool = True
 
 
+class Seen(NamedTuple):
+    """One step of one machine: who took it, what `Looker.before` said of the state, and all that went in and out.
+
+    Tables of some machines are mutable: ``state`` and ``after`` may be one object.
+    """
+
+    node: "Node"
+    kind: str
+    before: Any
+    state: Any
+    event: Event
+    after: Any
+    effects: list[Effect]
+
+
+class Looker(Protocol):
+    """Whoever looks at every step of every machine."""
+
+    def before(self, kind: str, state: Any) -> Any:
+        """Return what is to be known of a state before it changes."""
+
+    def look(self, seen: Seen) -> None:
+        """Look at a step."""
+
+
 class Node:
     """One node over all its lives. ``make`` builds it anew for every life, given the birth number and its clock."""
 
     def __init__(self, world: "World", seat: Seat, make: Callable[[int, Life], Birth]) -> None:
         self.seat = seat
-        self.journal = MemoryJournal()
+        self.journal = MortalJournal()
         self.sink = Sink(seat.name, world.trace)
         self.lives = 0
         self.life: Life | None = None
+        self.offset = 0.0
+        self.thawed_at = 0.0
+        self.fuse: Fuse | None = None
         self.program: Program
         self.driver: Driver
         self.bus: MortalBus
@@ -139,18 +87,28 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the process runs."""
+        """Tell whether the process runs, or would if it were not frozen."""
         return self.life is not None
+
+    @property
+    def frozen(self) -> bool:
+        """Tell whether the process is stopped."""
+        return self.life is not None and self.life.frozen
 
     def start(self) -> None:
         """Start the process; what its earlier lives left is found again."""
         world, seat = self._world, self.seat
         self.lives += 1
-        life = self.life = Life(world.clock)
+        life = self.life = Life(world.clock, self.offset, self._dead)
         birth = int(world.clock.time() * 1000) + self.lives
         if not seat.keeps_journal:
-            self.journal = MemoryJournal()
+            self.journal = MortalJournal()
+        self.journal.burn = self._burn
         self.program, services, will = self._make(birth, life)
+        guard = None if world.notary is None else world.notary.guard(seat.name, world.clock)
+        will = will if guard is None else guard.will(will)
+        steps = {kind: self._watched(kind, step) for kind, step in self.program.steps.items()}
+        self.program.steps = steps
         self.driver = Driver(
             seat.name,
             self.program,
@@ -161,6 +119,7 @@ class Node:
             sink=self.sink,
             services=services,
             stopped=partial(world.trace, seat.name, "stopped"),
+            guard=guard,
         )
         broker = world.settings.broker
         options = Options(
@@ -171,14 +130,18 @@ class Node:
             keep_alive_s=broker.keep_alive_s,
             max_queued=broker.max_queued,
         )
-        self.bus = MortalBus(world.network, options, self.driver, self._dead)
+        self.bus = MortalBus(world.network, options, self.driver, life)
         world.trace(seat.name, "starts", self.lives)
-        self.driver.start(self.bus)
+        life.run(partial(self.driver.start, self.bus))
+
+    def tell(self, key: Key, message: Any) -> None:
+        """Bring a message from outside the bus to a machine, once the process runs."""
+        if self.life is not None:
+            self.life.run(partial(self.driver.tell, key, message))
 
     def kill(self) -> None:
         """Kill the process now (``kill -9``)."""
         if self.life is not None:
-            self.bus.kill()
             self._dead()
 
     def kill_while_sending(self, frames: int) -> None:
@@ -186,25 +149,63 @@ class Node:
         if self.life is not None:
             self.bus.fuse = frames
 
+    def freeze(self) -> None:
+        """Stop the process (SIGSTOP): it hears nothing, says nothing, and no timer of it fires."""
+        if self.life is not None:
+            self.life.frozen = True
+
+    def thaw(self) -> None:
+        """Let it go on, with what it knew when it was stopped."""
+        if self.life is not None and self.life.frozen:
+            self.thawed_at = self._world.clock.time()
+            self.life.thaw()
+
+    def close(self) -> None:
+        """Say goodbye in good order, as the end of its host does; the process ends `GOODBYE_S` later."""
+        life = self.life
+        if life is not None:
+            life.run(self.driver.close)
+            life.run(self.bus.close)
+            self._world.clock.call_at(self._world.clock.time() + GOODBYE_S, partial(self._gone, life))
+
+    def _gone(self, life: Life) -> None:
+        if self.life is life:
+            self._dead()
+
+    def _watched(self, kind: str, step: Step[Any]) -> Step[Any]:
+        """Return `step`, shown to the world each time, and at which the process may die."""
+        looker = self._world.looker
+
+        def stepped(state: Any, event: Event, now: float, rng: Random) -> tuple[Any, list[Effect]]:
+            if self.fuse is not None:
+                self._burn(kind, True)
+            seen = looker.before(kind, state) if looker is not None else None
+            after, effects = step(state, event, now, rng)
+            if looker is not None:
+                looker.look(Seen(self, kind, seen, state, event, after, effects))
+            if self.fuse is not None:
+                self._burn(kind, False)
+            return after, effects
+
+        return stepped
+
+    def _burn(self, kind: str, before: bool) -> None:  # noqa: FBT001 - two places call it
+        fuse = self.fuse
+        if fuse is None or fuse.kind != kind or fuse.before is not before:
+            return
+        self.fuse = fuse._replace(left=fuse.left - 1)
+        if self.fuse.left <= 0:
+            self.fuse = None
+            raise Killed
+
     def _dead(self) -> None:
+        """End this life: what was not committed is lost."""
         assert self.life is not None
         self._world.trace(self.seat.name, "dies", "")
         self.life.alive = False
         self.life = None
+        self.bus.kill()
         self.journal.crash()
-
-
-class Ledger(Router):
-    """The broker's router, which shows every publication in the broker's order before it is delivered."""
-
-    def __init__(self, network: MemoryNetwork, witness: Callable[[Message], None]) -> None:
-        super().__init__(network.broker.limits, network.broker.stats)
-        self._witness = witness
-
-    def publish(self, message: Message, now: float) -> int:
-        """Show `message`, then deliver it."""
-        self._witness(message)
-        return super().publish(message, now)
 
 
 class World:
@@ -217,15 +218,26 @@ class World:
         self.clock = VirtualClock()
         self.network = MemoryNetwork(self.clock, Random(f"{seed}/network"), faults)
         self.nodes: dict[str, Node] = {}
+        self.looker: Looker | None = None
+        self.notary: Notary | None = None
         self.trace: Trace = trace or _ignore
 
     def witness(self, note: Callable[[Message], None]) -> None:
         """Show every publication to `note`, in the broker's order."""
-        self.network.broker.router = Ledger(self.network, note)
+        router = self.network.broker.router
+        publish = router.publish
+
+        def shown(message: Message, now: float) -> int:
+            note(message)
+            return publish(message, now)
+
+        router.publish = shown  # type: ignore[method-assign]
 
     def add(self, seat: Seat, make: Callable[[int, Life], Birth]) -> Node:
         """Add a node; it is not started yet."""
         node = self.nodes[seat.name] = Node(self, seat, make)
+        if self.notary is not None:
+            self.notary.enrol(seat.kind, seat.name, seat.client_id)
         return node
 
     def of(self, kind: str) -> list[Node]:

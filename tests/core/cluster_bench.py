@@ -22,7 +22,8 @@ from foa.nodes.agent import AgentProgram, will_of
 from foa.nodes.ports import Done as Answer
 from foa.settings import Settings
 from foa.testing.agents import profile
-from foa.testing.world import Birth, Life, Seat, World
+from foa.testing.mortal import Life
+from foa.testing.world import Birth, Seat, World
 from foa.wire import codec
 from foa.wire.ids import Epoch, partition_of
 from foa.wire.messages import Asking, Award, Done, Draft, Failed, Progress, Settled, Taken

@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from foa.cli.main import main
 from foa.testing import sim
-from foa.testing.sim import Run
+from foa.testing.sim import Run, kept, many, mutants, scenario
+from foa.testing.sim.coverage import report
 from foa.testing.world import Node
 from foa.wire.ids import Epoch
 from foa.wire.messages import Result
@@ -19,26 +23,29 @@ from foa.wire.messages import Result
 def test_the_promises_hold(first: int) -> None:
     for seed in range(first, first + 10):
         outcome = sim.run(seed)
-        assert outcome.violations == (), f"replay: python -m foa.testing.sim --seed {seed} --trace"
+        assert outcome.violations == (), f"replay: foa sim --seed {seed} --trace"
 
 
-KEPT = (1577,)
-"""Seeds in which something was found: a team joined one who worked alone after it."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", KEPT)
-def test_what_was_found_stays_found(seed: int) -> None:
-    assert sim.run(seed).violations == ()
+KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
 
 
 @pytest.mark.slow
-def test_a_seed_replays_under_any_hash_seed() -> None:
-    program = "from foa.testing import sim; print([sim.run(seed).digest for seed in (3, 40, 85)])"
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_what_was_found_stays_mended(path: Path) -> None:
+    found = kept.read(path)
+    assert Run(found.scenario).run().violations == ()
+
+
+@pytest.mark.slow
+def test_a_seed_replays_under_any_hash_seed_and_in_any_process() -> None:
+    program = (
+        "from foa.testing.sim import many\n"
+        "if __name__ == '__main__': print(sorted(many.run((3, 40, 85, 12), {jobs}).digests.items()))"
+    )
     digests = set()
-    for salt in ("0", "1"):
+    for salt, jobs in (("0", 1), ("1", 2)):
         done = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", program.format(jobs=jobs)],
             capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": salt},
         )  # fmt: skip
         digests.add(done.stdout)
@@ -46,17 +53,43 @@ def test_a_seed_replays_under_any_hash_seed() -> None:
 
 
 @pytest.mark.slow
+def test_a_scenario_is_a_value_and_runs_the_same_after_it_was_written() -> None:
+    drawn = scenario.draw(17)
+    read = scenario.read(scenario.write(drawn), "17")
+    assert read == drawn
+    assert Run(read).run().digest == Run(drawn).run().digest
+
+
+def test_federations_have_the_sizes_they_should_and_a_third_meets_a_forgetful_broker() -> None:
+    drawn = [scenario.draw(seed) for seed in range(600)]
+    nodes = [len(one.actors) - len(one.names("client")) for one in drawn]
+    assert min(nodes) >= scenario.SMALLEST
+    assert sum(count <= scenario.LARGEST for count in nodes) > 0.6 * len(nodes)  # specialists come on top
+    assert {len(one.names("coordinator")) for one in drawn} == {2, 3, 4}
+    assert {len(one.names("index")) for one in drawn} == {1, 2}
+    forgetful = sum(any(blow.kind in {"amnesia", "autosave"} for blow in one.storm.blows) for one in drawn)
+    assert 0.25 < forgetful / len(drawn) < 0.42
+
+
+@pytest.mark.slow
 def test_faults_and_phases_are_really_met() -> None:
-    outcomes = [sim.run(seed) for seed in range(40)]
-    coverage = sim.summarise(outcomes, 1.0)["coverage"]
-    for kind in ("dropped", "duplicated", "reordered", "disconnected"):
-        assert coverage[f"bus:{kind}"] > 0
-    assert {word.split(":")[0] for word in coverage} >= {"kill", "kill-sending", "abort", "cut", "broker", "ended"}
-    assert any(word.endswith("x awarded") for word in coverage)
-    assert {word for word in coverage if word.startswith("edit:")} == {
-        f"edit:{kind}" for kind in ("expand", "reroute", "replan", "grow", "withdraw", "approve", "input", "escalate")
-    }
-    assert {"asked", "said:answer", "said:refute", "clusters"} <= set(coverage)
+    outcomes = [sim.run(seed) for seed in range(100)]
+    met, pairs = Counter[str](), Counter[tuple[object, str]]()
+    for outcome in outcomes:
+        met += outcome.met
+        pairs += outcome.pairs
+    for kind in ("dropped", "duplicated", "reordered", "disconnected", "hostile"):
+        assert met[f"bus:{kind}"] > 0
+    blows = {word.split(":")[0] for word in met}
+    assert blows >= {"kill", "kill-sending", "kill-step", "kill-commit", "abort", "cut", "lapse", "freeze", "ghost"}
+    assert blows >= {"flap", "drain", "broker", "amnesia", "autosave", "late", "ended"}
+    assert any(word.endswith("x awarded") for word in met)
+    assert {word for word in met if word.startswith("edit:")} >= {"edit:expand", "edit:reroute", "edit:withdraw"}
+    assert {"asked", "said:answer", "said:refute", "clusters"} <= set(met)
+    found = report(pairs)  # type: ignore[arg-type]
+    assert found["pairs_met"] == sum(len(faults) for faults in found["pairs"].values())
+    assert found["pairs_met"] < found["pairs_reachable"] == found["transitions"] * len(found["faults"])
+    assert any(line.startswith("task: awarded --Received Done--> ") for line in found["pairs"])
 
 
 # --- the inspector sees what is wrong ---------------------------------------------------------------------
@@ -68,9 +101,9 @@ class Sabotaged(Run):
     def sabotage(self) -> None:
         raise NotImplementedError
 
-    def run(self) -> sim.Outcome:
+    def play(self) -> None:
         self.world.clock.call_at(12.0, self.sabotage)
-        return super().run()
+        super().play()
 
 
 class Overwritten(Sabotaged):
@@ -91,23 +124,49 @@ class Deaf(Sabotaged):
         for node in self.world.of("coordinator"):
             node.kill()
 
-    def _stand_up(self, node: Node) -> None:
+    def stand_up(self, node: Node) -> None:
         if node.seat.kind != "coordinator":
-            super()._stand_up(node)
+            super().stand_up(node)
 
-    def run(self) -> sim.Outcome:
+    def play(self) -> None:
+        for node in self.world.of("coordinator"):
+            self.world.clock.call_at(0.0, node.start)
         self.world.clock.call_at(1.5, self.sabotage)
-        return super().run()
+        super().play()
 
 
 @pytest.mark.slow
 def test_a_result_that_changed_is_found() -> None:
-    assert "retained" in {violation.word for violation in Overwritten(1).run().violations}
+    run = Overwritten(scenario.draw(1))
+    assert "retained" in {violation.word for violation in run.run().violations}
 
 
 @pytest.mark.slow
 def test_a_lost_task_is_found() -> None:
-    assert "lost" in {violation.word for violation in Deaf(1).run().violations}
+    assert "lost" in {violation.word for violation in Deaf(scenario.draw(1)).run().violations}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(mutants.MUTANTS))
+def test_a_planted_bug_is_found(name: str) -> None:
+    """Every bug of `mutants` is found within so many seeds, by the law it breaks, and not without the bug."""
+    seeds = FOUND_IN[name]
+    with mutants.applied(name):
+        words = {one.word for seed in seeds for one in sim.run(seed).violations}
+    assert words & mutants.MUTANTS[name].found_as
+    for seed in seeds:
+        assert sim.run(seed).violations == ()
+
+
+FOUND_IN: dict[str, tuple[int, ...]] = {
+    "fencing": (1, 11, 35, 84),
+    "dedup": (3, 4, 18, 29),
+    "lease": (7, 20, 34, 37),
+    "hasty-lease": (0, 1),
+    "merge": (3, 8, 11),
+    "reward": (0, 1, 3),
+}
+"""Seeds in which each planted bug shows, of the first thousand."""
 
 
 # --- the command line -------------------------------------------------------------------------------------
@@ -115,14 +174,20 @@ def test_a_lost_task_is_found() -> None:
 
 @pytest.mark.slow
 def test_the_summary_is_json_on_demand_and_the_exit_code_says_how_it_went(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sim.main(["--seeds", "3", "--start", "7", "--json"]) == 0
+    assert main(["sim", "--seeds", "3", "--from", "7", "--jobs", "1", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert (summary["seeds"], summary["violations"]) == (3, 0)
+    assert (summary["seeds"], summary["violations"], summary["failures"]) == (3, 0, [])
     assert summary["events"] > 0
-    assert summary["coverage"]
+    assert summary["coverage"]["pairs_met"] > 0
+
+
+@pytest.mark.slow
+def test_seeds_add_up_to_the_same_in_any_number_of_processes() -> None:
+    one, two = many.run(range(10), 1).plain(1.0), many.run(range(10), 2).plain(1.0)
+    assert one == two
 
 
 @pytest.mark.slow
 def test_a_trace_tells_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sim.main(["--seed", "5", "--trace"]) == 0
+    assert main(["sim", "--seed", "5", "--trace"]) == 0
     assert "submits" in capsys.readouterr().out

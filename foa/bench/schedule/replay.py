@@ -14,11 +14,13 @@ from foa.core.machines.agent.state import Job, Yielded
 from foa.core.machines.client import Report, Submission
 from foa.core.vcv.profile import Profile
 from foa.errors import FoaError
-from foa.nodes.agent import AgentProgram, node_of, will_of
+from foa.nodes.agent import AgentProgram, will_of
 from foa.nodes.ports import Done, Service
 from foa.testing import agents as scripted
 from foa.testing import federation
-from foa.testing.world import Birth, Life, Node, Seat, World
+from foa.testing.mortal import Life
+from foa.testing.world import Birth, Node, Seat, World
+from foa.wire.ids import node_of
 from foa.wire.messages import Result
 from foa.wire.records import Given, Task, Value
 
