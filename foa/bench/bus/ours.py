@@ -12,9 +12,10 @@ from foa.wire.envelope import Frame
 class OurLoad:
     """See `work.Load`."""
 
-    def __init__(self, name: str, port: int) -> None:
-        """Prepare; `open` connects."""
-        self.bus = MqttBus(Options(name, port=port, receive_maximum=work.WINDOW, session_expiry_s=0), self)
+    def __init__(self, name: str, port: int, session_expiry_s: int = 0) -> None:
+        """Prepare; `open` connects. A session that outlives its connection is one that a broker's store keeps."""
+        options = Options(name, port=port, receive_maximum=work.WINDOW, session_expiry_s=session_expiry_s)
+        self.bus = MqttBus(options, self)
         self._left = 0
         self._unsettled = 0
         self._sent = 0

@@ -8,17 +8,20 @@ standard input closes.
 import asyncio
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
 from foa.bench.bus import work
 from foa.errors import ConfigError
 
 
+LASTING_S: Final = 300
+
+
 async def _load(client: str, name: str, port: int) -> work.Load:
-    if client == "foa":
+    if client in {"foa", "lasting"}:
         from foa.bench.bus.ours import OurLoad
 
-        ours = OurLoad(name, port)
+        ours = OurLoad(name, port, LASTING_S if client == "lasting" else 0)
         await ours.open()
         return ours
     from foa.bench.bus.theirs import TheirLoad

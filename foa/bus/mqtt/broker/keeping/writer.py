@@ -10,7 +10,8 @@ from foa.bus.mqtt.broker.keeping.ledger import Ledger
 from foa.bus.mqtt.broker.ports import Store
 from foa.errors import BusError
 
-BATCH_S: Final = 0.002  # between the first change and its batch: deliveries acknowledged meanwhile are never written
+BATCH_S: Final = 0.001  # between the first change and its batch: deliveries acknowledged meanwhile are never written
+FEW: Final = 32  # rows: after a batch of no more the next begins at once, for who publishes one by one waits for it
 RETRY_S: Final = 2.0  # between attempts while the store fails
 
 
@@ -25,18 +26,28 @@ class Writer:
         self._say = say
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "broker-store")
-        self._busy = False
+        self._busy = self._closing = False
+        self._running: asyncio.Future[None] | None = None
+        self._rows = 0
 
     def soon(self) -> None:
         """Write what is noted, a moment later."""
-        if not self._busy and self._ledger.pending:
-            self._busy = True
-            self._loop.call_later(RETRY_S if self._ledger.stats.store_failing else BATCH_S, self._begin)
-
-    def close(self) -> None:
-        """Write what is left, as far as that is possible, and let go of the store."""
-        self._thread.shutdown()
+        if self._busy or self._closing or not self._ledger.pending:
+            return
         self._busy = True
+        if self._ledger.stats.store_failing:
+            self._loop.call_later(RETRY_S, self._begin)
+        elif self._rows > FEW:
+            self._loop.call_later(BATCH_S, self._begin)
+        else:
+            self._begin()
+
+    async def close(self) -> None:
+        """Write what is left, as far as that is possible, and let go of the store."""
+        self._closing = True
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown()
         try:
             self._store.write(self._ledger.take())
         except BusError as error:
@@ -46,9 +57,13 @@ class Writer:
 
     def _begin(self) -> None:
         """Hand a batch to the thread; after a failure only once a probe went well."""
-        store = self._store
-        work = store.probe if self._ledger.stats.store_failing else partial(store.write, self._ledger.take())
-        self._loop.run_in_executor(self._thread, work).add_done_callback(self._end)
+        work = self._store.probe
+        if not self._ledger.stats.store_failing:
+            rows = self._ledger.take()
+            self._rows = len(rows)
+            work = partial(self._store.write, rows)
+        self._running = self._loop.run_in_executor(self._thread, work)
+        self._running.add_done_callback(self._end)
 
     def _end(self, done: "asyncio.Future[None]") -> None:
         ledger, error = self._ledger, done.exception()
@@ -61,5 +76,5 @@ class Writer:
             self._say("the store can be written again")
         ledger.written(done=error is None)
         self._flush()
-        self._busy = False
+        self._busy, self._running = False, None
         self.soon()
