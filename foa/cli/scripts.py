@@ -94,7 +94,8 @@ def submit(text: str, settings: "Settings | None" = None, **demands: Any) -> "Ou
 
     ``demands`` are those of `Client.submit`: ``inputs`` (by name: str, bytes, JSON), ``budget``, ``deadline_s``,
     ``policies``, ``skills``, ``team``, ``prefer``, ``plan``, ``id``. ``outcome.output`` is the first output,
-    ``outcome.checked()`` raises TaskError unless the task was done. Raises BusError without a broker.
+    ``outcome.checked()`` raises TaskError unless the task was done. Raises BusError without a broker; the task is kept
+    then, and sent along with the next one from this folder (`node.state_dir`).
     """
     chosen = settings or Options({}).load(QUIET).settings
     return _anywhere(_submit(text, chosen, demands))
@@ -103,8 +104,10 @@ def submit(text: str, settings: "Settings | None" = None, **demands: Any) -> "Ou
 async def _submit(text: str, settings: "Settings", demands: Mapping[str, Any]) -> "Outcome":
     from foa.nodes.client import Client
 
-    async with Client(settings) as client:
-        return await client.submit(text, **demands).result()
+    async with Client(settings, patient=True) as client:
+        submitted = client.submit(text, **demands)
+        await client.reach(settings.broker.connect_timeout_s)
+        return await submitted.result()
 
 
 def _anywhere(main: Coroutine[Any, Any, T]) -> T:

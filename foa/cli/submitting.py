@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from foa.cli import output
+from foa.cli.dlq import waiting
 from foa.cli.ending import run_async
 from foa.cli.loading import QUIET, options_of
 from foa.errors import ConfigError
@@ -53,6 +54,9 @@ def submit(
     private: Annotated[bool, typer.Option("--private", help="keep nothing of what it was about as evidence")] = False,
     ident: Annotated[str, typer.Option("--id", help="its id; the same id again is the same task")] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the result")] = True,
+    patience: Annotated[
+        str, typer.Option(help="how long to wait for a broker; as long as it takes at a terminal")
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="show the plan as it moves")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="watch in lines, not as a tree")] = False,
     out: output.Out = None,
@@ -81,12 +85,13 @@ def submit(
         joining="" if joining == "auto" else joining,
         attended=attended,
     )
+    patient = seconds(patience, "--patience") if patience else None
     if not wait:
-        run_async(_hand_in(settings, task))
+        run_async(_hand_in(settings, task, patient))
         output.as_json({"id": task.id, "status": "accepted"}) if as_json or options.json else print(task.id)
         return
     here = asking.somebody(plain=plain, as_json=as_json or options.json)
-    outcome = run_async(_see_through(settings, task, watch=watch, plain=plain, here=here))
+    outcome = run_async(_see_through(settings, task, patient, watch=watch, plain=plain, here=here))
     output.outcome(outcome.result, out, json_wanted=as_json or options.json)
 
 
@@ -105,11 +110,11 @@ def checked_task(text: str, **demands: Any) -> "Task":
         raise ConfigError(f"the task cannot be sent: {error}") from error
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, option: str = "--deadline") -> float:
     """Return the seconds that ``90``, ``90s``, ``5m`` or ``1h`` are; ConfigError for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
     if match is None:
-        raise ConfigError(f"--deadline {text}: must be a number and a unit, such as 90s, 5m or 1h")
+        raise ConfigError(f"{option} {text}: must be a number and a unit, such as 90s, 5m or 1h")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
@@ -132,20 +137,23 @@ def read_plan(path: Path) -> "Plan":
         raise ConfigError(f"--plan {path}: {error}") from error
 
 
-async def _hand_in(settings: "Settings", task: "Task") -> None:
+async def _hand_in(settings: "Settings", task: "Task", patience: float | None) -> None:
     from foa.nodes.client import Client
 
-    async with Client(settings) as client:
-        await client.send(task).accepted()
+    async with Client(settings, patient=True) as client:
+        await waiting.accepted(client, client.send(task), patience)
 
 
-async def _see_through(settings: "Settings", task: "Task", *, watch: bool, plain: bool, here: bool) -> "Outcome":
+async def _see_through(
+    settings: "Settings", task: "Task", patience: float | None, *, watch: bool, plain: bool, here: bool
+) -> "Outcome":
     from foa.cli.watching import asking, screen
     from foa.cli.watching.picture import Picture
     from foa.nodes.client import Client
 
-    async with Client(settings) as client:
+    async with Client(settings, patient=True) as client:
         submitted = client.send(task, watch=watch or here)
+        await waiting.accepted(client, submitted, patience)
         if not watch and not here:
             return await submitted.result()
         picture = Picture(task.id, task.text)

@@ -8,7 +8,7 @@ services all call back. Called by `foa.nodes.host` and `foa.testing`.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from random import Random
 from typing import Any, Final
@@ -93,7 +93,11 @@ class Driver:
         self._outgoing.attach(bus)
         for key in self._program.roots:
             self.feed(key, fx.Started())
-        for kind, ident, body, age_s in self._journal.load():
+        self.restore(self._journal.load())
+
+    def restore(self, kept: Iterable[tuple[str, str, bytes, float]]) -> None:
+        """Bring back what this node, or one whose work it takes over, had kept."""
+        for kind, ident, body, age_s in kept:
             try:
                 self.feed(Key(kind, ident.partition(PART)[0]), fx.Restored(codec.decode(body), age_s))
             except WireError as error:

@@ -31,6 +31,7 @@ from foa.wire.topics import Topics
 
 if TYPE_CHECKING:
     from foa.adapters.keys.ring import Ring
+    from foa.adapters.outbox import Outbox
     from foa.adapters.telemetry.health import HealthServer
 
 PORT, TLS_PORT = 1883, 8883
@@ -164,8 +165,13 @@ class Host:
         services: Mapping[str, Service],
         settings: Settings,
         ring: "Ring | None" = None,
+        *,
+        journal: "Outbox | None" = None,
     ) -> None:
-        """Wire the node together; nothing happens before it is entered. ``ring``: what `ring_of` returned."""
+        """Wire the node together; nothing happens before it is entered. ``ring``: what `ring_of` returned.
+
+        ``journal`` is that of a client, which has one only while something waits in it.
+        """
         if ring is not None and place.will is not None:
             will = Will(ring.seal_will(place.will.frame), place.will.delay_s)
             place = msgspec.structs.replace(place, will=will)
@@ -180,7 +186,7 @@ class Host:
         if ring is not None:
             ring.tell(self.telemetry.log)
         self.stopped: asyncio.Future[str] = loop.create_future()
-        self._journal = self._open_journal()
+        self._journal = journal or self._open_journal()
         self.driver = Driver(
             place.node,
             program,
@@ -208,6 +214,11 @@ class Host:
         if not self.place.keeps_journal:
             return MemoryJournal()
         return SqliteJournal(Path(self._settings.node.state_dir) / f"{self.place.node}.sqlite")
+
+    def begin(self) -> "asyncio.Task[None]":
+        """Connect without waiting for it: the task that is returned ends once the broker is there, or says no."""
+        self.driver.start(self._bus)
+        return asyncio.get_running_loop().create_task(self._bus.open(None))
 
     async def __aenter__(self) -> Self:
         """Connect; raises Refused or BusError if that cannot be."""

@@ -75,6 +75,9 @@ class Node(msgspec.Struct, frozen=True):
         ),
     ] = ""
     state_dir: Annotated[str, _doc("directory of journals and caches", min_length=1)] = ".foa"
+    outbox: Annotated[
+        int, _doc("tasks a client keeps until a coordinator has accepted them; one more is refused", ge=1, le=1_000_000)
+    ] = 10_000
 
 
 class Coordinator(msgspec.Struct, frozen=True):

@@ -7,8 +7,10 @@ gets the result from the reply, or from the retained topic if its owner died in 
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from foa.adapters.outbox import Outbox
 from foa.core import effects as fx
 from foa.core.effects import Key
 from foa.core.machines import client
@@ -22,6 +24,7 @@ from foa.nodes.client.program import ClientProgram as ClientProgram
 from foa.nodes.client.submitted import Outcome as Outcome
 from foa.nodes.client.submitted import Submitted as Submitted
 from foa.nodes.host import Host, Place, ring_of, topics_of
+from foa.nodes.outgoing import PART
 from foa.nodes.ports import Done
 from foa.settings import Settings
 from foa.wire.messages import Accepted, Ask, Control, Embed, Feedback, Found, Rejected, Vectors
@@ -36,8 +39,11 @@ NO_INDEX: Final = "no index node answered; start one with 'foa up' or 'foa node 
 class Client:
     """A session that submits, follows, searches and reads; an async context manager."""
 
-    def __init__(self, settings: Settings | None = None, name: str = "") -> None:
-        """Use `settings` (the defaults if None); ``name`` is made up if empty."""
+    def __init__(self, settings: Settings | None = None, name: str = "", *, patient: bool = False) -> None:
+        """Use `settings` (the defaults if None); ``name`` is made up if empty.
+
+        A ``patient`` client begins without a broker: what it submits waits in the outbox, and `reach` for the broker.
+        """
         self.settings = settings or Settings()
         self.node = name or f"client-{secrets.token_hex(6)}"
         self.topics = topics_of(self.settings)
@@ -47,20 +53,50 @@ class Client:
         self._collected: list[fx.Received] = []
         self._hearers: list[asyncio.Queue[fx.Received]] = []
         self._host: Host | None = None
+        self._patient = patient
+        self._opening: asyncio.Task[None] | None = None
+        self._outbox = Outbox(outbox_of(self.settings), self.node)
+        self._unkept: set[str] = set()
+        self._resumed = False
 
     async def __aenter__(self) -> Self:
         """Connect; raises Refused or BusError."""
         place = Place(self.node, self.node, session_s=SESSION_S, keeps_journal=False)
         program = ClientProgram(self.node, self.settings, self.topics)
-        self._host = Host(place, program, {"report": self._report}, self.settings, ring_of(self.settings))
+        services = {"report": self._report}
+        self._host = Host(place, program, services, self.settings, ring_of(self.settings), journal=self._outbox)
         self._host.stopped.add_done_callback(lambda ended: self._lost(ended.result()))
-        await self._host.__aenter__()
+        if self._patient:
+            self._opening = self._host.begin()
+        else:
+            await self._host.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Disconnect."""
+        """Disconnect; what nobody accepted stays in the outbox."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait((self._opening,))
         if self._host is not None:
             await self._host.__aexit__(*exc)
+
+    async def reach(self, seconds: float | None = None) -> None:
+        """Wait until the broker is there, at most `seconds`; Refused if it says no for good, BusError if it is not.
+
+        What was submitted meanwhile stays in the outbox, where the next client that submits anything finds it; but
+        not where the broker says no.
+        """
+        if self._opening is None:
+            return
+        done, _ = await asyncio.wait((self._opening,), timeout=seconds)
+        if not done:
+            mine = ", ".join(sorted(self._unkept)[:3])
+            kept = f"; task {mine} is kept, and sent by 'foa task outbox --send' or with the next submission"
+            raise BusError(f"cannot reach a broker at {self.settings.broker.url}{kept if mine else ''}")
+        if self._opening.exception() is not None:
+            for task in tuple(self._unkept):
+                self.forget(task)
+        await self._opening
 
     # --- tasks ------------------------------------------------------------------------------------------
 
@@ -69,10 +105,30 @@ class Client:
         return self.send(task_of(text, **demands), watch=watch, trace=trace)
 
     def send(self, task: Task, *, watch: bool = False, trace: str = "") -> Submitted:
-        """Submit a task that is made already."""
+        """Submit a task that is made already; BusError if too many wait to be accepted.
+
+        It is kept in a file until a coordinator has accepted it, whatever becomes of this process and the broker. What
+        an earlier process left there is sent as well.
+        """
+        self.resume()
+        if len(self._unkept) >= (most := self.settings.node.outbox):
+            raise BusError(f"node.outbox = {most}: so many tasks wait to be accepted; wait for some, or raise it")
+        self._unkept.add(task.id)
         submitted = self._tasks[task.id] = Submitted(task.id, self.tell_task)
         self.tell_task(task.id, Submission(task, watch, trace or new_trace()))
         return submitted
+
+    def resume(self) -> list[Submitted]:
+        """Send what clients that ended left in the outbox, once; return those tasks."""
+        if self._resumed:
+            return []
+        self._resumed = True
+        left = self._outbox.adopted()
+        tasks = {ident: Submitted(ident, self.tell_task) for _, ident, _, _ in left if PART not in ident}
+        self._tasks |= tasks
+        self._unkept |= tasks.keys()
+        self._driver.restore(left)
+        return list(tasks.values())
 
     def follow(self, task: str, *, watch: bool = True) -> Submitted:
         """Listen to a task that anybody submitted."""
@@ -85,8 +141,9 @@ class Client:
         self._driver.tell(Key("client", task), message)
 
     def forget(self, task: str) -> None:
-        """Stop listening to a task."""
+        """Stop listening to a task, and sending it if nobody has accepted it."""
         self._tasks.pop(task, None)
+        self._unkept.discard(task)
         self.tell_task(task, Abandon(cancel=False))
 
     async def feedback(self, task: str, score: float, *, subtask: str = "", comment: str = "") -> None:
@@ -214,12 +271,21 @@ class Client:
                 self._collected.append(received)
                 for queue in self._hearers:
                     queue.put_nowait(received)
-            case Report(kind, ident, _):
-                submitted = self._tasks.get(ident)
-                if submitted is not None:
-                    submitted.hear(report)
-                if kind in {"result", "rejected"}:
-                    self._tasks.pop(ident, None)
+            case _:
+                self._told_of(report)
+
+    def _told_of(self, report: Report) -> None:
+        """Take what the machine of a task says; one that is to be sent again later says so, and nothing is new."""
+        kind, ident, _ = report
+        if kind == "deferred":
+            return
+        if kind != "events":
+            self._unkept.discard(ident)
+        submitted = self._tasks.get(ident)
+        if submitted is not None:
+            submitted.hear(report)
+        if kind in {"result", "rejected"}:
+            self._tasks.pop(ident, None)
 
     def _lost(self, reason: str) -> None:
         """Fail whatever waits, since the bus will not come back."""
@@ -230,6 +296,11 @@ class Client:
         for future in futures:
             if not future.done():
                 future.set_exception(error)
+
+
+def outbox_of(settings: Settings) -> Path:
+    """Return the folder of the outboxes of all clients with these settings."""
+    return Path(settings.node.state_dir) / "outbox"
 
 
 def new_trace() -> str:

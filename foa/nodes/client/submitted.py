@@ -56,6 +56,11 @@ class Submitted:
         self._questions: asyncio.Queue[Required | None] = asyncio.Queue()
         self._open: dict[str, tuple[str, str]] = {}
 
+    @property
+    def taken(self) -> bool:
+        """Tell whether a coordinator has the task, or said no to it."""
+        return self._accepted.done()
+
     async def accepted(self) -> Accepted:
         """Return once the task is kept; TaskError if it was rejected."""
         return await asyncio.shield(self._accepted)
