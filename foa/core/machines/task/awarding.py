@@ -12,7 +12,7 @@ from foa.core.effects import Effect
 from foa.core.machines.task.over.letters import tried
 from foa.core.machines.task.pending import JOINING, NOBODY, PLANNING, Kin, is_pseudo
 from foa.core.machines.task.state import Context, Live, active, headers, left_ms, note, put, tracked
-from foa.core.machines.task.verdict import begun
+from foa.core.machines.task.verdict import begun, followed
 from foa.core.routing.gate import expected_price
 from foa.wire.ids import idempotency_key
 from foa.wire.messages import Award
@@ -153,6 +153,7 @@ def award(
         else:
             effects.append(_award(live, ident, seat, terms, context, now))
         effects.append(fx.Wake(f"lease:{seat.award}", now + context.rules.accept_s + context.rules.grace_s))
+        effects.append(followed(seat.agent))
         if not is_pseudo(ident):
             effects += begun(seat, context, ident)
     effects.append(fx.Measure("foa_awards_total", float(len(seats))))
