@@ -181,7 +181,9 @@ def test_no_slot_leaks_and_nothing_is_left_of_many_awards(steps: list[Any], slot
         assert set(agent.running) <= set(bench.awards), "a slot of nobody's"
         assert set(agent.waiting) <= set(bench.awards)
         assert set(agent.turns) == set(agent.waiting)
-        assert not agent.waiting or len(agent.running) == slots, "one waits beside a free slot"
+        assert not agent.waiting or len(agent.running) == slots or agent.suspects, "one waits beside a free slot"
+        assert not agent.waiting or agent.running, "one waits and nobody works"
+        assert len(agent.running) < 2 or not set(agent.running) & set(agent.suspects), "a suspect works alone"
         assert len(agent.answers) <= 4
         assert set(bench.jobs) <= set(agent.running), "work without a slot"
     bench.feed(announce.KEY, fx.Online(resumed=False))
@@ -191,5 +193,5 @@ def test_no_slot_leaks_and_nothing_is_left_of_many_awards(steps: list[Any], slot
             break
         bench.elapse(*min(due, key=lambda name: bench.timers[name]))
     assert (bench.agent.running, bench.agent.waiting, bench.agent.clusters) == ((), (), {})
-    assert (bench.agent.answers, bench.awards, bench.jobs) == ({}, {}, {})
+    assert (bench.agent.answers, bench.awards, bench.jobs, bench.agent.suspects) == ({}, {}, {}, ())
     assert all(name.startswith("#") for name in bench.kept), "but what it died over"

@@ -105,6 +105,26 @@ def test_what_ended_it_too_often_is_declined_over_restarts_and_other_work_is_not
     assert "w5" in bench.jobs
 
 
+def test_what_was_at_work_beside_it_is_not_blamed_twice() -> None:
+    """All that was at work is suspect; each is done alone then, and only what ends the process again is declined."""
+    bench = Bench(profile_of(ME, slots=4), backlog=9, crashes=2)
+    for number in range(3):
+        bench.offer(award_of(f"w{number}", f"t{number}"))
+    bench.restart()
+    for number in range(3):
+        bench.settle(f"w{number}", f"t{number}")
+    for number in range(4):
+        bench.offer(award_of(f"x{number}", f"t{number}", attempt=2))
+    assert list(bench.jobs) == ["x0"]
+    bench.yields("x0", text("innocent"))
+    assert list(bench.jobs) == ["x1"]
+    bench.restart()
+    bench.settle("x1", "t1")
+    assert [one.code for one in sent(bench.offer(award_of("y1", "t1", attempt=3)), Declined)] == ["poison"]
+    bench.offer(award_of("y2", "t2", attempt=3))
+    assert list(bench.jobs) == ["y2"]
+
+
 def test_what_is_remembered_of_crashes_is_bounded() -> None:
     bench = Bench(crashes=1)
     for number in range(announce.MAX_CRASHES + 5):

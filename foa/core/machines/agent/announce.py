@@ -155,7 +155,8 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
         state = msgspec.structs.replace(
             state, begun={**dict(kept), award.key: (award.award, now + award.left_ms / 1000)}
         )
-    start = len(state.running) < context.profile.resources.concurrency
+    state = _suspected(state, award, now)
+    start = not state.waiting and _may_start(context, state, state.running, award.award)
     if start:
         state = msgspec.structs.replace(state, running=(*state.running, award.award))
     else:
@@ -166,6 +167,20 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
         state = msgspec.structs.replace(state, clusters={**state.clusters, award.award: channel})
         effects.append(fx.Subscribe((context.topics.channel(*channel, "+/+/+"),), no_local=True))
     return state, effects
+
+
+def _suspected(state: Agent, award: Award, now: float) -> Agent:
+    """Mark an award whose like was at work when this process ended: it may or may not have been the cause."""
+    if not any(key == award.key and ends > now for key, ends in state.crashes.values()):
+        return state
+    return msgspec.structs.replace(state, suspects=(*state.suspects, award.award))
+
+
+def _may_start(context: Context, state: Agent, running: tuple[str, ...], award: str) -> bool:
+    """Tell whether an award may start beside those that run: a suspect works alone, so that none is blamed for it."""
+    if state.suspects and running and (award in state.suspects or running[0] in state.suspects):
+        return False
+    return len(running) < context.profile.resources.concurrency
 
 
 def _queued(state: Agent, award: Award, now: float) -> Agent:
@@ -231,11 +246,13 @@ def _freed(context: Context, state: Agent, told: Freed) -> Stepped:
     state, effects = _kept(context, state, told)
     if channel is not None and channel not in left.values():
         effects.append(fx.Unsubscribe((context.topics.channel(*channel, "+/+/+"),)))
-    while waiting and len(running) < context.profile.resources.concurrency:
+    while waiting and _may_start(context, state, running, waiting[0]):
         running, waiting = (*running, waiting[0]), waiting[1:]
         effects.append(fx.Tell(Key("award", running[-1]), Start()))
     turns = {one: state.turns[one] for one in waiting} if state.turns else state.turns
     state = msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns, clusters=left)
+    if award in state.suspects:
+        state = msgspec.structs.replace(state, suspects=tuple(one for one in state.suspects if one != award))
     return state, [*effects, *departure(context, state)]
 
 

@@ -59,7 +59,8 @@ class Agent(msgspec.Struct, frozen=True):
     ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
     may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster). ``waiting`` stand in the
     order of their ``turns``. ``answers`` are awards whose answer nobody settled yet, oldest first; ``crashes`` those
-    during which this process ended: the key of each, and until when it counts; ``past`` those that are over.
+    during which this process ended: the key of each, and until when it counts; ``past`` those that are over;
+    ``suspects`` those here that such a crash may be due to: each works alone.
     ``watcher`` is told how draining goes. ``birth`` is above the process's own where an earlier life had a later clock.
     """
 
@@ -71,6 +72,7 @@ class Agent(msgspec.Struct, frozen=True):
     turns: dict[str, float] = {}
     answers: dict[str, None] = {}
     past: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
     crashes: dict[str, tuple[str, float]] = {}
     clusters: dict[str, tuple[str, str]] = {}
     begun: dict[str, tuple[str, float]] = {}
