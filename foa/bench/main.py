@@ -16,6 +16,7 @@ from foa.bench.plans import command as plans
 from foa.bench.refine import command as refine
 from foa.bench.routing import command as routing
 from foa.bench.schedule import command as schedule
+from foa.bench.takeover import command as takeover
 
 app = typer.Typer(
     name="bench",
@@ -61,6 +62,7 @@ app.command("matchmaking", epilog=matchmaking.EXAMPLES)(matchmaking.matchmaking_
 app.command("bandit", epilog=matchmaking.BANDIT_EXAMPLES)(matchmaking.bandit_command)
 app.command("plans", epilog=plans.EXAMPLES)(plans.plans_command)
 app.command("refine", epilog=refine.EXAMPLES)(refine.refine_command)
+app.command("takeover", epilog=takeover.EXAMPLES)(takeover.takeover_command)
 app.command("schedule", epilog=schedule.EXAMPLES)(schedule.schedule_command)
 app.command("chaos", epilog=chaos.EXAMPLES)(chaos.chaos_command)
 app.command("submitter", hidden=True)(chaos.submitter_command)

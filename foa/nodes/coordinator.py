@@ -51,6 +51,7 @@ class CoordinatorProgram:
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings), ups=ups),
             memory.KEY: lambda: memory.State(topics),
             cases.KEY: cases.State,
+            vigil.KEY: lambda: vigil.State(topics, settings.coordinator.grace_ms / 1000),
             admission.KEY: lambda: admission.State(
                 admission.Rules(settings.coordinator.open, settings.coordinator.quota, terms)
             ),
