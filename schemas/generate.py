@@ -1,10 +1,15 @@
-"""Write schemas/v1, broker/acl and the table in docs/wire.md anew from foa.wire; --check tells if they are current."""
+"""Write schemas/v1, files in broker/ and the table in docs/wire.md anew from foa.wire; --check tells if all is current.
+
+In broker/ that is acl, people.acl, emqx.acl and mosquitto.conf: what ``foa broker init`` writes, for example accounts.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from foa.wire import acl, schema
+from foa.cli.securing.mosquitto import Place, configuration
+from foa.wire import schema
+from foa.wire.acl import PEOPLE, SERVICES, Accounts, emqx, mosquitto
 from foa.wire.codec import CARRIES
 from foa.wire.topics import TABLE
 
@@ -26,13 +31,25 @@ def documented(page: str) -> str:
     return before + BEGIN + "\n".join(rows) + "\n" + END + after
 
 
+ACCOUNTS: Accounts = {
+    "coordinator": ("coordinator-1", "coordinator-2"),
+    "index": ("index-1", "index-2"),
+    "agent": ("acme/lab/translator",),
+    "gateway": ("gateway",),
+    "submitter": ("submitter",),
+    "operator": ("operator",),
+}
 JSON = {"discovery": "an A2A Agent Card (JSON)", "door": "a task (JSON)", "outcome": "its result (JSON)"}
 
 
 def wanted() -> dict[Path, bytes]:
     """Return every generated file and its content."""
     texts: dict[Path, str | bytes] = {FOLDER / name: text for name, text in schema.generate().items()}
-    texts[ROOT / "broker" / "acl"] = acl.mosquitto()
+    broker = ROOT / "broker"
+    texts[broker / "acl"] = mosquitto.written({role: ACCOUNTS[role] for role in SERVICES})
+    texts[broker / "people.acl"] = mosquitto.written({role: ACCOUNTS[role] for role in PEOPLE})
+    texts[broker / "emqx.acl"] = emqx.written(ACCOUNTS)
+    texts[broker / "mosquitto.conf"] = configuration(Place("secured", "broker/mosquitto.conf"))
     texts[WIRE] = documented(WIRE.read_text(encoding="utf-8"))
     return {path: text if isinstance(text, bytes) else text.encode() for path, text in texts.items()}
 

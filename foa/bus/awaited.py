@@ -7,10 +7,11 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from foa.bus import tls
 from foa.bus.output import Connected, Ended
 from foa.bus.port import Listener, Options
 from foa.bus.telling import Teller
-from foa.errors import BusError, Refused
+from foa.errors import BusError, ConfigError, Refused
 
 FLUSH_S: Final = 1.0  # how long `close` waits for acknowledgements, and a closing socket for its peer
 
@@ -49,7 +50,7 @@ class AwaitedBus(Teller):
             why = f"cannot reach a broker at {self.options.host}:{self.options.port}: {self._last_reason}"
             await self.close()
             raise BusError(why) from error
-        except asyncio.CancelledError:
+        except (ConfigError, asyncio.CancelledError):
             await self.close()
             raise
 
@@ -59,6 +60,20 @@ class AwaitedBus(Teller):
             await self._settled()
             self._stop(will=will)
         await self._ended.wait()
+
+    def _unreached(self, error: OSError) -> str:
+        """Return why no connection came to be. At the first attempt a certificate nobody can trust ends `open`.
+
+        Later ones are tried on: a broker's certificate may be renewed while we wait.
+        """
+        why = tls.words(error, self.options)
+        if self.options.tls is not None and isinstance(error, ConnectionResetError | ConnectionAbortedError):
+            return tls.UNSHAKEN
+        if why is None:
+            return words(error)
+        if tls.permanent(error) and self._first is not None and not self._first.done():
+            self._first.set_exception(ConfigError(why))
+        return why
 
     async def _settled(self) -> None:
         """Wait until the backlog is empty, at most `FLUSH_S`."""

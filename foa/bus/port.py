@@ -129,8 +129,19 @@ class Will(msgspec.Struct, frozen=True):
     delay_s: int = 0
 
 
+class Tls(msgspec.Struct, frozen=True):
+    """The PEM files of an encrypted connection: authorities ("": the system's), own certificate and its key."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
 class Options(msgspec.Struct, frozen=True):
-    """How one session connects. Times in seconds, sizes in bytes; see `foa.settings` for the defaults in use."""
+    """How one session connects. Times in seconds, sizes in bytes; see `foa.settings` for the defaults in use.
+
+    ``tls`` None is a plain connection.
+    """
 
     client_id: str
     host: str = "127.0.0.1"
@@ -147,6 +158,11 @@ class Options(msgspec.Struct, frozen=True):
     connect_timeout_s: float = 5.0
     backoff_min_s: float = 0.05
     backoff_max_s: float = 5.0
+    tls: Tls | None = None
+
+    def __repr__(self) -> str:
+        """Show where and as whom, never the password."""
+        return f"Options({self.client_id!r}, {self.host!r}, {self.port}, username={self.username!r}, tls={self.tls!r})"
 
 
 class Handle(Protocol):

@@ -25,11 +25,19 @@ class BrokerProcess:
         self.port = port
 
     @classmethod
-    async def start(cls, host: str = "127.0.0.1", port: int = 0, users: Path | None = None) -> "BrokerProcess":
+    async def start(
+        cls,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        users: Path | None = None,
+        secured: Path | None = None,
+        store: Path | None = None,
+    ) -> "BrokerProcess":
         """Start a broker and return once it takes connections; raises BusError with its own words if it fails."""
         arguments = ["--host", host, "--port", str(port), "--parent"]
-        if users is not None:
-            arguments += ["--users", str(users)]
+        for flag, value in (("--users", users), ("--secured", secured), ("--store", store)):
+            if value is not None:
+                arguments += [flag, str(value)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -120,10 +120,10 @@ class Probe:
     def __init__(self, settings: "Settings") -> None:
         """Nothing happens before `open`."""
         from foa.bus.mqtt.client import MqttBus
-        from foa.nodes.host import Place, client_id, options_of, topics_of
+        from foa.nodes.host import Place, options_of, topics_of
 
         self._node = f"doctor-{secrets.token_hex(6)}"
-        self._place = Place(client_id(settings, self._node), self._node, session_s=0)
+        self._place = Place(self._node, self._node, session_s=0)
         self._topics = topics_of(settings)
         self._url = settings.broker.url
         self._timeout = settings.broker.connect_timeout_s

@@ -83,9 +83,12 @@ def options(
 
 
 def _pair(text: str) -> tuple[str, str]:
+    from foa.settings import check_flag
+
     key, sign, value = text.partition("=")
     if not sign:
         raise ConfigError(f"--set {text}: must be key=value, such as --set index.model=hash")
+    check_flag(key.strip())
     return key.strip(), value
 
 

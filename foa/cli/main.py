@@ -20,6 +20,7 @@ from foa.cli.operating import draining, members
 from foa.cli.searching import explaining, finding
 from foa.cli.securing import commands as securing
 from foa.cli.simulating import commands as simulating
+from foa.cli.simulating import recording
 from foa.errors import FoaError
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ app.command("search", epilog=finding.EXAMPLES)(finding.search)
 app.command("explain", epilog=explaining.EXAMPLES)(explaining.explain)
 app.add_typer(learning.app, name="learn")
 app.command("sim", epilog=simulating.EXAMPLES)(simulating.sim)
+app.command("record", epilog=recording.RECORD_EXAMPLES)(recording.record)
+app.command("replay", epilog=recording.REPLAY_EXAMPLES)(recording.replay)
 app.add_typer(keys.app, name="key")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(doctor.config, name="config")

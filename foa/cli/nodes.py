@@ -17,7 +17,9 @@ from foa.errors import ConfigError
 if TYPE_CHECKING:
     from foa.nodes.federation import Federation, Member
     from foa.nodes.host import Host
+    from foa.wire.acl import Role
 
+PORT: Final = 1883
 LEAVE_S: Final = 2.0
 """How long a node that was told to end by a signal stays to see its partitions taken."""
 
@@ -25,12 +27,8 @@ UP_EXAMPLES: Final = """\b
 Examples:
   foa up                                    everything on this machine, on port 1883
   foa up --port 0 --agents my_agents        a free port, and your own agents
+  foa up --secure                           encrypted, an account for each process, nobody else gets in
   foa up --broker mqtt://broker.lan:1883    nodes and agents beside a broker that runs
-"""
-BROKER_EXAMPLES: Final = """\b
-Examples:
-  foa broker
-  foa broker --host 0.0.0.0 --port 1884 --users users.txt      one name:password a line
 """
 COORDINATOR_EXAMPLES: Final = """\b
 Examples:
@@ -47,19 +45,6 @@ app = typer.Typer(help="Run one node in the foreground.", no_args_is_help=True, 
 
 Parent = Annotated[bool, typer.Option("--parent", hidden=True, help="end when standard input closes")]
 Name = Annotated[str, typer.Option(help="its name, unique in the federation and kept over restarts")]
-
-
-def broker(
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on; 0: a free one", min=0, max=65_535)] = 1883,
-    users: Annotated[Path | None, typer.Option(help="file of name:password lines; without it everybody may")] = None,
-    parent: Parent = False,
-) -> None:
-    """Run the embedded MQTT 5 broker: for one machine, nothing to install."""
-    from foa.bus.mqtt.broker.__main__ import read_users, run
-
-    follow_parent(parent)
-    run(host, port, None if users is None else read_users(users), parent=False)
 
 
 @app.command("coordinator", epilog=COORDINATOR_EXAMPLES)
@@ -123,6 +108,7 @@ class Plan(NamedTuple):
     indices: int
     agents: Sequence[Path]
     port: int | None
+    secure: bool = False
 
 
 def up(
@@ -130,16 +116,25 @@ def up(
     coordinators: Annotated[int, typer.Option(help="how many coordinators", min=1, max=64)] = 2,
     index: Annotated[int, typer.Option(help="how many index nodes", min=1, max=64)] = 1,
     agents: Annotated[str, typer.Option(help="folder of agents; none: no agents")] = "",
-    port: Annotated[int, typer.Option(help="port of the broker; 0: a free one", min=0, max=65_535)] = 1883,
+    port: Annotated[
+        int | None,
+        typer.Option(help="port of the broker; 0: a free one  [default: 1883, 8883 with --secure]", min=0, max=65_535),
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="where journals and logs are kept")] = None,
+    secure: Annotated[bool, typer.Option(help="TLS, an account for each process, access control")] = False,
 ) -> None:
     """Start a federation on this machine, and keep it running until Ctrl-C."""
     options = options_of(ctx)
     if state_dir is not None:
         options.flags["node.state_dir"] = str(state_dir)
     loaded = options.load()
-    given = loaded.sources["broker.url"] != "default"
-    run_async(_up(options, loaded, Plan(coordinators, index, profiles(agents), None if given else port)))
+    if loaded.sources["broker.url"] != "default":
+        if secure:
+            raise ConfigError("--secure: is for the broker that 'foa up' starts; leave broker.url out, or --secure")
+        plan = Plan(coordinators, index, profiles(agents), None)
+    else:
+        plan = Plan(coordinators, index, profiles(agents), (8883 if secure else 1883) if port is None else port, secure)
+    run_async(_up(options, loaded, plan))
 
 
 async def _up(options: Options, loaded: Loaded, plan: Plan) -> None:
@@ -148,14 +143,24 @@ async def _up(options: Options, loaded: Loaded, plan: Plan) -> None:
     state = absolute(loaded.settings.node.state_dir)
     url = loaded.settings.broker.url
     changes: dict[str, Any] = {"node.state_dir": state}
+    how = f" --broker {url}"
     if plan.port is not None:
         port = free_port(plan.port)
         url = changes["broker.url"] = f"mqtt://127.0.0.1:{port}"
+        how = "" if port == PORT else f" --broker {url}"
+        member = broker_member(port)
+    if plan.secure:
+        from foa.cli.securing.up import secured
+
+        accounts = {**numbered(plan.coordinators, plan.indices), "agent": identities(plan.agents)}
+        url, how, member = secured(state / "secured", accounts, port, loaded.settings.wire.root, changes)
     async with Federation(options.environment(changes), state / "logs", say) as federation:
         if plan.port is not None:
-            await federation.start([broker_member(port)])
+            await federation.start([member])
         await federation.start([*node_members(plan.coordinators, plan.indices), *agent_members(plan.agents)])
-        show_up(federation, url, state)
+        show_up(federation, url, state, how)
+        if plan.port is not None and not plan.secure:
+            say("nothing is encrypted, and everybody on this machine may connect: 'foa up --secure' changes both")
         await asyncio.get_running_loop().create_future()
 
 
@@ -164,13 +169,12 @@ def absolute(folder: str) -> Path:
     return Path(folder).absolute()
 
 
-def show_up(federation: "Federation", url: str, state: Path) -> None:
-    """Print what runs, and how to use it."""
+def show_up(federation: "Federation", url: str, state: Path, how: str) -> None:
+    """Print what runs, and how to use it: ``how`` are the options that reach it."""
     for name, pid in federation.pids.items():
         say(f"  {name:<24} pid {pid}")
     say(f"logs are in {state / 'logs'}")
-    flag = "" if url == "mqtt://127.0.0.1:1883" else f" --broker {url}"
-    say(f'try: foa{flag} task submit "echo hello"')
+    say(f'try: foa{how} task submit "echo hello"')
     say(f"{len(federation.pids)} processes run; the broker is {url}; Ctrl-C ends them all")
 
 
@@ -203,6 +207,19 @@ def agent_members(folders: Sequence[Path]) -> list["Member"]:
     from foa.nodes.federation import Member
 
     return [Member(folder.name, ("agent", "run", str(folder))) for folder in folders]
+
+
+def numbered(coordinators: int, indices: int) -> "dict[Role, list[str]]":
+    """Return the names that nodes have everywhere: coordinator-1, coordinator-2 … and so on."""
+    counts: dict[Role, int] = {"coordinator": coordinators, "index": indices}
+    return {role: [f"{role}-{number}" for number in range(1, count + 1)] for role, count in counts.items()}
+
+
+def identities(folders: Sequence[Path]) -> list[str]:
+    """Return the identities that the profiles in `folders` declare; ConfigError for a profile with mistakes."""
+    from foa.adapters.profile import load
+
+    return [load(folder).profile.agent for folder in folders]
 
 
 def profiles(agents: str) -> list[Path]:

@@ -146,12 +146,13 @@ def _rules(profile: Profile, settings: Settings, call_s: float) -> Rules:
 class Handling:
     """The handler service: one asyncio task per piece of work, cancelled when its award is.
 
-    ``keep`` makes durable what the machines wanted kept: that a work was begun, before the author's code runs.
+    ``keep`` makes durable what the machines wanted kept: that a work was begun, before the author's code runs. Where
+    that cannot be, the work is another agent's.
     """
 
     worker: Worker
     tell: Callable[[Key, Any], None]
-    keep: Callable[[], None] = lambda: None
+    keep: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
         """Start with nothing running."""
@@ -189,7 +190,9 @@ class Handling:
             task.cancel()
 
     async def _work(self, job: Job, done: Done) -> None:
-        self.keep()
+        if not self.keep():
+            done(Stumbled("declined", "disk", "that this work was begun cannot be kept: the disk is full"), "")
+            return
         meter = Meter(partial(self.tell, Key("award", job.award.award)))
         try:
             outcome = await attempt(self.worker, job, meter)
@@ -303,8 +306,8 @@ class AgentHost(Host):
     def _tell(self, key: Key, message: Any) -> None:
         self.driver.tell(key, message)
 
-    def _keep(self) -> None:
-        self.driver.settle()
+    def _keep(self) -> bool:
+        return self.driver.settle()
 
     async def __aenter__(self) -> Self:
         """Make the author's code ready before anybody can find the agent."""

@@ -234,7 +234,8 @@ class Host:
     async def __aexit__(self, *exc: object) -> None:
         """Say goodbye in good order."""
         self.driver.close()
-        await self._bus.close()
+        fault = self.stopped.done() and self.stopped.result() != DRAINED
+        await self._bus.close(will=fault)  # whoever ends by a fault of its own is to be missed at once
         self._journal.close()
         if self._health is not None:
             self._health.close()

@@ -119,13 +119,18 @@ def _card(card: Any, done: Done) -> None:
 
 
 def agent(world: World, profile: Profile, temper: Temper, begun: Callable[[Begun], None]) -> Node:
-    """Add a scripted agent."""
+    """Add an agent with a temper."""
+    return played(world, profile, lambda life, rng: Hands(profile, temper, life, rng, begun).services())
+
+
+def played(world: World, profile: Profile, services: Callable[[Life, Random], dict[str, Service]]) -> Node:
+    """Add an agent; each life of it gets the `services` made for its clock and its dice."""
     name = node_of(profile.agent)
 
     def make(birth: int, life: Life) -> Birth:
         program = AgentProgram(profile, birth, world.settings, world.topics)
-        hands = Hands(profile, temper, life, Random(f"{world.seed}/{name}/{birth}"), begun)
-        return Birth(program, hands.services(), will_of(program.context))
+        rng = Random(f"{world.seed}/{name}/{birth}")
+        return Birth(program, services(life, rng), will_of(program.context))
 
     return world.add(Seat("agent", profile.agent, name), make)
 

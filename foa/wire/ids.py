@@ -30,6 +30,11 @@ NodeId = Segment
 Digest = Annotated[str, Meta(pattern=f"^[0-9a-f]{{64}}{_END}")]
 
 
+def node_of(identity: str) -> str:
+    """Return the one-segment name under which an identity takes replies: a node's own, an agent's with dots."""
+    return identity.replace("/", ".")[-MAX_SEGMENT:]
+
+
 class Epoch(msgspec.Struct, frozen=True, order=True, array_like=True):
     """A number that grows with every change of ownership; ordered by ``(n, node)``, the lower one is ignored."""
 

@@ -7,8 +7,10 @@ import asyncio
 import os
 import random
 import signal
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +18,8 @@ import pytest
 
 from foa.bus.aiomqtt.client import AiomqttBus
 from foa.bus.memory import MemoryBus, MemoryNetwork, VirtualClock
+from foa.bus.mqtt.broker.access import unlocked
+from foa.bus.mqtt.broker.keeping.sqlite import SqliteStore
 from foa.bus.mqtt.broker.records import Limits
 from foa.bus.mqtt.broker.server import BrokerServer
 from foa.bus.mqtt.client import MqttBus
@@ -286,7 +290,7 @@ class OursWorld(SocketWorld):
 
     async def start(self) -> None:
         self.port = self.port or free_port()
-        self.server = BrokerServer(self.limits, self.users)
+        self.server = BrokerServer(self.limits, None if self.users is None else unlocked(self.users))
         await self.server.start("127.0.0.1", self.port)
 
     async def crash(self) -> None:
@@ -305,6 +309,27 @@ class OursWorld(SocketWorld):
 
     async def end_broker(self) -> None:
         await self.server.stop()
+
+
+class KeptWorld(OursWorld):
+    """Our client, our broker with a store; a crash takes the store away as well."""
+
+    name = "kept"
+
+    async def start(self) -> None:
+        self.port = self.port or free_port()
+        self.folder = tempfile.TemporaryDirectory()
+        store = SqliteStore(Path(self.folder.name) / "broker.sqlite")
+        self.server = BrokerServer(self.limits, None if self.users is None else unlocked(self.users), store=store)
+        await self.server.start("127.0.0.1", self.port)
+
+    async def crash(self) -> None:
+        await super().crash()
+        self.folder.cleanup()
+
+    async def end_broker(self) -> None:
+        await super().end_broker()
+        self.folder.cleanup()
 
 
 class MosquittoWorld(SocketWorld):
@@ -356,5 +381,5 @@ class AiomqttMosquittoWorld(Library, MosquittoWorld):
     name = "aiomqtt-mosquitto"
 
 
-_ALL = (MemoryWorld, OursWorld, MosquittoWorld, AiomqttOursWorld, AiomqttMosquittoWorld)
+_ALL = (MemoryWorld, OursWorld, KeptWorld, MosquittoWorld, AiomqttOursWorld, AiomqttMosquittoWorld)
 WORLDS: dict[str, type[World]] = {one.name: one for one in _ALL}

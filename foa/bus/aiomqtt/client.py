@@ -16,12 +16,12 @@ from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from foa.bus import reasons
+from foa.bus import reasons, tls
 from foa.bus.aiomqtt import properties as convert
 from foa.bus.aiomqtt.link import Link
 from foa.bus.aiomqtt.outbox import Outbox
 from foa.bus.aiomqtt.subscriptions import CalledSubscriptions
-from foa.bus.awaited import FLUSH_S, AwaitedBus, words
+from foa.bus.awaited import FLUSH_S, AwaitedBus
 from foa.bus.inbox import Inbox
 from foa.bus.output import Connected, Ended
 from foa.bus.port import Listener, Options, Receipt, Subscription
@@ -148,7 +148,7 @@ class AiomqttBus(AwaitedBus):
     def _why(self, error: aiomqtt.MqttError) -> str:
         cause = error.__context__
         if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
-            return words(cause)
+            return self._unreached(cause)
         return self._late() if self._state is CONNECTING else "the broker closed the connection"
 
     def _late(self) -> str:
@@ -223,7 +223,8 @@ class AiomqttBus(AwaitedBus):
         elif code.value == KEEP_ALIVE_TIMEOUT:
             self._end(f"the broker was silent for two keep-alives of {self.options.keep_alive_s} s", final=False)
         else:
-            self._end("the broker closed the connection", final=False)
+            unanswered = self._state is CONNECTING
+            self._end(tls.silent(self.options) if unanswered else "the broker closed the connection", final=False)
 
     # The rest is between the outbox and the listener.
 

@@ -19,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from foa.bus import tls
 from foa.bus.aiomqtt import properties as convert
 from foa.bus.port import Options
 from foa.errors import BusError
@@ -55,7 +56,7 @@ class Hears(Protocol):
 
 
 def make(options: Options) -> aiomqtt.Client:
-    """Return a client for `options`; raises BusError if they cannot be written as a CONNECT."""
+    """Return a client for `options`; BusError if no CONNECT can say them, ConfigError if a TLS file is no use."""
     will = options.will
     try:
         for text in (options.client_id, options.username or "", options.password or ""):
@@ -83,6 +84,7 @@ def make(options: Options) -> aiomqtt.Client:
             clean_start=options.clean_start,
             max_inflight_messages=0,  # the outbox keeps to the window that the broker announces
             properties=connect,
+            tls_context=None if options.tls is None else tls.context(options.tls),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
     except convert.PACK_ERRORS as error:

@@ -7,7 +7,8 @@ machine and the listener, and one write per loop turn carries all that was queue
 import asyncio
 from typing import Final, cast
 
-from foa.bus.awaited import FLUSH_S, AwaitedBus, words
+from foa.bus import tls
+from foa.bus.awaited import FLUSH_S, AwaitedBus
 from foa.bus.mqtt.shell import Shell
 from foa.bus.port import Listener, Options
 
@@ -21,6 +22,7 @@ class _Link(asyncio.BufferedProtocol):
     def __init__(self, bus: "MqttBus") -> None:
         self.bus: MqttBus | None = bus
         self.transport: asyncio.Transport | None = None
+        self.answered = False
         self.closed = asyncio.Event()
         self.buffer = memoryview(bytearray(READ_BUFFER))  # asyncio would ask for 256 KiB of memory at every read
 
@@ -36,13 +38,27 @@ class _Link(asyncio.BufferedProtocol):
         return self.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self.bus is not None:
-            self.bus._arrived(bytes(self.buffer[:nbytes]))  # noqa: SLF001
+        if self.bus is None:
+            return
+        data = bytes(self.buffer[:nbytes])
+        if not self.answered:
+            self.answered = True
+            if data.startswith(tls.ALERT):
+                self.bus._lost(tls.WANTS_TLS)  # noqa: SLF001
+                return
+        self.bus._arrived(data)  # noqa: SLF001
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
         if self.bus is not None:
-            self.bus._lost(f"connection lost: {exc}" if exc else "the broker closed the connection")  # noqa: SLF001
+            self.bus._lost(self._why(exc, self.bus.options))  # noqa: SLF001
+
+    def _why(self, exc: Exception | None, options: Options) -> str:
+        if not self.answered:
+            why = tls.words(exc, options) if isinstance(exc, OSError) else None
+            if why is not None or exc is None or isinstance(exc, ConnectionError):
+                return why or tls.silent(options)
+        return f"connection lost: {exc}" if exc else "the broker closed the connection"
 
     def pause_writing(self) -> None:
         if self.bus is not None:
@@ -54,11 +70,12 @@ class _Link(asyncio.BufferedProtocol):
 
 
 class MqttBus(AwaitedBus, Shell):
-    """A `port.Session` over TCP."""
+    """A `port.Session` over TCP, or TLS over it."""
 
     def __init__(self, options: Options, listener: Listener, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Prepare; raises BusError if `options` cannot be written as a CONNECT."""
+        """Prepare; BusError if `options` cannot be written as a CONNECT, ConfigError if a file of its TLS is no use."""
         super().__init__(options, listener, loop)
+        self._tls = None if options.tls is None else tls.context(options.tls)
         self._link: _Link | None = None
         self._dialing: asyncio.Task[None] | None = None
 
@@ -82,11 +99,15 @@ class MqttBus(AwaitedBus, Shell):
         self._dialing = self._loop.create_task(self._connect(self._link))
 
     async def _connect(self, link: _Link) -> None:
+        options = self.options
+        limit = options.connect_timeout_s if self._tls is not None else None
         try:
-            await self._loop.create_connection(lambda: link, self.options.host, self.options.port)
+            await self._loop.create_connection(
+                lambda: link, options.host, options.port, ssl=self._tls, ssl_handshake_timeout=limit
+            )
         except OSError as error:
             if link.bus is not None:
-                self._lost(words(error))
+                self._lost(self._unreached(error))
 
     def _write(self, data: bytes) -> None:
         assert self._link is not None

@@ -4,11 +4,16 @@
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final, cast
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final, cast
 
+from foa.bus.mqtt.broker.keeping.writer import Writer
 from foa.bus.mqtt.broker.machine import Broker
-from foa.bus.mqtt.broker.records import Connection, Limits
+from foa.bus.mqtt.broker.ports import Access, Store
+from foa.bus.mqtt.broker.records import Connection, Keeping, Limits
 from foa.errors import BusError
 
 WRITE_BUFFER: Final = 1 << 20  # bytes in a socket's buffer above which its client counts as slow
@@ -28,7 +33,7 @@ class _Peer(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         writer = cast("asyncio.Transport", transport)  # asyncio turns Nagle's algorithm off itself
         writer.set_write_buffer_limits(high=WRITE_BUFFER)
-        self._connection = self._server.connected(writer)
+        self._connection = self._server.connected(writer, _certified(transport.get_extra_info("peercert")))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return self._server.incoming
@@ -51,21 +56,44 @@ class _Peer(asyncio.BufferedProtocol):
         self._server.writable(self._connection)
 
 
+def _certified(certificate: Any) -> str:
+    """Return the common name of a client's checked certificate, as `ssl` tells it; "" if it has none."""
+    subject = (certificate or {}).get("subject", ())
+    return next((value for part in subject for name, value in part if name == "commonName"), "")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"foa-broker: {line}\n")
+    sys.stderr.flush()
+
+
 class BrokerServer:
-    """A `Broker` that listens on TCP."""
+    """A `Broker` that listens on TCP, or with `tls` on TLS over it."""
 
     def __init__(
-        self, limits: Limits | None = None, users: Mapping[str, str] | None = None, alone: Callable[[], bool] = bool
+        self,
+        limits: Limits | None = None,
+        access: Access | None = None,
+        tls: ssl.SSLContext | None = None,
+        alone: Callable[[], bool] = bool,
+        store: Store | None = None,
     ) -> None:
-        """With `users` (name to password) nobody else gets in.
+        """With `access` it decides who gets in, and who may do what.
 
-        `alone` tells that one socket only was ready in this turn: then its answers wait for nothing.
+        With `store` it begins with what that kept, and keeps there what must survive it; ConfigError if that cannot
+        be read. `alone` tells that one socket only was ready in this turn: then its answers wait for nothing.
         """
-        self.broker = Broker(limits, users=users)
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        self.broker = Broker(limits, access, None if store is None else Keeping(time.time_ns() / 1e9 - now))
+        self._writer: Writer | None = None
+        if store is not None and self.broker.ledger is not None:
+            self.broker.restore(store.load(), now)
+            self._writer = Writer(self.broker.ledger, store, self._flush_soon, _say)
+        self._tls = tls
         self.incoming = memoryview(bytearray(READ_BUFFER))  # one for all: each read is taken out of it at once
         self._alone = alone
-        self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._transports: set[asyncio.Transport] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
@@ -73,21 +101,24 @@ class BrokerServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on, once started."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        """The first port it listens on, once started."""
+        return int(self._servers[0].sockets[0].getsockname()[1])
 
     async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 takes a free one. Raises BusError if that is not possible."""
+        """Listen, on one port more with every call; 0 takes a free one. Raises BusError if that is not possible."""
+        limit = None if self._tls is None else self.broker.limits.connect_timeout_s
         try:
-            self._server = await self._loop.create_server(lambda: _Peer(self), host, port, backlog=BACKLOG)
+            server = await self._loop.create_server(
+                lambda: _Peer(self), host, port, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=limit
+            )
         except OSError as error:
             raise BusError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        self._servers.append(server)
 
     async def stop(self) -> None:
         """Tell every client, close, and listen no more."""
-        assert self._server is not None
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self.broker.shut_down(self._loop.time())
         self._flush()
         deadline = self._loop.time() + CLOSE_S
@@ -98,13 +129,16 @@ class BrokerServer:
             await self._emptied
         if self._timer is not None:
             self._timer.cancel()
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()
+        if self._writer is not None:
+            await self._writer.close()
 
     # What the sockets report.
 
-    def connected(self, transport: asyncio.Transport) -> Connection:
-        """Take a new socket."""
-        connection = self.broker.connect(self._loop.time())
+    def connected(self, transport: asyncio.Transport, certified: str = "") -> Connection:
+        """Take a new socket; `certified` is the name in its client's certificate, "" without one."""
+        connection = self.broker.connect(self._loop.time(), certified)
         connection.peer = transport
         self._transports.add(transport)
         self._flush_soon()
@@ -148,6 +182,8 @@ class BrokerServer:
             for connection in batch:
                 self._write(connection)
         self._arm()
+        if self._writer is not None:
+            self._writer.soon()
 
     def _write(self, connection: Connection) -> None:
         transport = cast("asyncio.Transport", connection.peer)
