@@ -81,12 +81,12 @@ class Attacker:
             await asyncio.sleep(TURN_S)
             now = time.monotonic()
             due, last = (min(self._rate, due + (now - last) * self._rate) if self.on else 0.0), now
-            while due >= 1.0 and self._heard:
+            heard = tuple(self._heard)
+            while due >= 1.0 and heard:
                 due -= 1.0
-                self._publish()
+                self._publish(hostile(Tape(self._rng.randbytes(TAPE)), heard))
 
-    def _publish(self) -> None:
-        frame = hostile(Tape(self._rng.randbytes(TAPE)), self._heard)
+    def _publish(self, frame: Frame) -> None:
         if self.bus.backlog > BACKLOG:
             self.counts["held"] += 1
             return
@@ -133,6 +133,8 @@ async def run(rate: float, seed: int) -> None:
     while line := await reader.readline():
         attacker.on = line.strip() == b"on"
     for task in working:
+        if task.done():
+            task.result()  # neither ends by itself: whatever ended it is our fault, and told
         task.cancel()
     await asyncio.gather(*working, return_exceptions=True)
     await attacker.bus.close()

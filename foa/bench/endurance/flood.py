@@ -79,8 +79,8 @@ async def _take_turns(
 
 
 def samples_warm(windows: list[Window]) -> float:
-    """Return when trends begin: after the first two windows."""
-    return sum(one.seconds for one in windows[:2])
+    """Return when trends begin: after a quarter of the time."""
+    return sum(one.seconds for one in windows) / 4
 
 
 def _report(
@@ -128,7 +128,7 @@ class Attacking:
 
     async def end(self) -> Counter[str]:
         """End it; return what it did."""
-        out, _ = await self._process.communicate()
+        out, _ = await self._process.communicate(b"")
         return Counter(json.loads(out.decode().splitlines()[-1]))
 
 
