@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,7 @@ def test_an_agent_that_dies_as_it_answers_costs_an_attempt_at_most(tmp_path: Pat
 DIES = """\
 import os
 from pathlib import Path
+from typing import Any
 
 
 async def run(text: str) -> str:
@@ -104,7 +106,7 @@ def test_what_kills_every_agent_stops_after_its_attempts_and_other_work_goes_on(
             folk(tmp_path, name, text="Works in steps", skills=("worker",), handler=handler) for name in ("one", "two")
         ]
         async with town(tmp_path, *homes, restart=True) as place, place.client() as client:
-            asked = {"skills": ("worker",), "deadline_s": 90.0, "attempts": 5}
+            asked: dict[str, Any] = {"skills": ("worker",), "deadline_s": 90.0, "attempts": 5}
             bad = client.submit("Works in steps", inputs={"text": "poison"}, **asked)
             good = [client.submit("Works in steps", inputs={"text": f"fine {n}"}, **asked) for n in range(10)]
             return await asyncio.gather(*(each.result() for each in (bad, *good)))

@@ -1,0 +1,109 @@
+"""Hung, crashing and flapping agents beside a good one, and a submitter of far too much beside a small one."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import foa
+from tests.e2e.town import Town, folk, run, town
+
+HANGS = """\
+import asyncio
+
+async def run(text: str) -> str:
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass  # it will not be stopped either
+"""
+BLOCKS = """\
+import time
+
+async def run(text: str) -> str:
+    time.sleep(3600)
+    return text
+"""
+CRASHES = """\
+import os
+
+async def run(text: str) -> str:
+    os._exit(9)
+"""
+DECLINES = """\
+import foa
+
+async def run(text: str) -> str:
+    raise foa.Decline("not in the mood")
+"""
+GOOD = """\
+import asyncio
+
+async def run(text: str) -> str:
+    await asyncio.sleep(0.02)
+    return text.upper()
+"""
+BAD = {"hangs": HANGS, "blocks": BLOCKS, "crashes": CRASHES, "declines": DECLINES}
+MANY, FEW = 300, 12
+FACTOR = 12.0
+"""So many times as long as alone a small submitter's task may take (95 of 100) beside one of far too much. Its share of
+the turns is a half; the rest is the machine's own work for the other's tasks, which shares its two cores."""
+
+
+def p95(seconds: list[float]) -> float:
+    return sorted(seconds)[int(0.95 * (len(seconds) - 1))]
+
+
+async def timed(client: foa.Client, submitter: str, number: int) -> float:
+    began = time.monotonic()
+    asked: dict[str, Any] = {"skills": ("worker",), "deadline_s": 120.0, "attempts": 8, "submitter": submitter}
+    outcome = await client.submit("Works for all", inputs={"text": f"{submitter} {number}"}, **asked).result()
+    assert outcome.checked().output == f"{submitter} {number}".upper()
+    return time.monotonic() - began
+
+
+async def now_and_then(client: foa.Client) -> list[float]:
+    """Submit a task every tenth of a second, whether the one before has ended or not."""
+
+    async def later(number: int) -> float:
+        await asyncio.sleep(0.1 * number)
+        return await timed(client, "few", number)
+
+    return list(await asyncio.gather(*map(later, range(FEW))))
+
+
+def people(folder: Path) -> tuple[Path, list[Path]]:
+    def made(name: str, handler: str) -> Path:
+        timeout_s = 1.0 if name == "hangs" else 20.0
+        home = folk(folder, name, text="Works for all", skills=("worker",), handler=handler, timeout_s=timeout_s)
+        profile = home / "profile.toml"
+        profile.write_text(profile.read_text().replace("concurrency = 8", "concurrency = 2"))
+        return home
+
+    return made("good", GOOD), [made(name, handler) for name, handler in BAD.items()]
+
+
+def test_bad_agents_and_a_flood_hold_up_nobody(tmp_path: Path) -> None:
+    """Every task that was accepted ends well, and the small submitter's take no more than a stated factor longer."""
+    good, bad = people(tmp_path)
+
+    async def main() -> tuple[list[float], list[float], list[float]]:
+        hasty = {"COORDINATOR_LEASE_MS": "1500", "COORDINATOR_ACCEPT_MS": "600", "COORDINATOR_GRACE_MS": "200"}
+        async with town(tmp_path, good, restart=True, **hasty) as place, place.client() as client:  # type: ignore[arg-type]
+            alone = await now_and_then(client)
+            await join(place, bad)
+            flood = [asyncio.ensure_future(timed(client, "many", number)) for number in range(MANY)]
+            await asyncio.sleep(1.0)
+            beside = await now_and_then(client)
+            return alone, beside, await asyncio.gather(*flood)
+
+    alone, beside, flood = run(main(), 170.0)
+    assert len(flood) == MANY
+    said = f"p95: alone {p95(alone):.3f} s, beside {p95(beside):.3f} s, of the flood {p95(flood):.3f} s"
+    assert p95(beside) < FACTOR * p95(alone), said
+
+
+async def join(place: Town, homes: list[Path]) -> None:
+    await asyncio.gather(*(place.settle(home) for home in homes))
+    await place.know({f"test/folk/{home.name}" for home in homes} - {"test/folk/crashes"})
