@@ -7,6 +7,7 @@
     ├─ BusError        cannot be carried       -> retried by the bus only
     │  ├─ Refused      the broker said no, for good (credentials, take-over)
     │  └─ TooLarge     a frame the broker never takes
+    ├─ DiskError       cannot be kept          -> tried again for a moment, then the node ends and others take over
     ├─ TaskError       cannot be done          -> travels as data, both ways
     │  ├─ NoRoute            nobody permitted and able was found
     │  ├─ DeadlineExceeded   the deadline came first
@@ -50,6 +51,10 @@ class Refused(BusError):
 
 class TooLarge(BusError):
     """A frame is larger than the broker takes: it can never be sent."""
+
+
+class DiskError(FoaError):
+    """What a node must keep could not be written: its disk is full, or broken."""
 
 
 class TaskError(FoaError):

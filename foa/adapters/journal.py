@@ -9,9 +9,10 @@ last moments, and those the broker's retained state covers. Called by `foa.nodes
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from foa.errors import ConfigError
+from foa.errors import ConfigError, DiskError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (kind TEXT, id TEXT, body BLOB, at REAL, PRIMARY KEY (kind, id)) WITHOUT ROWID
@@ -37,6 +38,7 @@ class SqliteJournal:
     def __init__(self, path: Path, clock: Callable[[], float] = wall) -> None:
         """Open or make the file; ConfigError if it cannot be written or belongs to a running node."""
         self._clock = clock
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
@@ -45,6 +47,7 @@ class SqliteJournal:
             self._db.execute(_SCHEMA)
             if ("at",) not in self._db.execute(_COLUMNS).fetchall():
                 self._db.execute(_DATED)
+            self._db.execute(f"PRAGMA user_version = {int(clock()) % (1 << 31)}")  # a disk that is full says so now
         except sqlite3.Error as error:
             raise ConfigError(f"node.state_dir: {path}: {error}; give a folder that can be written") from error
         self._pending: dict[tuple[str, str], bytes | None] = {}
@@ -54,10 +57,18 @@ class SqliteJournal:
         self._pending[kind, ident] = body
 
     def commit(self) -> None:
-        """Write all that was put in one transaction."""
-        if not self._pending:
+        """Write all that was put in one transaction; DiskError if the disk does not take it: then all of it waits."""
+        try:
+            self._write(self._pending)
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise DiskError(f"node.state_dir: {self._path}: {error}; is the disk full?") from error
+        self._pending = {}
+
+    def _write(self, pending: dict[tuple[str, str], bytes | None]) -> None:
+        if not pending:
             return
-        pending, self._pending = self._pending, {}
         at = self._clock()
         kept = [(kind, ident, body, at) for (kind, ident), body in pending.items() if body is not None]
         gone = [key for key, body in pending.items() if body is None]
@@ -78,8 +89,9 @@ class SqliteJournal:
         return [(kind, ident, body, max(0.0, now - at) if at is not None else 0.0) for kind, ident, body, at in rows]
 
     def close(self) -> None:
-        """Commit and close."""
-        self.commit()
+        """Commit, if the disk takes it, and close."""
+        with suppress(DiskError):
+            self.commit()
         self._db.close()
 
 

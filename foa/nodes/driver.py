@@ -66,7 +66,8 @@ class Driver:
         self._trace = ""
         self._timers = Timers(clock, self._elapsed)
         self._admit = None if guard is None else guard.admit
-        self._outgoing = Outgoing(clock, journal, sink, self.feed, None if guard is None else guard.seal)
+        seal = None if guard is None else guard.seal
+        self._outgoing = Outgoing(clock, journal, sink, self.feed, seal, stopped=stopped)
         self._dead = 0
         self._turning = False
         self._hearing = False
@@ -166,9 +167,10 @@ class Driver:
         self._hearing = False
         self._outgoing.schedule()
 
-    def settle(self) -> None:
-        """Send, make durable and acknowledge what is pending, now rather than in a moment."""
+    def settle(self) -> bool:
+        """Send, make durable and acknowledge what is pending, now rather than in a moment; tell whether all is kept."""
         self._outgoing.settle()
+        return self._outgoing.kept
 
     def drained(self) -> None:
         """Go on after the bus was full."""

@@ -4,6 +4,9 @@ Frames of a turn go to the bus at its end. What was to be persisted is committed
 many turns at once, while the broker already works; only after that is a promise made (`Publish.promise`) and are
 the frames that caused it all acknowledged, along with the next frame that leaves. A process killed in between is
 sent them again, finds its journal a moment old, and what it had already said is on record at the broker.
+
+A disk that takes nothing is asked again for a moment, in which nothing is promised or acknowledged; then the node ends,
+and what it did not acknowledge is somebody else's.
 """
 
 from collections.abc import Callable
@@ -12,7 +15,7 @@ from typing import Final
 from foa.bus.port import Bus, Clock, Delivery, Handle, Subscription
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
-from foa.errors import BusError, TooLarge
+from foa.errors import BusError, DiskError, TooLarge
 from foa.nodes.ports import Journal, Sink
 from foa.nodes.window import frame_of
 from foa.wire import codec
@@ -24,6 +27,9 @@ TARDY_S: Final = 0.02
 """How long an acknowledgement waits for a frame to travel with, unless `MANY` of them wait."""
 
 MANY: Final = 64
+FULL_RETRY_S: Final = 0.1
+FULL_S: Final = 1.0
+"""How long a disk that takes nothing is asked again before the node ends."""
 PART: Final = "#"
 """Between a machine's id and the name of a part in the journal; no id has it."""
 
@@ -41,9 +47,13 @@ class Outgoing:
         sink: Sink,
         feed: Callable[[Key, Event], None],
         seal: Callable[[Frame], Frame] | None = None,
+        *,
+        stopped: Callable[[str], None],
     ) -> None:
-        """Queue nothing; `feed` takes receipts to their machines, `seal` signs what leaves."""
+        """Queue nothing; `feed` takes receipts to their machines, `seal` signs what leaves, `stopped` ends the node."""
         self._seal = seal
+        self._stopped = stopped
+        self._full_since: float | None = None
         self._clock = clock
         self._journal = journal
         self._sink = sink
@@ -138,17 +148,19 @@ class Outgoing:
         if out and not self._out:
             self._acknowledge()
 
+    @property
+    def kept(self) -> bool:
+        """Whether all that was to be kept is."""
+        return not self._dirty
+
     def settle(self) -> None:
         """Commit, make good the promises; acknowledgements may wait a little for a frame to travel with."""
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
         self.flush()
-        if self._out:
+        if self._out or not self._committed():
             return
-        if self._dirty:
-            self._dirty = False
-            self._journal.commit()
         self._durable += self._acks
         self._acks = []
         promised: list[tuple[Key, Effect]] = list(self._promised.values())
@@ -160,6 +172,24 @@ class Outgoing:
             self._acknowledge()
         elif self._durable and self._tardy is None:
             self._tardy = self._clock.call_at(self._clock.time() + TARDY_S, self._acknowledge)
+
+    def _committed(self) -> bool:
+        """Commit what was to be kept; if the disk does not take it, see to it that it is tried again, or end."""
+        if not self._dirty:
+            return True
+        try:
+            self._journal.commit()
+        except DiskError as error:
+            now = self._clock.time()
+            if self._full_since is None:
+                self._full_since = now
+                self._sink.log("not_kept", "error", {"reason": str(error)})
+            if now - self._full_since >= FULL_S:
+                self._stopped(str(error))
+            self._settling = self._clock.call_at(now + FULL_RETRY_S, self.settle)
+            return False
+        self._dirty, self._full_since = False, None
+        return True
 
     def close(self) -> None:
         """Send, commit and acknowledge all there is."""

@@ -45,7 +45,7 @@ class Journal(Protocol):
         """Keep (or forget) a body; durable at the next `commit`."""
 
     def commit(self) -> None:
-        """Make all that was put durable."""
+        """Make all that was put durable; DiskError if that fails now: nothing of it is forgotten."""
 
     def load(self) -> Iterable[tuple[str, str, bytes, float]]:
         """Return all that is kept: kind, id, body, and its age in seconds."""

@@ -1,6 +1,7 @@
 """What a node shows over HTTP, and what it logs."""
 
 import json
+from contextlib import suppress
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -43,3 +44,11 @@ def test_a_line_names_node_and_task_and_keeps_the_level(capsys: pytest.CaptureFi
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line)
     assert (said["event"], said["node"], said["task"], said["level"]) == ("dead_letter", "c1", "t2", "warning")
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", buffering=1) as full:  # noqa: PTH123 - line by line, like standard error
+        monkeypatch.setattr("sys.stderr", full)
+        Telemetry("n1").log("something", "warning", {"task": "t1"})
+        with suppress(OSError):  # what its buffer still holds
+            full.close()

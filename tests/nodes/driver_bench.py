@@ -8,7 +8,7 @@ from foa.bus.port import Facts, Receipt, Subscription
 from foa.bus.virtual import VirtualClock
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key, Step
-from foa.errors import BusError, TooLarge
+from foa.errors import BusError, DiskError, TooLarge
 from foa.nodes.driver import Driver
 from foa.wire import codec
 from foa.wire.envelope import Frame
@@ -30,6 +30,7 @@ class Diary:
         self.counts: list[tuple[str, str]] = []
         self.receipts: list[Receipt | None] = []
         self.room = room
+        self.full = False
         self.backlog = 0
         self._largest = largest
         self._kept = list(kept)
@@ -39,6 +40,8 @@ class Diary:
         self._pending.append(f"{kind}/{ident}" if body is not None else f"-{kind}/{ident}")
 
     def commit(self) -> None:
+        if self.full:
+            raise DiskError("the disk is full")
         self.lines += [f"commit {one}" for one in self._pending]
         self._pending.clear()
 

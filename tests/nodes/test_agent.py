@@ -103,6 +103,20 @@ def test_what_is_no_amount_is_the_authors_mistake(wrong: float) -> None:
     assert "amounts are finite" in end.reason
 
 
+def test_work_whose_start_cannot_be_kept_is_another_agents() -> None:
+    begun: list[str] = []
+
+    async def go() -> list[Any]:
+        told: list[Any] = []
+        handling = Handling(runner_of(made(lambda: begun.append("begun"))), lambda *_: None, keep=lambda: False)
+        handling.handler(job(), lambda value, error: told.append((value, error)))
+        await handling.finish(5.0)
+        return told
+
+    ((ended, error),) = asyncio.run(go())
+    assert (ended.kind, ended.code, error, begun) == ("declined", "disk", "", [])
+
+
 def test_questions_and_refutations_travel_as_data() -> None:
     def ask(task: Assignment) -> str:
         if task.answers:

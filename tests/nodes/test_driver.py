@@ -5,6 +5,7 @@ import pytest
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
 from foa.nodes.driver import MAX_DEAD_PER_TURN
+from foa.nodes.outgoing import FULL_S
 from foa.wire import codec
 from foa.wire.ids import Epoch
 from foa.wire.messages import Accepted, Cancel, Dead, Settled
@@ -225,3 +226,30 @@ def test_closing_sends_and_commits_what_is_pending() -> None:
     assert bench.diary.lines[-2:] == ["commit machine/", "ack"]
     bench.clock.run_until(10.0)
     assert not any(isinstance(event, fx.Elapsed) for _, event in bench.program.events)
+
+
+# --- a full disk ------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_holds_back_promises_and_acknowledgements_and_forgets_nothing() -> None:
+    bench = Bench(at_frames(publish("reply/u1/task", promise=True), fx.Persist(KEPT), publish("task/0/t1/cancel")))
+    bench.diary.full = True
+    bench.arrive(frame())
+    bench.clock.run_until(FULL_S / 2)
+    assert not bench.driver.settle()
+    assert bench.diary.lines == ["publish cancel"]
+    assert [name for name, _ in bench.diary.logs] == ["not_kept"], "said once"
+    bench.diary.full = False
+    assert bench.settle() == ["publish cancel", "commit machine/", "publish task", "ack"]
+    assert bench.driver.settle()
+    assert not bench.stopped
+
+
+def test_a_disk_that_stays_full_ends_the_node_and_what_waits_is_not_acknowledged() -> None:
+    bench = Bench(at_frames(publish("reply/u1/task", promise=True), fx.Persist(KEPT)))
+    bench.diary.full = True
+    bench.arrive(frame())
+    bench.clock.run_until(2 * FULL_S)
+    assert set(bench.stopped) == {"the disk is full"}
+    bench.driver.close()
+    assert bench.diary.lines == []

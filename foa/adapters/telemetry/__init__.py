@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -40,4 +41,5 @@ class Telemetry:
             return
         error = fields.get("error")
         more = {"exc_info": error} if isinstance(error, BaseException) else {}
-        getattr(self._log, level)(name, **fields, **more)
+        with suppress(OSError):  # a log on a full disk must not stop the node
+            getattr(self._log, level)(name, **fields, **more)
