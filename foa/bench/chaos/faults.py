@@ -30,9 +30,16 @@ class Faults:
     """Hurts a town. ``idle`` counts kills that met no work, ``missed`` faults that found nobody to hurt."""
 
     def __init__(
-        self, town: Town, witness: Witness, proxies: dict[str, Proxy], rng: Random, keep_alive_s: float
+        self,
+        town: Town,
+        witness: Witness,
+        proxies: dict[str, Proxy],
+        rng: Random,
+        keep_alive_s: float,
+        note: Callable[[str], None],
     ) -> None:
-        """`rng` decides what is left open by the work in flight."""
+        """`rng` decides what is left open by the work in flight; `note` writes a line into the trace."""
+        self._note = note
         self.missed: dict[str, int] = {}
         self.last = ""
         self._town = town
@@ -96,6 +103,7 @@ class Faults:
         name = kind if kind == resident.role else f"{kind}-{resident.role}"
         self._witness.wound(name, resident.identity, time.monotonic(), held)
         self.last = f"{name} {resident.name} ({len(held)} held)"
+        self._note(f"FAULT {self.last}")
 
     # --- faults -----------------------------------------------------------------------------------------------
 

@@ -97,7 +97,10 @@ class Books:
             **{f"recovery_{key}": value for key, value in recovery(hit).items()},
             "kinds": _kinds(self._witness.wounds),
             "failures": self._failures(failures),
-            **self._repeats(),
+            "handlers": len(self._begun),
+            "handlers_ran_again": len(self._again()),
+            "settled_ran_again": len(self._settled_again()),
+            "twice": len(self._twice()),
             "contradicted": sum(len(said) > 1 for said in self._witness.results.values()),
             "dead_letters": dict(self._witness.dead.most_common()),
             "messages_seen": self._witness.messages,
@@ -111,26 +114,21 @@ class Books:
             Counter(f"{one.status}/{one.code or '-'}/{self._sorts[one.task]}" for one in failures).most_common()
         )
 
-    def _repeats(self) -> dict[str, Any]:
-        """Count handlers that ran again for the same piece of work, and those that must not have."""
-        again = {key: begun for key, begun in self._begun.items() if len(begun) > 1}
+    def _again(self) -> list[list[Fact]]:
+        """Return the pieces of work that were begun more than once; members of a team share theirs."""
+        return [begun for begun in self._begun.values() if len(begun) > 1 and self._sorts.get(begun[0].task) != "team"]
+
+    def _settled_again(self) -> list[str]:
+        """Return work that was begun though its answer had been accepted, and how long ago."""
         settled = self._witness.settled
         late = [
-            f"{one.task}/{one.subtask}"
-            for begun in again.values()
-            for one in begun[1:]
-            if one.at > settled.get((one.task, one.subtask), one.at)
+            (one, one.at - settled.get((one.task, one.subtask), one.at)) for begun in self._again() for one in begun[1:]
         ]
-        twice = [begun[0].task for begun in again.values() if self._sorts.get(begun[0].task) == "pay"]
-        plain = [begun for begun in again.values() if self._sorts.get(begun[0].task) != "team"]
-        return {
-            "handlers": len(self._begun),
-            "handlers_ran_again": len(plain),
-            "settled_ran_again": len(late),
-            "settled_again": late[:SHOWN],
-            "twice": len(twice),
-            "paid_twice": twice[:SHOWN],
-        }
+        return [f"{one.task}/{one.subtask} by pid {one.pid}, {ago:.2f} s after" for one, ago in late if ago > 0]
+
+    def _twice(self) -> list[str]:
+        """Return the tasks whose effects happen once and that were begun again."""
+        return [begun[0].task for begun in self._again() if self._sorts.get(begun[0].task) == "pay"]
 
     def _cases(
         self, lost: list[str], duplicated: list[str], kept: Mapping[str, str], failures: Sequence[Fact]
@@ -146,6 +144,8 @@ class Books:
             key=lambda row: -row[0],
         )
         return {
+            "twice": self._twice()[:SHOWN],
+            "settled_ran_again": self._settled_again()[:SHOWN],
             "lost": [
                 f"{task} (owner {self._witness.tasks[task].owner if task in self._witness.tasks else '?'})"
                 for task in lost[:SHOWN]
