@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from foa.cli import output
-from foa.cli.dlq import outbox
+from foa.cli.dlq import outbox, replaying
 from foa.cli.ending import FAILED, NotFound, run_async
 from foa.cli.loading import QUIET, options_of
 from foa.cli.submitting import SUBMIT_EXAMPLES, submit
@@ -54,6 +54,7 @@ app = typer.Typer(help="Submit tasks and look at them.", no_args_is_help=True, r
 app.command("submit", epilog=SUBMIT_EXAMPLES)(submit)
 app.command("answer", epilog=answering.EXAMPLES)(answering.answer)
 app.command("outbox", epilog=outbox.EXAMPLES)(outbox.outbox)
+app.command("retry", epilog=replaying.RETRY_EXAMPLES)(replaying.retry)
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="the task's id")]
 

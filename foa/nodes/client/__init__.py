@@ -197,6 +197,10 @@ class Client:
             self._words.pop(key, None)
         return None
 
+    def drop(self, task: str) -> None:
+        """Take away the letter of a failed task."""
+        self._driver.tell(client.DESK, client.Clear(task))
+
     def order(self, verb: Literal["rebirth", "drain"], node: str, reply: str = "") -> None:
         """Say an operator's word to `node`, who may answer on the topic `reply` below the root."""
         self._driver.tell(client.DESK, client.Order(Control(verb, node), self.topics(reply) if reply else ""))

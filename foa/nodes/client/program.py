@@ -63,5 +63,5 @@ class ClientProgram:
         if topic.kind in _TASK_KINDS and known(Key("client", topic.task)):
             return (Key("client", topic.task), client.DESK)
         if topic.kind == "blob":
-            return (blobs.KEY,)
+            return (blobs.KEY, client.DESK)
         return (lookup.KEY, client.DESK) if topic.kind == "presence" else (client.DESK,)

@@ -9,6 +9,7 @@ from foa.core.machines.client.desk import Desk as Desk
 from foa.core.machines.client.desk import desk_step as desk_step
 from foa.core.machines.client.records import DESK as DESK
 from foa.core.machines.client.records import Abandon as Abandon
+from foa.core.machines.client.records import Clear as Clear
 from foa.core.machines.client.records import Collect as Collect
 from foa.core.machines.client.records import Context as Context
 from foa.core.machines.client.records import Enough as Enough

@@ -10,6 +10,7 @@ from foa.core.dag.blobs import outsource
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.client.records import (
     ORDER_S,
+    Clear,
     Collect,
     Context,
     Enough,
@@ -20,7 +21,7 @@ from foa.core.machines.client.records import (
     ReportKind,
     Say,
 )
-from foa.core.machines.client.submission import acknowledgement, leaf
+from foa.core.machines.client.submission import acknowledgement, leaf, letter_topic
 from foa.core.routing.exchange import Answer
 from foa.wire.messages import Accepted, Rejected, Result
 
@@ -46,7 +47,7 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
     match event:
         case fx.Online():
             return state, [fx.Subscribe(tuple(state.replies.values()))]
-        case fx.Told(_, Rate() | Say() | Order() as said):
+        case fx.Told(_, Rate() | Say() | Order() | Clear() as said):
             return state, _said(state, said)
         case fx.Received(topic, Result() as result) if topic.kind == "reply":
             return state, [acknowledgement(state.context, result)]  # we have it already, or nobody waits for it
@@ -70,9 +71,11 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
             return state, []
 
 
-def _said(state: Desk, word: Rate | Say | Order) -> list[Effect]:
+def _said(state: Desk, word: Rate | Say | Order | Clear) -> list[Effect]:
     """Send a person's words, first what is large of them; every try has the same correlation, to be known again by."""
     context = state.context
+    if isinstance(word, Clear):
+        return [fx.Publish(letter_topic(context, word.task), None, retain=True)]
     if isinstance(word, Order):
         topic = context.topics(f"control/{word.word.verb}")
         return [fx.Publish(topic, word.word, expiry_s=ORDER_S, reply_to=word.reply_to)]

@@ -90,6 +90,12 @@ class Say(NamedTuple):
     token: str
 
 
+class Clear(NamedTuple):
+    """The program to the desk: take away the letter of a failed task."""
+
+    task: str
+
+
 class Order(NamedTuple):
     """The program to the desk: publish an operator's word; who obeys may answer on ``reply_to``."""
 

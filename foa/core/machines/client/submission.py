@@ -125,6 +125,11 @@ def leaf(context: Context, task: str, name: str) -> str:
     return context.topics.task(partition_of(task, context.topics.partitions), task, name)
 
 
+def letter_topic(context: Context, task: str) -> str:
+    """Return where the letter of a task lies, should it be given up."""
+    return context.topics.letter(partition_of(task, context.topics.partitions), task)
+
+
 def _send(context: Context, state: Sending) -> fx.Publish:
     return fx.Publish(
         leaf(context, state.id, "submit"),
