@@ -15,6 +15,9 @@ from foa.errors import ConfigError, FoaError
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "broker" / "mosquitto.conf"
 STOP_S: Final = 5.0
+TAKEN: Final = ("set_tcp_nodelay", "max_", "persistence true", "autosave", "persistent_client_expiration", "log_",
+                "connection_messages")  # fmt: skip
+"""Lines of the shipped configuration that hold for a bench: all of how it works, nothing of where and for whom."""
 
 
 @asynccontextmanager
@@ -96,9 +99,10 @@ class Mosquitto:
 
 def _configured(port: int, folder: Path, durable: bool) -> Path:  # noqa: FBT001 - called in a thread
     """Write the shipped configuration for one that listens on `port`, and return where."""
-    settings = [line for line in CONFIGURATION.read_text(encoding="utf-8").splitlines() if _kept(line)]
+    lines = CONFIGURATION.read_text(encoding="utf-8").splitlines()
+    settings = dict.fromkeys(line for line in lines if line.startswith(TAKEN))  # some stand there for each listener
     user = ["user root"] if os.geteuid() == 0 else []  # left to itself it would give up its rights to the folder
-    text = [f"listener {port} 127.0.0.1", *user, *settings, f"persistence_location {folder}/"]
+    text = [f"listener {port} 127.0.0.1", "allow_anonymous true", *user, *settings, f"persistence_location {folder}/"]
     if not durable:
         text = [line for line in text if not line.startswith(("persistence", "autosave"))]
     file = folder / "mosquitto.conf"
@@ -119,11 +123,6 @@ async def disarm(guarding: asyncio.subprocess.Process) -> None:
     if guarding.returncode is None:
         guarding.kill()
     await guarding.wait()
-
-
-def _kept(line: str) -> bool:
-    """Tell whether a line of the shipped configuration holds here: all but where it listens and stores."""
-    return not line.startswith(("listener", "persistence_location", "log_dest", "pid_file", "user "))
 
 
 async def _until_open(port: int) -> None:
