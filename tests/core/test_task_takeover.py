@@ -211,6 +211,20 @@ def test_two_who_both_believe_to_be_first_do_not_quarrel_for_ever() -> None:
     assert turns <= 2 * MAX_RESTORED + 1
 
 
+def test_an_owner_that_goes_on_with_what_has_ended_is_told_the_result() -> None:
+    """The broker remembered the snapshot and forgot the result: nobody else knows."""
+    owner = Bench(hit("a1"))
+    stale, (award,) = owner_of(owner)
+    mine, _ = sent(owner.answer(done(award)), Result)
+    owner.feed(owner.received("result", mine))
+    assert sent(owner.feed(owner.received("state", stale)), Result) == []  # our own word, late
+    heir = heir_of(Bench(), stale)
+    (theirs,) = sent(heir.become_owner(), State)
+    assert sent(owner.feed(owner.received("state", theirs)), Result) == [mine]
+    heir.feed(heir.received("result", mine))
+    assert heir.ended.result == mine
+
+
 def test_a_result_decided_but_never_said_is_said_after_the_restart() -> None:
     mine = result_of("done", E1)
     bench = Bench()

@@ -15,10 +15,11 @@ from foa.core.effects import Key
 from foa.core.machines.client import DESK, Abandon, Report, Say, Submission
 from foa.core.machines.task.state import Ended, Live
 from foa.testing import federation, people
-from foa.testing.faults import STORM_S
+from foa.testing.agents import Temper
 from foa.testing.invariants import Inspector, Violation
 from foa.testing.sim.coverage import Coverage, Transition, doing
 from foa.testing.sim.scenario import Actor, Scenario
+from foa.testing.sim.scripted import Script
 from foa.testing.sim.stranger import Stranger
 from foa.testing.sim.striking import Striker
 from foa.testing.sim.watching import Watch
@@ -26,14 +27,11 @@ from foa.testing.workload import Errand
 from foa.testing.world import Node, World
 from foa.wire.messages import Input
 
-PATIENCE_S: Final = 40.0
-"""How long after the storm every task must be over: the longest deadline, and twice a lease."""
-
 SAYS_S: Final = 2.0
 PATIENT: Final = 4
 """How often a person says a thing that nobody hears."""
 
-QUIET_S: Final = 60.0
+QUIET_S: Final = 90.0
 """How long after that everything must be forgotten."""
 
 
@@ -79,15 +77,22 @@ class Run:
             case "index":
                 node = federation.index(world, actor.name)
             case "agent":
-                assert actor.profile is not None
-                assert actor.temper is not None
-                node = federation.agent(world, actor.profile, actor.temper, self.inspector.start)
+                node = self._agent(actor)
             case "client":
                 node = federation.client(world, actor.name, self._report)
         node.offset = actor.offset_s
         node.sink.hostile = self.scenario.storm.hostile > 0.0
         if actor.starts_s:
             self.met[f"late:{actor.kind}"] += 1
+
+    def _agent(self, actor: Actor) -> Node:
+        assert actor.profile is not None
+        if actor.script is None:
+            return federation.agent(self.world, actor.profile, actor.temper or Temper(), self.inspector.start)
+        profile, lines = actor.profile, list(actor.script)
+        return federation.played(
+            self.world, profile, lambda life, _: Script(profile, lines, life, self.inspector.start).services()
+        )
 
     def run(self) -> Outcome:
         """Run it to its end."""
@@ -105,12 +110,12 @@ class Run:
             self._plan(errand)
         for blow in storm.blows:
             self.striker.plan(blow)
-        clock.run_until(STORM_S)
+        clock.run_until(self.scenario.storm_s)
         self._calm()
-        until = STORM_S + PATIENCE_S
+        until = self.scenario.storm_s + self.scenario.patience_s
         while clock.time() < until and not self.inspector.settled(self.errands):
             clock.run_until(clock.time() + 1.0)
-        clock.run_until(clock.time() + QUIET_S)
+        clock.run_until(clock.time() + max(QUIET_S, self.scenario.patience_s))
         self.inspector.close(self.errands)
 
     def outcome(self) -> Outcome:

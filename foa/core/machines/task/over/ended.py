@@ -57,7 +57,7 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
         case Input():
             return state, dialogue.refused(received, None, f"the task has ended: {state.result.status}", context)
         case State() as seen:
-            return state, [_clear(context, state, seen.group)]
+            return _gone_on(context, state, seen, now)
         case Result() as result if state.doubtful:
             first = msgspec.structs.replace(state, result=result, confirmed=True, doubtful=False)
             return (first, [fx.Persist(result)]) if received.retained else (state, [])
@@ -65,6 +65,18 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
             return _first_wins(context, state, result, now)
         case _:
             return state, []
+
+
+def _gone_on(context: Context, state: Ended, seen: State, now: float) -> Stepped:
+    """Clear a snapshot of a task that is over; an owner of a higher epoch that goes on with it is told how it ended.
+
+    The broker may have forgotten the result and remembered the snapshot, so that this owner never knew.
+    """
+    cleared = _clear(context, state, seen.group)
+    if not state.confirmed or seen.epoch <= state.result.epoch or state.restored >= MAX_RESTORED:
+        return state, [cleared]
+    state = msgspec.structs.replace(state, restored=state.restored + 1)
+    return state, [cleared, *_restore(context, state, now), fx.Measure("foa_results_restored_total")]
 
 
 def _submitted_again(context: Context, state: Ended, task: Task, received: fx.Received, now: float) -> Stepped:
