@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn, cast
 
 import typer
 
-from foa.cli import agents, demo, doctor, nodes, tasks
+from foa.cli import agents, broker, demo, nodes, tasks
+from foa.cli.checking import doctor
+from foa.cli.dlq import letters
 from foa.cli.ending import FAILED, INTERRUPTED, exit_code
 from foa.cli.keys import commands as keys
 from foa.cli.learning import commands as learning
 from foa.cli.loading import options
 from foa.cli.operating import draining, members
 from foa.cli.searching import explaining, finding
-from foa.cli.securing import commands as securing
 from foa.cli.simulating import commands as simulating
 from foa.cli.simulating import recording
 from foa.errors import FoaError
@@ -56,12 +57,13 @@ app = typer.Typer(
 )
 app.command("up", epilog=nodes.UP_EXAMPLES)(nodes.up)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
-app.add_typer(securing.app, name="broker", epilog=securing.EXAMPLES)
+app.add_typer(broker.app, name="broker", epilog=broker.EXAMPLES)
 nodes.app.command("list", epilog=members.EXAMPLES)(members.list_nodes)
 app.add_typer(nodes.app, name="node")
 app.command("drain", epilog=draining.EXAMPLES)(draining.drain)
 app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
+app.add_typer(letters.app, name="dlq")
 app.command("search", epilog=finding.EXAMPLES)(finding.search)
 app.command("explain", epilog=explaining.EXAMPLES)(explaining.explain)
 app.add_typer(learning.app, name="learn")
