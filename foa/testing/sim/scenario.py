@@ -13,7 +13,8 @@ from foa.core.vcv.profile import Profile
 from foa.errors import ConfigError
 from foa.testing import faults, workload
 from foa.testing.agents import Temper
-from foa.testing.faults import Storm
+from foa.testing.faults import STORM_S, Storm
+from foa.testing.sim.scripted import Line
 from foa.testing.workload import Errand
 from foa.wire.ids import node_of
 
@@ -30,7 +31,7 @@ OFFSETS: Final = 1 << 20
 class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node: it starts at ``starts_s`` and its clock shows ``offset_s`` more than the world's.
 
-    ``skew_s`` is how far its wall clock is from the truth. Agents have a profile and a temper.
+    ``skew_s`` is how far its wall clock is from the truth. Agents have a profile, and a temper or a script.
     """
 
     kind: NodeKind
@@ -40,16 +41,22 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     skew_s: float = 0.0
     profile: Profile | None = None
     temper: Temper | None = None
+    script: tuple[Line, ...] | None = None
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """One run: ``seed`` is that of the dice of nodes and network. ``keep_alive_s``: how soon silence is noticed."""
+    """One run: ``seed`` is that of the dice of nodes and network. ``keep_alive_s``: how soon silence is noticed.
+
+    The storm lasts ``storm_s``; at most ``patience_s`` after it every task must be over.
+    """
 
     seed: int
     actors: tuple[Actor, ...]
     errands: tuple[Errand, ...]
     storm: Storm = Storm()
     keep_alive_s: int = 60
+    storm_s: float = STORM_S
+    patience_s: float = 40.0
 
     def names(self, kind: NodeKind) -> list[str]:
         """Return the names of the nodes of a kind."""
