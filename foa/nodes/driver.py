@@ -22,7 +22,7 @@ from foa.errors import WireError
 from foa.nodes.outgoing import PART, Outgoing
 from foa.nodes.ports import Guard, Journal, Program, Service, Sink
 from foa.nodes.timers import Timers
-from foa.nodes.window import dead_letter, event_of
+from foa.nodes.window import News, dead_letter, event_of
 from foa.wire import codec
 from foa.wire.envelope import Frame
 from foa.wire.topics import Topics
@@ -69,6 +69,7 @@ class Driver:
         seal = None if guard is None else guard.seal
         self._outgoing = Outgoing(clock, journal, sink, self.feed, seal, stopped=stopped)
         self._dead = 0
+        self._news = News()
         self._turning = False
         self._hearing = False
         self._perform: dict[type, Callable[[Key, Any], None]] = {
@@ -181,7 +182,7 @@ class Driver:
     def _refuse(self, frame: Frame, error: WireError) -> None:
         """Count what cannot be read and show it to whoever watches ``dead/#``, at a bounded rate."""
         self._sink.measure("foa_dead_letters_total", 1.0, None, error.reason)
-        if error.reason in QUIET:
+        if error.reason in QUIET or self._news.is_old(error, self._clock.time()):
             return
         self._dead += 1
         if self._dead <= MAX_DEAD_PER_TURN:

@@ -12,6 +12,10 @@ from foa.wire.topics import Topic, Topics
 
 JSON_KINDS: Final = frozenset({"discovery", "door", "outcome"})
 MAX_DEAD_HEAD: Final = 256
+UNKNOWN: Final = frozenset({"kind", "version"})
+NEWS_S: Final = 60.0
+MAX_NEWS: Final = 256
+"""Unknown kinds remembered; the one met longest ago goes first."""
 
 
 NAMES_AGENT: Final = frozenset({"answer", "channel", "vcv"})
@@ -50,6 +54,29 @@ def _placed(topic: Topic, payload: bytes) -> AnyMessage:
     if topic.kind in NAMES_AGENT and getattr(message, "agent", topic.agent) != topic.agent:
         raise WireError("place", f"{type(message).__name__} of another agent stands on a topic of {topic.agent}")
     return message
+
+
+class News:
+    """Which words of a newer release were met lately: each is shown once, not once a frame.
+
+    A federation is upgraded node by node, so the older ones hear kinds they do not know; that is no attack, and what
+    must be heard by all is written as all can read it (decisions/0025).
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[str, float] = {}
+
+    def is_old(self, error: WireError, now: float) -> bool:
+        """Tell whether an unknown kind or version was shown within `NEWS_S`; note it if not."""
+        if error.reason not in UNKNOWN:
+            return False
+        if now - self._met.get(error.detail, float("-inf")) < NEWS_S:
+            return True
+        self._met.pop(error.detail, None)
+        self._met[error.detail] = now
+        while len(self._met) > MAX_NEWS:
+            del self._met[next(iter(self._met))]
+        return False
 
 
 def dead_letter(frame: Frame, error: WireError, node: str, topics: Topics) -> fx.Publish:

@@ -18,6 +18,8 @@ _tag: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 
 MESSAGES: Final[tuple[type[Message], ...]] = get_args(AnyMessage)
 TAGS: Final = {str(kind.__struct_config__.tag): kind for kind in MESSAGES}
+SPEAKS: Final = tuple(sorted(tag for tag in TAGS if not tag.endswith(".1")))
+"""What a node says in presence or vector that it reads beyond the first version of everything (decisions/0025)."""
 _NAMES: Final = frozenset(tag.rpartition(".")[0] for tag in TAGS)
 
 # What may stand on which topic; nothing else is heard there. Empty where the body is JSON or none is spoken yet.

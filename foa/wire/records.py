@@ -126,7 +126,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
     ``relevance`` is what the index makes of meaning, words and finished tasks together (None: ``cosine`` alone);
     ``words`` how much the query's rare words are the agent's too (0: not at all); ``done`` what its finished tasks near
     this one add to the relevance, and ``mass`` how many such tasks there are (0: none). ``voice`` is added by who asked
-    and has a trust file: whose voice the agent has ("": its own, ``?``: that of nobody).
+    and has a trust file: whose voice the agent has ("": its own, ``?``: that of nobody). ``speaks`` is as in its `Vcv`.
     """
 
     agent: AgentId
@@ -147,6 +147,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
     done: Finite = 0.0
     mass: Amount = 0.0
     voice: Short = ""
+    speaks: Names = ()
 
 
 class Subtask(msgspec.Struct, frozen=True, omit_defaults=True):

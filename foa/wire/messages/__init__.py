@@ -61,7 +61,8 @@ class Presence(Message, frozen=True, tag="presence.1"):
 
     ``partitions`` are those it serves completely right now; ``load`` is its work in flight. ``held``: it
     serves what it lists and is not to be ranked: an index node that leaves; a coordinator that came up too often lately
-    (not ``alive`` then), unless nobody else is there.
+    (not ``alive`` then), unless nobody else is there. ``speaks`` are the messages it reads beyond the first version of
+    each, such as award.2.
     """
 
     node: NodeId
@@ -74,6 +75,7 @@ class Presence(Message, frozen=True, tag="presence.1"):
     model: Short = ""
     software: Short = ""
     held: bool = False
+    speaks: Names = ()
 
 
 class Own(Message, frozen=True, tag="own.1"):
@@ -88,7 +90,8 @@ class Vcv(Message, frozen=True, tag="vcv.1"):
 
     ``c`` and ``e`` are float16, L2-normalised, of ``model``; ``views`` are further vectors of the same kind
     by name (name, description, skills, examples); ``s`` is the Bloom filter (32 bytes) over ``skills``;
-    ``terms`` are the hashed words of the profile with their counts, as `foa.core.vcv.terms` packs them.
+    ``terms`` are the hashed words of the profile with their counts, as `foa.core.vcv.terms` packs them; ``speaks`` as
+    in `Presence`.
     """
 
     agent: AgentId
@@ -109,6 +112,7 @@ class Vcv(Message, frozen=True, tag="vcv.1"):
     card: Digest | Literal[""] = ""
     name: Short = ""
     terms: Annotated[bytes, Meta(max_length=4096)] = b""
+    speaks: Names = ()
 
 
 class Submit(Message, frozen=True, tag="submit.1"):
@@ -125,10 +129,7 @@ class Accepted(Message, frozen=True, tag="accepted.1"):
 
 
 class Rejected(Message, frozen=True, tag="rejected.1"):
-    """The task, query or profile was not taken, and why; ``code`` is one of `foa.errors`' words.
-
-    ``after_ms``: not now, for want of room; the same again after so long may be taken. 0: the same will not be.
-    """
+    """Not taken, and why; ``code`` is one of `foa.errors`' words. ``after_ms``: come back then (0: never will it be)."""
 
     task: TaskId
     code: Name

@@ -24,6 +24,7 @@ from foa.core.machines.agent.state import (
 from foa.core.routing.exchange import Answer, Asked
 from foa.core.routing.turns import turn
 from foa.core.vcv.build import build_vcv, texts_of
+from foa.wire.codec import SPEAKS
 from foa.wire.ids import NO_EPOCH, Version, digest_of
 from foa.wire.messages import Award, Blob, Control, Declined, Draft, Embed, Vectors, Withdrawn
 
@@ -127,7 +128,7 @@ def _embedded(context: Context, state: Agent, vectors: Vectors) -> Stepped:
         vcv = build_vcv(context.profile, version, vectors.model, named, digest_of(context.card))
     except (KeyError, ValueError) as error:
         return state, [fx.Log("vectors_refused", {"error": str(error)}, "warning")]
-    state = msgspec.structs.replace(state, vcv=vcv)
+    state = msgspec.structs.replace(state, vcv=msgspec.structs.replace(vcv, speaks=SPEAKS))
     return state, [vector(context, state), fx.Log("announced", {"agent": context.profile.agent})]
 
 

@@ -7,6 +7,7 @@ import msgspec
 from foa.core import effects as fx
 from foa.core.effects import Effect, Key
 from foa.core.routing.members import MAX_MEMBERS
+from foa.wire.codec import SPEAKS
 from foa.wire.ids import NO_EPOCH, Epoch, NodeId
 from foa.wire.messages import Own, Presence
 from foa.wire.topics import Topics
@@ -95,9 +96,15 @@ def holdings(state: State) -> tuple[int, ...]:
 
 def presence(state: State) -> fx.Publish:
     """Return the frame that says whether we offer ourselves, and what we own until others have claimed it."""
-    alive = is_offered(state)
-    held = state.held and not state.leaving
-    message = Presence(state.node, "coordinator", state.birth, alive=alive, partitions=holdings(state), held=held)
+    message = Presence(
+        state.node,
+        "coordinator",
+        state.birth,
+        alive=is_offered(state),
+        partitions=holdings(state),
+        held=state.held and not state.leaving,
+        speaks=SPEAKS,
+    )
     expiry = max(2, int(3 * state.rules.refresh_s))
     return fx.Publish(state.topics.presence("coordinator", state.node), message, retain=True, expiry_s=expiry)
 

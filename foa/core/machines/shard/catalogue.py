@@ -231,4 +231,5 @@ def _hit(vcv: Vcv) -> Hit:
         effects=vcv.effects,
         refines=vcv.refines,
         name=vcv.name,
+        speaks=vcv.speaks,
     )

@@ -11,6 +11,7 @@ from foa.core.machines.shard.filling import Holding, differs, finish, is_taken_o
 from foa.core.machines.shard.state import Shard, Stepped, index
 from foa.core.routing.exchange import Place
 from foa.core.routing.rendezvous import share
+from foa.wire.codec import SPEAKS
 from foa.wire.messages import Presence
 
 SETTLE: Final = "settle"
@@ -58,6 +59,7 @@ def presence(state: Shard) -> Publish:
         load=len(state.work.jobs),
         model=setup.model,
         software=setup.software,
+        speaks=SPEAKS,
     )
     return Publish(setup.topics.presence("index", setup.node), word, retain=True, expiry_s=max(1, round(setup.ttl_s)))
 
