@@ -29,6 +29,7 @@ Examples:
 """
 Strategies = Literal["auto", "majority", "weighted", "medoid", "quadratic", "anchor"]
 Joinings = Literal["auto", "concatenate", "rebase", "merge"]
+Preferences = Literal["balanced", "cost", "quality", "latency"]
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -43,9 +44,7 @@ def submit(
     policy: Annotated[list[str] | None, typer.Option(help="a policy label every agent must hold")] = None,
     skill: Annotated[list[str] | None, typer.Option(help="a skill the agent must have")] = None,
     team: Annotated[int, typer.Option(help="agents on each subtask; 0: as the matching decides", min=0, max=16)] = 0,
-    prefer: Annotated[
-        Literal["balanced", "cost", "quality", "latency"], typer.Option(help="what matters more")
-    ] = "balanced",
+    prefer: Annotated[Preferences, typer.Option(help="what matters more")] = "balanced",
     priority: Annotated[int, typer.Option(help="turns at agents that others wait for too", min=0, max=9)] = 5,
     submitter: Annotated[str, typer.Option(help="on whose account, for quotas and turns")] = "",
     strategy: Annotated[Strategies, typer.Option(help="how a team's answers become one")] = "auto",

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from foa.core import effects as fx
 from foa.core.effects import Key, Step
-from foa.core.machines import admission, blobs, cases, lookup, match, memory, ownership, vigil
+from foa.core.machines import blobs, cases, lookup, match, memory, ownership, vigil
 from foa.core.machines.task import machine as task
+from foa.core.machines.task.entry import admission
 from foa.core.machines.task.state import Context, Rules, Shadow
 from foa.core.routing.score import Weights
 from foa.core.routing.voices import Voice

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Key
-from foa.core.machines import admission
-from foa.core.machines.admission import AFTER_MS, Began, Closed, Rules, State, Terms, terms_of
 from foa.core.machines.task import machine
+from foa.core.machines.task.entry import admission
+from foa.core.machines.task.entry.admission import AFTER_MS, Began, Closed, Rules, State, Terms, terms_of
 from foa.core.machines.task.state import Context
 from foa.core.routing.exchange import Left
 from foa.core.routing.ownership import Opened

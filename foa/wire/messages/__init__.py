@@ -129,7 +129,7 @@ class Accepted(Message, frozen=True, tag="accepted.1"):
 
 
 class Rejected(Message, frozen=True, tag="rejected.1"):
-    """Not taken, and why; ``code`` is one of `foa.errors`' words. ``after_ms``: come back then (0: never will it be)."""
+    """Not taken, and why; ``code`` is one of `foa.errors`' words. ``after_ms``: it may be, after that (0: never)."""
 
     task: TaskId
     code: Name
