@@ -17,6 +17,7 @@ from foa.bench.refine import command as refine
 from foa.bench.routing import command as routing
 from foa.bench.schedule import command as schedule
 from foa.bench.takeover import command as takeover
+from foa.bench.trust import command as trust
 
 app = typer.Typer(
     name="bench",
@@ -64,6 +65,7 @@ app.command("plans", epilog=plans.EXAMPLES)(plans.plans_command)
 app.command("refine", epilog=refine.EXAMPLES)(refine.refine_command)
 app.command("takeover", epilog=takeover.EXAMPLES)(takeover.takeover_command)
 app.command("schedule", epilog=schedule.EXAMPLES)(schedule.schedule_command)
+app.command("trust", epilog=trust.EXAMPLES)(trust.trust_command)
 app.command("chaos", epilog=chaos.EXAMPLES)(chaos.chaos_command)
 app.command("submitter", hidden=True)(chaos.submitter_command)
 app.command("flood", epilog=endurance.FLOOD_EXAMPLES)(endurance.flood_command)

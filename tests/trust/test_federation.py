@@ -88,8 +88,10 @@ class Sealed:
     def work(self, ident: str) -> Result:
         task = Task(ident, "echo these words", skills=("echo",), retention_s=20)
         self.client.driver.tell(Key("client", ident), Submission(task, watch=True))
-        self.run(5.0)
-        (found,) = [one.value for one in self.reports if (one.kind, one.id) == ("result", ident)]
+        found = None
+        for _ in range(20):
+            self.run(1.0)
+            found = found or next((r.value for r in self.reports if (r.kind, r.id) == ("result", ident)), None)
         assert isinstance(found, Result)
         return found
 

@@ -55,6 +55,7 @@ def _reason(by: Guard, sent: Frame, now: int = LATER) -> str:
         (OWNER, "reply/u/t"),
         (OWNER, "evidence/1/acme/sales/bot"),
         (OWNER, "learn/c1/x"),
+        (OWNER, "learn/c2/x"),  # who is there says again what a peer had published
         (INDEX, "presence/index/i1"),
         (INDEX, "reply/u/lookup"),
         (INDEX, "dead/shape"),
@@ -84,7 +85,6 @@ def test_who_is_named_is_heard(signer: guards.Sign, topic: str) -> None:
         (OWNER, "control/drain"),
         (OWNER, "presence/coordinator/c2"),
         (OWNER, "presence/index/c1"),
-        (OWNER, "learn/c2/x"),
         (OWNER, "discovery/acme/sales/bot"),
         (INDEX, "own/1"),
         (INDEX, "task/1/t/submit"),

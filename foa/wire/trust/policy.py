@@ -137,8 +137,6 @@ def refusal(entry: Entry, topic: Topic) -> str:
         return f"the key of {entry.name!r} may not answer on reply/…/{topic.name}"
     elif not entry.holds(roles):
         return f"the key of {entry.name!r} holds none of the roles {', '.join(sorted(roles))}, as {topic.kind} asks"
-    elif topic.kind == "learn" and not entry.speaks_for("coordinator", topic.node):
-        return f"the key of {entry.name!r} may not be coordinator {topic.node}"
     return ""
 
 
