@@ -13,10 +13,10 @@ from foa.core.machines.agent import announce
 from foa.core.machines.client import Report, Submission
 from foa.testing import federation
 from foa.testing.agents import Begun, Temper, profile
-from foa.testing.rolling import NEWS, Release
 from foa.testing.world import Node, World
 from foa.wire.messages import Result
 from foa.wire.records import Plan, Subtask, Task
+from tests.sim.release import NEWS, Release
 
 COORDINATORS = ("c1", "c2", "c3")
 INDICES = ("i1", "i2")
