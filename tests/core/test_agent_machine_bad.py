@@ -8,7 +8,7 @@ from foa.core import effects as fx
 from foa.core.effects import Effect, Key
 from foa.core.machines.agent import announce
 from foa.core.machines.agent.state import Charged, Progressed, Stumbled
-from foa.core.routing.turns import AGE_S
+from foa.core.turns import AGE_S
 from foa.testing.agents import profile as profile_of
 from foa.wire.messages import Award, Declined, Done, Draft, Failed, Progress, Taken
 from foa.wire.topics import Topic

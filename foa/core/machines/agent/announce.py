@@ -22,7 +22,7 @@ from foa.core.machines.agent.state import (
     Withdraw,
 )
 from foa.core.routing.exchange import Answer, Asked
-from foa.core.routing.turns import turn
+from foa.core.turns import turn
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.wire.codec import SPEAKS
 from foa.wire.ids import NO_EPOCH, Version, digest_of
@@ -185,7 +185,7 @@ def _may_start(context: Context, state: Agent, running: tuple[str, ...], award: 
 
 
 def _queued(state: Agent, award: Award, now: float) -> Agent:
-    """Have an award wait in its turn: by priority, and an older one as if of a higher (`foa.core.routing.turns`)."""
+    """Have an award wait in its turn: by priority, and an older one as if of a higher (`foa.core.turns`)."""
     turns = {**state.turns, award.award: turn(award.priority, now)}
     waiting = tuple(sorted((*state.waiting, award.award), key=turns.__getitem__))
     return msgspec.structs.replace(state, waiting=waiting, turns=turns)

@@ -1,6 +1,6 @@
 """Where subtasks of all tasks of a coordinator wait for agents that are at work, and who is next when one is free.
 
-A subtask that finds nobody free is entered in the queue of each agent that could do it (`foa.core.routing.turns`: by
+A subtask that finds nobody free is entered in the queue of each agent that could do it (`foa.core.turns`: by
 priority, submitters in turn). A slot that becomes free is kept for the one whose turn it is, which is told (`Turn`) and
 looks again; nobody who comes meanwhile gets it. A slot that is kept and not taken within `KEPT_S` goes to the next. The
 queues hold what waits now and nothing else: a task that ends, and a subtask that is awarded, leave them all.
@@ -15,7 +15,7 @@ from foa.core.effects import Effect, Key, Tell, Wake
 from foa.core.machines.match.state import Match
 from foa.core.routing.choose import BUSY
 from foa.core.routing.exchange import Awarded, Left, Turn, Weigh, Weighing, Weighted
-from foa.core.routing.turns import Queue
+from foa.core.turns import Queue
 
 TURNS: Final = "turns"
 KEPT_S: Final = 2.0

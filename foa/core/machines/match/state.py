@@ -17,7 +17,7 @@ from foa.core.learn.linucb import Hybrid, waning_factor
 from foa.core.learn.moments import Floats, Moments
 from foa.core.learn.policies.change import Watch
 from foa.core.routing.exchange import Concluded
-from foa.core.routing.turns import Queue
+from foa.core.turns import Queue
 from foa.wire.lessons import Exemplar
 from foa.wire.messages import Learned
 from foa.wire.topics import Topics

@@ -6,7 +6,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foa.core.routing.turns import AGE_S, Queue, turn
+from foa.core.turns import AGE_S, Queue, turn
 
 SUBMITTERS = ("a", "b", "c", "d")
 NAMES = st.sampled_from(SUBMITTERS)
