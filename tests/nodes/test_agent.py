@@ -1,11 +1,14 @@
 """The handler service: what an author's code says on the way, and how its end is told."""
 
 import asyncio
+import contextlib
 import threading
 from functools import partial
 from itertools import pairwise
+from math import inf
 from typing import Any
 
+import msgspec
 import pytest
 
 import foa
@@ -16,10 +19,11 @@ from foa.adapters.peers import Critique, Peer
 from foa.adapters.runners import runner_of
 from foa.bus.virtual import VirtualClock
 from foa.core.machines.agent.state import Charged, Job, Progressed, Stumbled, Yielded
+from foa.nodes import agent as nodes_agent
 from foa.nodes.agent import Handling
 from foa.wire.ids import Epoch
 from foa.wire.messages import Award, Draft
-from foa.wire.records import Given, Subtask, Team, Value
+from foa.wire.records import Given, Resources, Subtask, Team, Value
 
 ME, A2, GUEST = "acme/tools/it", "acme/tools/a2", "acme/tools/guest"
 
@@ -237,3 +241,67 @@ def test_pieces_from_threads_all_arrive() -> None:
     shown = "".join(one.partial for one in told if isinstance(one, Progressed))
     assert set(shown) <= {"a", "b"}
     assert shown.count("ab") * 2 == len(shown) <= 40
+
+
+def test_code_that_will_not_be_stopped_is_counted_and_with_too_much_of_it_no_more_is_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nodes_agent, "MAX_STUBBORN", 2)
+
+    async def go() -> list[Any]:
+        release = asyncio.Event()
+
+        async def stubborn(text: str) -> str:
+            while not release.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await release.wait()
+            return text
+
+        told: list[Any] = []
+        kept: list[int] = []
+
+        def keep() -> bool:
+            kept.append(len(told))
+            return True
+
+        handling = Handling(runner_of(made(stubborn)), lambda *_: None, keep)
+        for number in range(2):
+            handling.handler(renamed(number), lambda value, _: told.append(value))
+            await asyncio.sleep(0)
+            handling.cancel(f"w{number}", lambda *_: None)
+            await asyncio.sleep(0)
+        assert kept == [0, 0], "what the machines keep is durable before the code runs"
+        handling.handler(renamed(2), lambda value, _: told.append(value))
+        refused = list(told)
+        release.set()
+        await turns()
+        handling.handler(renamed(3), lambda value, _: told.append(value))
+        await turns()
+        return [*refused, told[-1]]
+
+    refused, after = asyncio.run(asyncio.wait_for(go(), 20))
+    assert (refused.code, refused.retryable) == ("hung", True)
+    assert "2 earlier calls were cancelled and have not ended" in refused.reason
+    assert isinstance(after, Yielded)
+
+
+async def turns() -> None:
+    """Let everything that can happen now happen."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def renamed(number: int) -> Job:
+    asked = job(text("hi", "text"))
+    return asked._replace(award=msgspec.structs.replace(asked.award, award=f"w{number}", team=None))
+
+
+@pytest.mark.parametrize(
+    ("call_s", "p95_ms", "hung", "seconds"),
+    [(300.0, 0.0, 20.0, 302.0), (300.0, 2000.0, 20.0, 40.0), (300.0, 100.0, 20.0, 10.0), (5.0, 2000.0, 20.0, 7.0),
+     (300.0, 2000.0, 0.0, 302.0), (inf, 0.0, 20.0, inf)],
+)  # fmt: skip
+def test_how_long_a_handler_may_give_no_sign(call_s: float, p95_ms: float, hung: float, seconds: float) -> None:
+    profile = msgspec.structs.replace(made(drafts).profile, resources=Resources(p95_ms=p95_ms))
+    settings = foa.Settings.from_mapping({"agent.hung": hung}, "the test")
+    assert nodes_agent.hung_s(profile, settings, call_s) == seconds
