@@ -17,7 +17,7 @@ from foa.core.machines.task.state import Context, Ended, Live, Rules, Shadow, Ta
 from foa.core.routing.choose import consider
 from foa.core.routing.exchange import Answer, Asked, Awarded, Concluded, Weigh, Weighed, Weighted
 from foa.core.routing.ownership import Anew, Holds, Lost, Opened
-from foa.testing.laws import Book
+from foa.testing.sim.observing.laws import Book
 from foa.wire import codec
 from foa.wire.ids import Epoch, Version, partition_of
 from foa.wire.messages import (

@@ -8,7 +8,7 @@ from foa.core import effects as fx
 from foa.core.dag.edit import spliced
 from foa.core.effects import Event
 from foa.core.machines.task.state import Live, changed, put
-from foa.testing.laws import Book
+from foa.testing.sim.observing.laws import Book
 from foa.wire.messages import Asking, Award, Withdrawn
 from foa.wire.records import Plan, Subtask
 from tests.core.task_bench import Bench, chain, done, hit, sent, task

@@ -10,8 +10,10 @@ import pytest
 from foa.bus.mqtt.broker.records import Message
 from foa.cli.main import main
 from foa.errors import ConfigError
-from foa.testing.sim import Run, mutants, recording, replaying, scenario
-from foa.testing.sim.recording import Heard, Writer
+from foa.testing.sim import Run, mutants, scenario
+from foa.testing.sim.tape import file as recording
+from foa.testing.sim.tape import replay as replaying
+from foa.testing.sim.tape.file import Heard, Writer
 from foa.wire import codec
 from foa.wire.messages import Done, Submit
 from foa.wire.records import Given, Task, Value

@@ -12,7 +12,7 @@ import pytest
 from foa.cli.main import main
 from foa.testing import sim
 from foa.testing.sim import Run, kept, many, mutants, scenario
-from foa.testing.sim.coverage import report
+from foa.testing.sim.observing.coverage import report
 from foa.testing.world import Node
 from foa.wire.ids import Epoch
 from foa.wire.messages import Result

@@ -84,7 +84,8 @@ def _many(
     seeds: "Iterable[int]", jobs: int, mutant: str, minutes: float | None, *, silent: bool, missing: bool
 ) -> None:
     """Run seeds, say how far it is, and what came of it."""
-    from foa.testing.sim import coverage, many
+    from foa.testing.sim import many
+    from foa.testing.sim.observing import coverage
 
     begun = monotonic()
     until = None if minutes is None else begun + 60.0 * minutes

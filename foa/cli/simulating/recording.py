@@ -15,7 +15,7 @@ from foa.cli.loading import QUIET, options_of
 if TYPE_CHECKING:
     from foa.bus.port import Delivery, Facts
     from foa.settings import Settings
-    from foa.testing.sim.recording import Writer
+    from foa.testing.sim.tape.file import Writer
 
 RECORD_EXAMPLES: Final = """\b
 Examples:
@@ -42,7 +42,7 @@ def record(
     FILE holds what people asked, unless --no-bodies leaves out inputs and outputs: keep it like what is in it.
     """
     from foa.nodes.host import topics_of
-    from foa.testing.sim.recording import Writer
+    from foa.testing.sim.tape.file import Writer
 
     settings = options_of(ctx).load(QUIET).settings
     with Writer(file, most << 20, topics_of(settings), bodies=not no_bodies) as writer, suppress(KeyboardInterrupt):
@@ -101,7 +101,7 @@ class Ear:
 
     def delivered(self, delivery: "Delivery") -> None:
         """Write a frame down."""
-        from foa.testing.sim.recording import Heard
+        from foa.testing.sim.tape.file import Heard
 
         frame = delivery.frame
         at = self._loop.time() - self._began
@@ -137,11 +137,12 @@ def replay(ctx: typer.Context, file: Path, as_json: output.Json = False) -> None
     than it did is shown, and is no fault by itself.
     """
     from foa.nodes.host import topics_of
-    from foa.testing.sim import recording, replaying
+    from foa.testing.sim.tape import file as tape
+    from foa.testing.sim.tape import replay as replaying
 
     options = options_of(ctx)
     silent = as_json or options.json
-    found = replaying.replay(recording.read(file), topics_of(options.load(QUIET).settings))
+    found = replaying.replay(tape.read(file), topics_of(options.load(QUIET).settings))
     if silent:
         output.as_json(
             {

@@ -10,9 +10,9 @@ from multiprocessing import get_context
 from time import monotonic
 from typing import Any, Final
 
-from foa.testing.invariants import Violation
 from foa.testing.sim import mutants, scenario
-from foa.testing.sim.coverage import Transition, report
+from foa.testing.sim.observing.coverage import Transition, report
+from foa.testing.sim.observing.invariants import Violation
 from foa.testing.sim.run import Outcome, Run
 
 BATCH: Final = 8

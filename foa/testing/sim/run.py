@@ -16,13 +16,13 @@ from foa.core.machines.client import DESK, Abandon, Report, Say, Submission
 from foa.core.machines.task.state import Ended, Live
 from foa.testing import federation, people
 from foa.testing.agents import Temper
-from foa.testing.invariants import Inspector, Violation
-from foa.testing.sim.coverage import Coverage, Transition, doing
+from foa.testing.sim.observing.coverage import Coverage, Transition, doing
+from foa.testing.sim.observing.invariants import Inspector, Violation
+from foa.testing.sim.observing.watching import Watch
 from foa.testing.sim.scenario import Actor, Scenario
-from foa.testing.sim.scripted import Script
+from foa.testing.sim.script import Script
 from foa.testing.sim.stranger import Stranger
 from foa.testing.sim.striking import Striker
-from foa.testing.sim.watching import Watch
 from foa.testing.workload import Errand
 from foa.testing.world import Node, World
 from foa.wire.messages import Input

@@ -11,10 +11,11 @@ import msgspec
 
 from foa.core.vcv.profile import Profile
 from foa.errors import ConfigError
-from foa.testing import faults, workload
+from foa.testing import workload
 from foa.testing.agents import Temper
-from foa.testing.faults import STORM_S, Storm
-from foa.testing.sim.scripted import Line
+from foa.testing.sim import faults
+from foa.testing.sim.faults import STORM_S, Storm
+from foa.testing.sim.script import Line
 from foa.testing.workload import Errand
 from foa.wire.ids import node_of
 

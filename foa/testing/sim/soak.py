@@ -16,9 +16,10 @@ import numpy as np
 
 from foa.core.effects import Key
 from foa.core.machines.client import Report, Submission
-from foa.testing import faults, federation, workload
+from foa.testing import federation, workload
 from foa.testing.agents import Temper, profile
-from foa.testing.sim.coverage import Coverage
+from foa.testing.sim import faults
+from foa.testing.sim.observing.coverage import Coverage
 from foa.testing.sim.striking import Striker
 from foa.testing.workload import Errand
 from foa.testing.world import Node, World

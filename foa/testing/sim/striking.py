@@ -7,8 +7,8 @@ from typing import Final
 from foa.bus.memory import Loss
 from foa.bus.mqtt.broker.records import Message
 from foa.core.effects import Key
-from foa.testing.faults import Blow
-from foa.testing.sim.coverage import Coverage
+from foa.testing.sim.faults import Blow
+from foa.testing.sim.observing.coverage import Coverage
 from foa.testing.world import Node, World
 
 LEAVE: Final = {"coordinator": "ownership", "agent": "agent"}

@@ -14,7 +14,7 @@ from foa.core.routing.rendezvous import order
 from foa.errors import WireError
 from foa.testing.agents import Begun, answer_to
 from foa.testing.federation import WALL_S
-from foa.testing.laws import Book
+from foa.testing.sim.observing.laws import Book
 from foa.testing.workload import Errand
 from foa.testing.world import Node, World
 from foa.wire import codec

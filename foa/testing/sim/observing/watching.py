@@ -22,9 +22,9 @@ from foa.core.routing.exchange import Concluded
 from foa.core.routing.members import MAX_MEMBERS
 from foa.nodes.agent import AgentProgram
 from foa.settings import Settings
-from foa.testing.invariants import Inspector
-from foa.testing.sim.coverage import Coverage, word
-from foa.testing.sim.leases import Leases
+from foa.testing.sim.observing.coverage import Coverage, word
+from foa.testing.sim.observing.invariants import Inspector
+from foa.testing.sim.observing.leases import Leases
 from foa.testing.world import Node, Seen
 from foa.wire.ids import Epoch
 from foa.wire.messages import Award

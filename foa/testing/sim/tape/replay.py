@@ -12,13 +12,13 @@ from foa.core.vcv.card import profile_of
 from foa.core.vcv.profile import Profile
 from foa.errors import WireError
 from foa.nodes.window import event_of
-from foa.testing.faults import Blow, Storm
-from foa.testing.invariants import Violation
 from foa.testing.people import Person, Words
-from foa.testing.sim.recording import Heard
+from foa.testing.sim.faults import Blow, Storm
+from foa.testing.sim.observing.invariants import Violation
 from foa.testing.sim.run import Run
 from foa.testing.sim.scenario import Actor, Scenario
-from foa.testing.sim.scripted import Line
+from foa.testing.sim.script import Line
+from foa.testing.sim.tape.file import Heard
 from foa.testing.workload import Errand
 from foa.wire.envelope import Frame
 from foa.wire.ids import node_of

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from foa.core import effects as fx
 from foa.core.machines.task.state import Live, active
 from foa.settings import Settings
-from foa.testing.laws import Fault
+from foa.testing.sim.observing.laws import Fault
 from foa.testing.world import Seen
 from foa.wire.messages import Progress, Taken
 
