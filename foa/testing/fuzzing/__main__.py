@@ -7,7 +7,9 @@ import argparse
 import importlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Final
@@ -17,6 +19,9 @@ Attack = Callable[[bytes], None]
 INSTRUMENTED: Final = ("foa.wire", "foa.core", "foa.bus", "foa.nodes", "foa.adapters.values")
 DECODERS: Final = ("codec", "door", "card", "planfile", "cases", "terms")
 TARGETS: Final = (*DECODERS, "frames", "broker", "client", "town")
+SEEDED: Final = 8
+"""Random tapes that fuzzing led by coverage begins with."""
+
 TAPE: Final = 600
 """Bytes of one attack by chance, at most."""
 
@@ -50,14 +55,22 @@ def by_chance(target: str, seconds: float, seed: int, most: int = sys.maxsize) -
     return done
 
 
-def guided(target: str, seconds: float) -> None:
-    """Attack `target` led by coverage; ends the process, with a code other than 0 and the tape if something broke."""
-    atheris = importlib.import_module("atheris")  # optional, and slow to load
+def guided(target: str, seconds: float) -> bool:
+    """Attack `target` led by coverage, in a process of its own; tell whether nothing broke."""
+    with tempfile.TemporaryDirectory(prefix="foa-fuzz-") as corpus:
+        for number in range(SEEDED):  # from nothing it would begin with tapes of a byte or two
+            Path(corpus, f"{number}").write_bytes(Random(number).randbytes(TAPE))
+        again = [sys.executable, "-m", "foa.testing.fuzzing", "--target", target, f"--seconds={seconds}"]
+        return subprocess.run([*again, "--corpus", corpus], check=False).returncode == 0  # noqa: S603 - ourselves
 
+
+def led(target: str, seconds: float, corpus: str) -> None:
+    """Be that process: it is ended by the library, with a code other than 0 and the tape if something broke."""
+    atheris = importlib.import_module("atheris")  # optional, and slow to load
     with atheris.instrument_imports(include=list(INSTRUMENTED)):
         attack = attack_of(target)
-    limits = (f"-max_total_time={seconds:.0f}", "-max_len=2000", "-timeout=20", "-rss_limit_mb=2000")
-    atheris.Setup([sys.argv[0], *limits], attack)
+    limits = (f"-max_total_time={seconds:.0f}", "-max_len=2000", "-len_control=0", "-timeout=60", "-rss_limit_mb=2000")
+    atheris.Setup([sys.argv[0], corpus, *limits], attack)
     atheris.Fuzz()
 
 
@@ -68,16 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="for each target")
     parser.add_argument("--seed", type=int, default=0, help="of attacks by chance")
     parser.add_argument("--guided", action="store_true", help="led by coverage (needs atheris)")
+    parser.add_argument("--corpus", help=argparse.SUPPRESS)
     parser.add_argument("--tape", help="repeat one attack, given in hexadecimal, on the one target")
     given = parser.parse_args(arguments)
     targets = given.target or TARGETS
     if given.tape is not None:
         attack_of(targets[0])(bytes.fromhex(given.tape))
-    elif given.guided and len(targets) == 1:
-        guided(targets[0], given.seconds)
+    elif given.corpus:
+        led(targets[0], given.seconds, given.corpus)
     elif given.guided:
-        again = [sys.executable, "-m", "foa.testing.fuzzing", "--guided", f"--seconds={given.seconds}"]
-        return max(subprocess.run([*again, "--target", one], check=False).returncode != 0 for one in targets)  # noqa: S603 - ourselves
+        return int(not all([guided(target, given.seconds) for target in targets]))
     else:
         for target in targets:
             sys.stdout.write(f"{target:10} {by_chance(target, given.seconds, given.seed):8} attacks, nothing broke\n")
