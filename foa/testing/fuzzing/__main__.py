@@ -90,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif given.corpus:
         led(targets[0], given.seconds, given.corpus)
     elif given.guided:
-        return int(not all([guided(target, given.seconds) for target in targets]))
+        broken = [target for target in targets if not guided(target, given.seconds)]
+        return int(bool(broken))
     else:
         for target in targets:
             sys.stdout.write(f"{target:10} {by_chance(target, given.seconds, given.seed):8} attacks, nothing broke\n")
