@@ -52,7 +52,7 @@ class CoordinatorProgram:
             ownership.KEY: lambda: ownership.State(node, birth, topics, _ownership_rules(settings), ups=ups),
             memory.KEY: lambda: memory.State(topics),
             cases.KEY: cases.State,
-            vigil.KEY: lambda: vigil.State(topics, settings.coordinator.grace_ms / 1000),
+            vigil.KEY: lambda: vigil.State(topics, settings.coordinator.grace_ms / 1000, settings.broker.backoff_max_s),
             admission.KEY: lambda: admission.State(
                 admission.Rules(settings.coordinator.open, settings.coordinator.quota, terms)
             ),
