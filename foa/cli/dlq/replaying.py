@@ -83,7 +83,8 @@ async def _kept(client: "Client", task: str) -> "Any":
     from foa.wire.ids import partition_of
 
     base = f"task/{partition_of(task, client.topics.partitions)}/{task}"
-    found = await client.collect([f"{base}/state/0", f"{base}/result"], READ_S)
+    read = await client.collect([f"{base}/state/0", f"{base}/result"], READ_S)
+    found = [each for each in read if each.topic.task == task and each.topic.kind in {"state", "result"}]
     first = sorted(found, key=lambda each: each.topic.kind != "result")
     return first[0].message if first else None
 
@@ -110,7 +111,7 @@ async def whole(client: "Client", left: "Task") -> "Task":
     if not own and not made:
         return left
     found = await client.collect([f"blob/{digest}" for digest in sorted(own | made)], READ_S)
-    there = {each.topic.name for each in found}
+    there = {each.topic.name for each in found if each.topic.kind == "blob"}
     if own - there:
         raise FoaError(f"task {left.id}: {len(own - there)} of its inputs are kept no more; submit it anew with them")
     return left if made <= there else msgspec.structs.replace(left, finished=())

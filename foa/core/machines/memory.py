@@ -101,7 +101,7 @@ def step(state: State, event: Event, now: float, rng: Random) -> tuple[State, li
             state.awake = False
             return state, _tidy(state, now)
         case fx.Elapsed(timer) if timer.startswith(READ):
-            return state, _pass_on(state, timer.removeprefix(READ))
+            return state, _pass_on(state, timer.removeprefix(READ), new=True)
         case _:
             return state, []
 
@@ -133,8 +133,7 @@ def _opened(state: State, opened: Opened, now: float) -> list[Effect]:
         state.reading[ident] = [*state.reading[ident], opened][-MAX_WAITING:]
         return []
     if now >= state.unsure and not any(ident in one for one in state.known):
-        asks = opened.epoch is not None and isinstance(opened.received.message, Submit)
-        return [fx.Tell(Key("admission") if asks else Key("task", ident), opened)]
+        return [_begun(opened)]
     if opened.epoch is None or len(state.reading) >= MAX_READING:
         return []
     state.reading[ident] = [opened]
@@ -146,10 +145,16 @@ def _topic(state: State, opened: Opened) -> str:
     return state.topics.task(opened.partition, opened.received.topic.task, "result")
 
 
-def _pass_on(state: State, ident: str) -> list[Effect]:
-    """Give a task what waited for it: its result is here now, or there is none."""
+def _begun(opened: Opened) -> fx.Tell:
+    """Return what has a task begin; a submission to its owner first finds room."""
+    asks = opened.epoch is not None and isinstance(opened.received.message, Submit)
+    return fx.Tell(Key("admission") if asks else Key("task", opened.received.topic.task), opened)
+
+
+def _pass_on(state: State, ident: str, *, new: bool = False) -> list[Effect]:
+    """Give a task what waited for it: its result is here now; or there is none, and it is ``new``."""
     waiting = state.reading.pop(ident, [])
     if not waiting:
         return []
-    passed = [fx.Tell(Key("task", ident), opened) for opened in waiting]
+    passed = [_begun(opened) if new else fx.Tell(Key("task", ident), opened) for opened in waiting]
     return [*passed, fx.Unsubscribe((_topic(state, waiting[0]),)), fx.Sleep(READ + ident)]
