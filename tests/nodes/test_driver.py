@@ -8,7 +8,7 @@ from foa.nodes.driver import MAX_DEAD_PER_TURN
 from foa.nodes.outgoing import FULL_S
 from foa.wire import codec
 from foa.wire.ids import Epoch
-from foa.wire.messages import Accepted, Cancel, Dead, Settled
+from foa.wire.messages import Accepted, Cancel, Dead, Settled, Taken
 from tests.nodes.driver_bench import FACTS, ME, TOPICS, Bench, Diary, at_frames, frame
 
 KEPT = Cancel("t1", "kept")
@@ -125,6 +125,7 @@ def test_a_promise_the_bus_has_no_room_for_holds_back_the_acknowledgement() -> N
     [
         ("task/0/t1/cancel", b"\xc1 nonsense", "shape"),
         ("task/0/t1/cancel", codec.encode(Accepted("t1", Epoch(1, "c1"))), "place"),
+        ("answer/0/t1/acme/a/one", codec.encode(Taken("w", "t1", "acme/a/other")), "place"),
         ("no/such/topic", codec.encode(KEPT), "topic"),
         ("task/99/t1/cancel", codec.encode(KEPT), "topic"),
         ("task/0/t1/cancel", b"x" * (codec.MAX_PAYLOAD + 1), "size"),
