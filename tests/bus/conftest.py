@@ -9,6 +9,7 @@ from tests.bus.worlds import WORLDS
 _COLUMNS = {
     "memory": "memory",
     "ours": "ours-ours",
+    "kept": "ours-ours, store",
     "mosquitto": "ours-mosquitto",
     "aiomqtt-ours": "aiomqtt-ours",
     "aiomqtt-mosquitto": "aiomqtt-mosquitto",

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import mqtt5
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.keeping import forms
 from foa.bus.mqtt.broker.machine import Broker
 from foa.bus.mqtt.broker.records import Keeping, Loss
+from foa.bus.mqtt.broker.sessions import ITEM_OVERHEAD
 from tests.bus.kept import Drawer, picture
 from tests.bus.test_broker_limits import Peer
 
@@ -76,6 +78,8 @@ class Play:
             for one in self.peers.values():
                 one.now = self.now
                 one.hear()
+        items = [item for one in self.broker.sessions.values() for item in (*one.inflight.values(), *one.queue)]
+        assert self.broker.stats.held_bytes == sum(item.message.size + ITEM_OVERHEAD for item in items)
 
     def _connect(self, name: str, expiry: int, clean: bool, window: int) -> None:
         if name in self.peers:
@@ -121,6 +125,7 @@ class Play:
             peer.say(packets.puback(min(session.inflight)))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from((0.0, 1.5e9)))
 def test_a_killed_broker_comes_back_as_it_was_at_its_last_batch(seed: int, offset: float) -> None:
@@ -173,3 +178,84 @@ def _hold_nothing_unused(drawer: Drawer) -> None:
     named = {forms.decode_delivery(body).message for (kind, _), body in drawer.rows.items() if kind == forms.DELIVERY}
     named |= {forms.decode_number(body) for (kind, _), body in drawer.rows.items() if kind == forms.RETAINED}
     assert {ident for kind, ident in drawer.rows if kind == forms.MESSAGE} == named
+
+
+def test_an_answer_waits_for_its_batch_also_when_nothing_is_left_to_write() -> None:
+    broker = Broker(None, None, Keeping())
+    b = Peer(broker, "b", session_expiry_interval=100)
+    assert not any(isinstance(one, mqtt5.SubAckPacket) for one in b.say(_asking("t")))
+    Drawer().take(broker)
+    assert any(isinstance(one, mqtt5.SubAckPacket) for one in b.hear())
+    a = Peer(broker, "a")
+    assert a.publish("t") is None
+    assert a.publish("nobody") == 0x10  # nothing to keep: answered at once
+    (one,) = b.hear()
+    assert isinstance(one, mqtt5.PublishPacket)
+    b.say(packets.puback(one.packet_id or 0))
+    assert broker.ledger is not None
+    assert not broker.ledger.idle
+    assert broker.ledger.take() == []
+    broker.ledger.written(done=True)
+    assert [type(one) for one in a.hear()] == [mqtt5.PubAckPacket]
+    assert broker.ledger.idle
+
+
+def test_without_waiting_answers_are_sent_at_once() -> None:
+    broker = Broker(None, None, Keeping(acks_wait=False))
+    b = Peer(broker, "b", session_expiry_interval=100)
+    assert b.subscribe("t") == [1]
+    assert Peer(broker, "a").publish("t", retain=True) == 0
+
+
+def _asking(pattern: str) -> bytes:
+    return mqtt5.SubscribePacket(1, [mqtt5.TopicFilter(pattern)]).write()
+
+
+def test_a_will_waits_for_its_client_to_come_back_after_a_restart() -> None:
+    drawer, broker = Drawer(), Broker(None, None, Keeping())
+    for name, expiry in (("lasting", 100), ("passing", 0), ("alone", 100)):
+        will = mqtt5.Will(f"w/{name}", payload=name.encode(), qos=QOS[1], retain=True)
+        Peer(broker, name, session_expiry_interval=expiry, will=will)
+    drawer.take(broker)
+    again = drawer.broker(50.0)
+    hears = Peer(again, "hears", 50.0, keep_alive=0)
+    hears.subscribe("w/#")
+    Peer(again, "lasting", 50.0, clean_start=False, session_expiry_interval=100)
+    assert hears.hear() == []
+    again.tick(50.0 + again.limits.restart_grace_s)
+    assert sorted(one.payload for one in hears.hear() if isinstance(one, mqtt5.PublishPacket)) == [b"alone", b"passing"]
+    assert again.stats.wills == 2
+
+
+def test_what_a_store_holds_that_makes_no_sense_is_counted_and_taken_away() -> None:
+    rows: dict[tuple[str, str | int], bytes] = {
+        ("message", 1): b"\xc1",
+        ("message", 2): forms.encode(forms.MessageForm(0.0, "a", b"\x30\xff")),
+        ("retained", "t"): forms.encode(9),
+        ("session", "a"): b"",
+        ("subscription", "b"): forms.encode(forms.SubscriptionForm("b", "t", 1, False, False, (), 0.0)),
+        ("delivery", 3): forms.encode(forms.DeliveryForm("a", "", 1, 1, False, (), 0)),
+    }
+    drawer = Drawer()
+    drawer.rows = rows
+    broker = drawer.broker()
+    assert broker.stats.unreadable == 6
+    drawer.take(broker)
+    assert drawer.rows == {}
+
+
+def test_what_expired_while_the_broker_was_down_is_gone() -> None:
+    drawer, broker = Drawer(), Broker(None, None, Keeping(1000.0))
+    away = Peer(broker, "away", session_expiry_interval=5)
+    away.say(_asking("t"))
+    broker.lost(away.connection, 0.0)
+    a = Peer(broker, "a")
+    for expiry in (3, 30):
+        a.publish("t", b"%d" % expiry, message_expiry_interval=expiry)
+        a.publish(f"kept/{expiry}", message_expiry_interval=expiry, retain=True)
+    drawer.take(broker)
+    again = drawer.broker(0.0, 1004.0)  # its clock began anew, four seconds later
+    assert [one.packet.topic for one in again.router.retained.matching("#", 0.0)] == ["kept/30"]
+    assert [item.message.packet.payload for item in again.sessions["away"].queue] == [b"30"]
+    again.tick(1.0)
+    assert "away" not in again.sessions

@@ -12,6 +12,7 @@ import mqtt5
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker import admission
+from foa.bus.mqtt.broker.connecting import Door
 from foa.bus.mqtt.broker.keeping.forms import Ident
 from foa.bus.mqtt.broker.keeping.ledger import Ledger
 from foa.bus.mqtt.broker.keeping.restoring import Restoring
@@ -57,9 +58,8 @@ class Broker:
         self._lifetimes = Lifetimes(self.limits, self.stats, self.router, self._timers, self.ledger)
         self.sessions = self._lifetimes.sessions
         self._access = access
-        self._users = users
+        self._door = Door(self.limits, self.stats, access, users, self.sessions)
         self._connections: dict[int, Connection] = {}
-        self._serial = 0
         self._handlers: dict[type, Callable[..., None]] = {
             mqtt5.PubAckPacket: self._puback,
             mqtt5.SubscribePacket: self._subscribe,
@@ -78,6 +78,8 @@ class Broker:
             self._refuse(connection, _ConnAck.CONNECTION_RATE_EXCEEDED)
             return connection
         self._connections[id(connection)] = connection
+        if (crowded_out := self._door.opened(connection)) is not None:
+            self._fail(crowded_out, packets.PROTOCOL_ERROR, now)
         self._timers.at(now + self.limits.connect_timeout_s, lambda late: self._give_up(connection, late))
         return connection
 
@@ -91,6 +93,8 @@ class Broker:
             self._fail(connection, packets.PROTOCOL_ERROR, now)  # no MQTT at all: do not wait for the rest
             return
         found, fault = connection.reader.feed(data)
+        if connection.allowance is not None:
+            self._charge(connection, found, len(data), now)
         for packet, raw in zip(found, connection.reader.raws or (), strict=True):
             session = connection.session
             if session is None:
@@ -104,10 +108,20 @@ class Broker:
             if connection.closing:
                 return
         if fault is not None:
-            self.stats.malformed += 1
-            if connection.client_id is None and "protocol version" in fault.detail:
-                connection.send(OLD_MQTT_REFUSED)
-            self._fail(connection, fault.code, now)
+            self._malformed(connection, fault, now)
+
+    def _malformed(self, connection: Connection, fault: packets.Fault, now: float) -> None:
+        self.stats.malformed += 1
+        if connection.client_id is None and "protocol version" in fault.detail:
+            connection.send(OLD_MQTT_REFUSED)
+        self._fail(connection, fault.code, now)
+
+    def _charge(self, connection: Connection, found: list[packets.Packet | int], size: int, now: float) -> None:
+        """Count what a client publishes; one that does too much is not read until it is even again."""
+        assert connection.allowance is not None
+        published = sum(type(packet) is mqtt5.PublishPacket for packet in found)
+        connection.rest_until = connection.allowance.take(published, size, now)
+        self.stats.throttled += connection.rest_until > now
 
     def lost(self, connection: Connection, now: float) -> None:
         """Take the end of a transport, however that came."""
@@ -174,39 +188,18 @@ class Broker:
         if not isinstance(packet, mqtt5.ConnectPacket):
             self._fail(connection, packets.PROTOCOL_ERROR, now)
             return
-        refusal = self._refusal(packet, connection.certified)
+        self._door.spoke(connection)
+        refusal = self._door.refusal(packet, connection.certified, now)
         if refusal is not None:
             self._refuse(connection, refusal)
             return
-        who = self._identity(packet, connection.certified)
+        who = self._door.identity(packet, connection.certified)
         resumed = self._claim(who, now, clean=packet.clean_start)
         session = resumed or self._lifetimes.begin(who, now)
         if session is None:
             self._refuse(connection, _ConnAck.QUOTA_EXCEEDED)
             return
         self._accept(connection, session, packet, now, resumed=resumed is not None)
-
-    def _refusal(self, packet: mqtt5.ConnectPacket, certified: str) -> mqtt5.ConnAckReasonCode | None:
-        refusal = admission.refusal(packet, self.limits, self._users)
-        access = self._access
-        if refusal is not None or access is None:
-            return refusal
-        refusal = access.refusal(packet, certified)
-        if refusal is None and packet.will is not None:
-            who = self._identity(packet, certified)
-            if not access.may_write(who, packet.will.topic):
-                self.stats.denied_wills += 1
-                return _ConnAck.NOT_AUTHORIZED
-        return refusal
-
-    def _identity(self, packet: mqtt5.ConnectPacket, certified: str) -> Identity:
-        """Return whom a CONNECT speaks for; a client without an identifier is given one."""
-        account = "" if self._access is None else certified or packet.username or ""
-        if packet.client_id:
-            return Identity(account, packet.client_id)
-        while (name := f"auto-{self._serial}") in self.sessions:
-            self._serial += 1
-        return Identity(account, name)
 
     def _claim(self, who: Identity, now: float, *, clean: bool) -> Session | None:
         """Return the session to resume, after whoever uses it now was sent away; None if there is none.
@@ -230,6 +223,7 @@ class Broker:
         self, connection: Connection, session: Session, packet: mqtt5.ConnectPacket, now: float, *, resumed: bool
     ) -> None:
         limits = self.limits
+        self._door.entered(session.identity)
         connection.client_id, connection.session = session.client_id, session
         connection.max_packet_size = packet.max_packet_size
         keep_alive = min(packet.keep_alive, limits.max_keep_alive_s)
@@ -262,6 +256,7 @@ class Broker:
         connection.send(mqtt5.ConnAckPacket(reason_code=code).write())
         connection.close()
         self._connections.pop(id(connection), None)
+        self._door.spoke(connection)
 
     # Packets of connected clients.
 
@@ -345,15 +340,18 @@ class Broker:
         sessions = [session for one in self._connections.values() if (session := self._session_of(one)) is not None]
         self._connections.clear()
         for session in sessions:
+            self._door.left(session.identity)
             session.connection = None
         for session in sessions:
             self._lifetimes.left(session, now, will=False)
 
     def _detach(self, connection: Connection, now: float, *, will: bool) -> None:
         self._connections.pop(id(connection), None)
+        self._door.spoke(connection)
         session = self._session_of(connection)
         if session is None:
             return
+        self._door.left(session.identity)
         self._lifetimes.left(session, now, will=will)
 
     # Timers.
@@ -366,7 +364,7 @@ class Broker:
     def _check_alive(self, connection: Connection, now: float) -> None:
         if connection.closing:
             return
-        due = connection.heard_at + connection.keep_alive_s
+        due = max(connection.heard_at, connection.rest_until) + connection.keep_alive_s
         if now < due:
             self._timers.at(due, lambda late: self._check_alive(connection, late))
             return

@@ -6,6 +6,7 @@ import mqtt5
 import msgspec
 
 from foa.bus.mqtt import packets
+from foa.bus.mqtt.broker.rates import Allowance
 
 _MAX_TEMPLATES: Final = 8  # encodings of one message kept at a time
 
@@ -17,8 +18,17 @@ class Limits(msgspec.Struct, frozen=True):
     receive_maximum: int = 4096  # announced; we acknowledge at once, so nobody can exceed it
     max_in_flight: int = 32_768  # deliveries without PUBACK in one session; the rest waits in its queue
     max_queued: int = 100_000  # in one session; further ones are dropped for it, counted
-    max_queued_bytes: int = 64 << 20
+    max_queued_bytes: int = 64 << 20  # in one session, with what is in flight
+    max_held_bytes: int = 1 << 30  # in all sessions together; above it as with a full queue, for whoever is behind
     max_choke_bytes: int = 4 << 20  # unwritten output of one connection; above it QoS 1 waits, QoS 0 is dropped
+    max_half_open: int = 1000  # connections without a CONNECT yet; beyond that the oldest of them is closed
+    max_account_connections: int = 2000  # of one account, where there are accounts; a further one is refused (0x97)
+    max_connects_per_s: float = 0.0  # of one Client ID, 0: as many as it likes; a further one is refused (0x9F)
+    max_connects_burst: int = 20  # how many may come at once nevertheless
+    max_messages_per_s: float = 0.0  # published by one client, 0: any; it is read more slowly, nothing is dropped
+    max_bytes_per_s: float = 0.0  # published by one client, 0: any; as above
+    rate_burst_s: float = 2.0  # how many seconds' worth of these may come at once
+    max_will_bytes: int = 256 << 10  # a larger one refuses its connection (0x95)
     max_connections: int = 10_000  # a further one is refused (0x9F)
     max_sessions: int = 20_000  # a further one is refused (0x97)
     max_session_expiry_s: int = 7 * 86_400  # announced when a client asks for more
@@ -85,6 +95,12 @@ class Stats(msgspec.Struct):
     dropped_ended: int = 0  # undelivered in a session that ended
     retained_refused: int = 0
     sessions_ended: int = 0
+    half_open_dropped: int = 0
+    crowded: int = 0  # refused: too many connections of its account
+    churning: int = 0  # refused: connects too often
+    throttled: int = 0  # how often somebody was not read for a while
+    overrun: int = 0  # dropped: did not even read answers
+    held_bytes: int = 0  # now in queues and in flight
     stored: int = 0  # rows written to the store
     unreadable: int = 0  # rows found in the store that are no use
     store_failing: bool = False  # the last batch could not be written: what changes is in memory only
@@ -149,6 +165,7 @@ class Connection:
     __slots__ = (
         "_max_choke",
         "_touched",
+        "allowance",
         "certified",
         "client_id",
         "closing",
@@ -160,6 +177,7 @@ class Connection:
         "paused",
         "peer",
         "reader",
+        "rest_until",
         "session",
     )
 
@@ -172,6 +190,10 @@ class Connection:
         self.closing = False
         self.heard_at = now
         self.keep_alive_s = 0.0
+        self.rest_until = 0.0  # the shell reads nothing from it before
+        self.allowance: Allowance | None = None
+        if limits.max_messages_per_s or limits.max_bytes_per_s:
+            self.allowance = Allowance(limits.max_messages_per_s, limits.max_bytes_per_s, limits.rate_burst_s, now)
         self.max_packet_size: int | None = None
         self.out: list[bytes] = []
         self.out_bytes = 0

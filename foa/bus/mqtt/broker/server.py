@@ -146,13 +146,22 @@ class BrokerServer:
 
     def received(self, connection: Connection, data: bytes) -> None:
         """Take bytes."""
-        self.broker.receive(connection, data, self._loop.time())
+        now = self._loop.time()
+        self.broker.receive(connection, data, now)
+        if connection.rest_until > now and not connection.closing:
+            connection.peer.pause_reading()
+            self._loop.call_at(connection.rest_until, self._read_on, connection)
         if self._flushing:
             return
         if self._alone():
             self._flush()
         else:
             self._flush_soon()
+
+    def _read_on(self, connection: Connection) -> None:
+        """Read again from a client that had published too much."""
+        if not connection.closing:
+            connection.peer.resume_reading()
 
     def lost(self, connection: Connection) -> None:
         """Take the end of a socket."""
@@ -193,6 +202,7 @@ class BrokerServer:
         if connection.closing:
             transport.close()
         elif transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
+            self.broker.stats.overrun += 1
             transport.abort()
         else:
             self.broker.written(connection, self._loop.time())

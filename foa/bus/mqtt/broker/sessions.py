@@ -119,7 +119,7 @@ class Session:
         self.will_delay_s = 0
         self.will_at: float | None = None
         self.watched_at: float | None = None
-        self._queued_bytes = 0
+        self._bytes = 0  # of all items in the queue and in flight
         self._window = 0
         self._last_id = 0
         self._limits = limits
@@ -133,8 +133,11 @@ class Session:
 
     @property
     def full(self) -> bool:
-        """Whether the queue takes no more."""
-        return len(self.queue) >= self._limits.max_queued or self._queued_bytes >= self._limits.max_queued_bytes
+        """Whether it takes no more: its own queue is full, or all sessions together hold too much and it is behind."""
+        limits = self._limits
+        if len(self.queue) >= limits.max_queued or self._bytes >= limits.max_queued_bytes:
+            return True
+        return self._stats.held_bytes >= limits.max_held_bytes and bool(self.inflight or self.queue)
 
     def attach(self, connection: Connection, receive_maximum: int, now: float) -> None:
         """Deliver over `connection` from now on: first again what is in flight, marked DUP, then what waits."""
@@ -156,19 +159,24 @@ class Session:
         """Send `item` or queue it; False if it was dropped (counted)."""
         if not item.qos:
             return self._deliver_unacknowledged(item, now)
-        if self.ready:
-            self._send(item, self._next_id(), now)
-            return True
         if self.full:
             self._stats.dropped_full += 1
             return False
-        self._put(item)
+        self._hold(item)
+        if self.ready:
+            self._send(item, self._next_id(), now)
+        else:
+            self._put(item)
         return True
 
     def replay(self, item: Item, now: float) -> None:
         """Deliver a retained message; above the queue's cap too, for the retained store has its own."""
+        if not item.qos and self.ready:
+            self._deliver_unacknowledged(item, now)
+            return
+        self._hold(item)
         if self.ready:
-            self.deliver(item, now)
+            self._send(item, self._next_id(), now)
         else:
             self._put(item)
 
@@ -177,8 +185,7 @@ class Session:
         item = self.inflight.pop(packet_id, None)
         if item is None:
             return
-        if item.number:
-            self._done(item)
+        self._done(item)
         if self.queue:
             self.pump(now)
 
@@ -187,13 +194,13 @@ class Session:
         connection, queue = self.connection, self.queue
         while queue and connection is not None and len(self.inflight) < self._window and not connection.choked:
             item = queue.popleft()
-            self._queued_bytes -= item.message.size + ITEM_OVERHEAD
             if item.message.expired(now):
                 self._stats.dropped_expired += 1
                 self._done(item)
             elif item.qos:
                 self._send(item, self._next_id(), now)
             else:
+                self._done(item)
                 self._deliver_unacknowledged(item, now)
 
     def surrender(self) -> list[Item]:
@@ -205,7 +212,6 @@ class Session:
                 self._done(item)
             self.inflight = {key: item for key, item in self.inflight.items() if item.group is None}
             self.queue = deque(item for item in self.queue if item.group is None)
-            self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
         return shared
 
     def lose(self, since: float) -> None:
@@ -215,7 +221,6 @@ class Session:
                 self._done(item)
         self.inflight = {key: item for key, item in self.inflight.items() if item.message.arrived_at <= since}
         self.queue = deque(item for item in self.queue if item.message.arrived_at <= since)
-        self._queued_bytes = sum(item.message.size + ITEM_OVERHEAD for item in self.queue)
 
     def clear(self) -> int:
         """Drop everything; return how much that was."""
@@ -224,11 +229,11 @@ class Session:
             self._done(item)
         self.inflight.clear()
         self.queue.clear()
-        self._queued_bytes = 0
         return len(items)
 
     def restored(self, item: Item, packet_id: int) -> None:
         """Take back, in order, what was in flight as `packet_id` or (0) in the queue before the broker ended."""
+        self._hold(item)
         if packet_id:
             self.inflight[packet_id] = item
         else:
@@ -239,9 +244,14 @@ class Session:
             self.queue.appendleft(item)
         else:
             self.queue.append(item)
-        self._queued_bytes += item.message.size + ITEM_OVERHEAD
         if item.qos:
             self._note(item, 0)
+
+    def _hold(self, item: Item) -> None:
+        """Take `item` into this session, whether it waits or is in flight."""
+        size = item.message.size + ITEM_OVERHEAD
+        self._bytes += size
+        self._stats.held_bytes += size
 
     def _note(self, item: Item, packet_id: int) -> None:
         """Note that `item` is to be delivered: if the session does not survive the broker, by others of its group."""
@@ -251,7 +261,10 @@ class Session:
             item.group.noted(item)
 
     def _done(self, item: Item) -> None:
-        """Note that `item` leaves this session."""
+        """Let `item` leave this session."""
+        size = item.message.size + ITEM_OVERHEAD
+        self._bytes -= size
+        self._stats.held_bytes -= size
         if self.keeper is not None:
             self.keeper.delivered(item)
         elif item.group is not None:

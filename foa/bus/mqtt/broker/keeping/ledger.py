@@ -41,6 +41,11 @@ class Ledger:
         """How many changes wait to be written."""
         return len(self._rows) + len(self._items)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, be it to be written or to be answered: what came may have gone again meanwhile."""
+        return not (self._rows or self._items or self._held)
+
     # What the broker notes.
 
     def session(self, session: Session) -> None:

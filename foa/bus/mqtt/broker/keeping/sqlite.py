@@ -39,7 +39,7 @@ class SqliteStore:
             raise ConfigError(f"--store {path}: {error}; {_MEND}") from error
 
     def _open(self) -> None:
-        db = self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=0.5)
+        db = self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=0.1)
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()

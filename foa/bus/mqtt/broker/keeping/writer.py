@@ -32,7 +32,7 @@ class Writer:
 
     def soon(self) -> None:
         """Write what is noted, a moment later."""
-        if self._busy or self._closing or not self._ledger.pending:
+        if self._busy or self._closing or self._ledger.idle:
             return
         self._busy = True
         if self._ledger.stats.store_failing:
