@@ -2,8 +2,8 @@
 
 An agent's will (`a2a-status-source` ``lwt``) says that its connection broke; it may be back in a moment, so its tasks
 hear `Gone` only after a grace; longer where our own link broke as well, since then the broker may have been away, and
-agents come back each after a back-off of its own. Who leaves in good order says so itself and finishes first: that is no
-death. Agents are followed one by one, since a coordinator has nothing to do with most cards.
+agents come back each after a back-off of its own. Who leaves in good order says so itself and finishes first: that is
+no death. Agents are followed one by one, since a coordinator has nothing to do with most cards.
 """
 
 from collections.abc import Mapping
