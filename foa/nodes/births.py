@@ -5,6 +5,7 @@ that was set back does not make a living node older than its own will. Called by
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,12 +30,13 @@ class Born(NamedTuple):
         return tuple(min(now, now - (self.times[-1] - each) / 1000) for each in self.times[:-1])
 
 
-def born(folder: str, node: str) -> Born:
+def born(folder: str, node: str, clock: Callable[[], int] = time.time_ns) -> Born:
     """Begin a life of `node` and note it in `folder`; ConfigError if that cannot be written.
 
     A `node` of "" has a name that was made up: no earlier lives, and nothing is noted.
+    `clock` gives nanoseconds since 1970.
     """
-    now = time.time_ns() // 1_000_000
+    now = clock() // 1_000_000
     if not node:
         return Born(now, (now,))
     path = Path(folder) / f"{node}.births"

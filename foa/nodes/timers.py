@@ -1,4 +1,8 @@
-"""The timers of all machines of a node over one timer of its clock: most are called off before they fire."""
+"""The timers of all machines of a node over one timer of its clock: most are called off before they fire.
+
+A process that was stopped finds all its timers due at once, and what the bus has to tell not yet heard: that others
+have taken over, first of all. So timers that are far too late wait a moment longer.
+"""
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
@@ -10,6 +14,10 @@ from foa.core.effects import Key
 
 SLACK: Final = 64
 """Entries called off that may lie in the heap beside as many that count, before it is swept."""
+
+FROZEN_S: Final = 1.5
+THAW_S: Final = 0.5
+"""Timers later than `FROZEN_S` are those of a process that stood still; they fire `THAW_S` after it goes on."""
 
 
 class Timers:
@@ -25,6 +33,7 @@ class Timers:
         self._alive = 0
         self._handle: Handle | None = None
         self._due = 0.0
+        self._thawing = False
 
     def wake(self, key: Key, name: str, at: float) -> None:
         """Fire `name` at `at`, in place of an earlier one of that name."""
@@ -79,6 +88,11 @@ class Timers:
         """Fire what is due, in order of time and then of setting."""
         self._handle = None
         now = max(self._clock.time(), self._due)
+        if now - self._due > FROZEN_S and not self._thawing:
+            self._thawing = True
+            self._handle = self._clock.call_at(now + THAW_S, self._ring)
+            return
+        self._thawing = False
         while self._heap and self._heap[0][0] <= now:
             entry = heappop(self._heap)
             if self._counts(entry):

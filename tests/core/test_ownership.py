@@ -2,14 +2,17 @@
 
 from random import Random
 
+import msgspec
+
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event
 from foa.core.machines import ownership
 from foa.core.machines.ownership import Rules, State, owned, step
-from foa.core.routing.ownership import Holds, Lost, Opened
+from foa.core.machines.ownership.state import AT_ONCE
+from foa.core.routing.ownership import Anew, Holds, Lost, Opened
 from foa.core.routing.rendezvous import order
 from foa.wire.ids import Epoch, partition_of
-from foa.wire.messages import Blob, Cancel, Dead, Own, Presence, Rejected, Submit
+from foa.wire.messages import Blob, Cancel, Control, Dead, Own, Presence, Rejected, Submit
 from foa.wire.records import Task
 from foa.wire.topics import Topic, Topics
 
@@ -262,3 +265,144 @@ def test_a_claim_that_was_not_read_back_before_the_link_broke_is_made_again() ->
     exchange(node)
     assert node.owns == list(range(TOPICS.partitions))
     assert owned(node.state, 0) == Epoch(6, "c1")
+
+
+# --- lives, leaving, flapping -----------------------------------------------------------------------------
+
+
+def test_a_life_claims_above_all_its_journal_has_of_earlier_ones() -> None:
+    """Even where the broker has not shown its earlier claims yet: awards of two lives are told apart by their epoch."""
+    again = Node("c1", birth=2)
+    again.feed(fx.Restored(Own(3, Epoch(9, "c1"))))
+    again.feed(fx.Online(resumed=False))
+    effects = again.elapse("settle")
+    assert again.state.claims[3] == Epoch(10, "c1")
+    kept = {effect.part: effect.message for effect in effects if isinstance(effect, fx.Persist)}
+    assert kept["3"] == Own(3, Epoch(10, "c1"))
+    claims = [effect for effect in effects if isinstance(effect, fx.Publish) and isinstance(effect.message, Own)]
+    assert all(claim.promise for claim in claims), "none leaves before the journal has it"
+
+
+def test_what_is_retained_is_read_back_before_anything_is_said_again() -> None:
+    """A ghost that was away says nothing of what others have taken meanwhile."""
+    one, other = settled("c1", "c2")
+    mine = one.owns
+    one.feed(fx.Offline())
+    other.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
+    exchange(other)
+    one.feed(fx.Online(resumed=True))
+    assert not [frame for frame in one.take() if isinstance(frame.message, Own)]
+    for partition in mine:
+        one.hear(fx.Publish(TOPICS.own(partition), Own(partition, other.state.claims[partition])))
+    assert Lost(mine[0]) in one.told
+
+
+def test_a_claim_the_broker_forgot_is_said_again_after_a_moment() -> None:
+    (one,) = settled("c1")
+    one.feed(fx.Offline())
+    one.feed(fx.Online(resumed=False))
+    one.take()
+    one.hear(fx.Publish(TOPICS.own(3), Own(3, one.state.claims[3])))
+    one.elapse("reclaim")
+    said = {frame.message.partition for frame in one.take() if isinstance(frame.message, Own)}
+    assert said == set(range(TOPICS.partitions)) - {3}
+    assert Anew(lost=True) in one.told
+
+
+def test_who_is_drained_hands_over_and_then_ends() -> None:
+    one, other = settled("c1", "c2")
+    drain = fx.Received(Topic("control", name="drain"), Control("drain", "c1"))
+    said = one.feed(drain)
+    assert fx.Stop("drained") not in said, "it serves until others have claimed"
+    assert [frame.message.alive for frame in one.sent if isinstance(frame.message, Presence)] == [False]
+    ended = []
+    while one.sent or other.sent:
+        for frame in [*one.take(), *other.take()]:
+            ended += one.hear(frame)
+            other.hear(frame)
+    assert fx.Stop("drained") in ended
+    assert other.owns == list(range(TOPICS.partitions))
+    assert (
+        Holds(firsts("c1", "c1", "c2")[0], other.state.claims[firsts("c1", "c1", "c2")[0]], handed=True) in other.told
+    )
+
+
+def test_nobody_else_is_drained_and_an_old_order_is_not_obeyed() -> None:
+    one, _ = settled("c1", "c2")
+    order_of = Topic("control", name="drain")
+    for received in (
+        fx.Received(order_of, Control("drain", "c2")),
+        fx.Received(order_of, Control("drain")),
+        fx.Received(order_of, Control("drain", "c1"), retained=True),
+    ):
+        assert one.feed(received) == []
+
+
+def test_the_last_one_leaves_only_when_it_is_urged_to() -> None:
+    (one,) = settled("c1")
+    assert fx.Stop("drained") not in one.feed(fx.Received(Topic("control", name="drain"), Control("drain", "c1")))
+    assert one.owns == list(range(TOPICS.partitions))
+    assert fx.Stop("drained") in one.feed(fx.Told(ownership.KEY, "leave"))
+
+
+def test_who_joins_takes_little_at_a_time_from_the_living_and_all_at_once_from_the_dead() -> None:
+    topics = Topics("foa/v1", 64)
+    node = State("c9", 1, topics, RULES, settled=True)
+    owner = Presence("c1", "coordinator", 1)
+    claims = {p: Epoch(1, "c1") for p in range(64)}
+    beside = msgspec.structs.replace(node, peers={"c1": owner}, claims=claims)
+    _, effects = step(beside, fx.Elapsed("more"), 0.0, Random(1))
+    claimed = [each for each in effects if isinstance(each, fx.Publish) and isinstance(each.message, Own)]
+    assert len(claimed) == AT_ONCE
+    assert any(isinstance(each, fx.Wake) and each.timer == "more" for each in effects)
+    dead = msgspec.structs.replace(node, peers={"c1": msgspec.structs.replace(owner, alive=False)}, claims=claims)
+    _, effects = step(dead, fx.Elapsed("more"), 0.0, Random(1))
+    assert sum(isinstance(each, fx.Publish) and isinstance(each.message, Own) for each in effects) == 64
+
+
+def test_who_flaps_holds_itself_back_longer_each_time_and_steady_ones_do_not_notice() -> None:
+    flapping, steady = settled("c1", "c2")
+    pauses = []
+    for _ in range(8):
+        flapping.feed(fx.Offline())
+        flapping.now += 1.0
+        flapping.feed(fx.Online(resumed=True))
+        if flapping.state.held:
+            pauses.append(flapping.timers["hold"] - flapping.now)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    exchange(flapping, steady)
+    assert steady.owns == list(range(TOPICS.partitions)), "a node held back is ranked by nobody"
+    flapping.elapse("hold")
+    exchange(flapping, steady)
+    assert flapping.owns == firsts("c1", "c1", "c2")
+
+
+def test_where_everybody_is_held_back_they_serve_all_the_same() -> None:
+    one, other = settled("c1", "c2")
+    for node in (one, other):
+        for _ in range(4):
+            node.feed(fx.Offline())
+            node.feed(fx.Online(resumed=True))
+        assert node.state.held
+    exchange(one, other)
+    assert one.owns == firsts("c1", "c1", "c2")
+    assert other.owns == firsts("c2", "c1", "c2")
+
+
+def test_a_node_that_was_stopped_takes_nobody_for_dead_when_it_goes_on() -> None:
+    one, _ = settled("c1", "c2")
+    mine = one.owns
+    one.now = one.timers["refresh"] + 500.0
+    one.feed(fx.Elapsed("refresh"))
+    exchange(one)
+    assert "c2" in one.state.peers
+    assert one.owns == mine
+
+
+def test_lives_of_a_clock_set_back_by_days_are_topped() -> None:
+    (one,) = settled("c1")
+    earlier = Presence("c1", "coordinator", 10**12)
+    one.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), earlier))
+    (said,) = one.take()
+    assert isinstance(said.message, Presence)
+    assert said.message.epoch == 10**12 + 1
