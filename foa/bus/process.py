@@ -10,6 +10,7 @@ from typing import Final
 
 from foa.errors import BusError
 
+STORE: Final = "broker.sqlite"  # where the broker of `foa up` keeps what must survive it, below node.state_dir
 READY: Final = "foa-broker ready"
 READY_S: Final = 10.0
 STOP_S: Final = 3.0

@@ -18,6 +18,7 @@ EXAMPLES: Final = """\b
 Examples:
   foa broker                                     anybody on this machine may connect, nothing is encrypted
   foa broker init secured && foa broker --secured secured
+  foa broker --store broker.sqlite               what must survive its death does
   foa broker --host 0.0.0.0 --users users.txt    a password for each user; no access control
 """
 INIT_EXAMPLES: Final = """\b
@@ -57,6 +58,12 @@ def broker(
     secured: Annotated[Path | None, typer.Option(help="folder of 'foa broker init': TLS, accounts, rules")] = None,
     cert: Annotated[Path | None, typer.Option(help="certificate (PEM) to serve TLS with")] = None,
     key: Annotated[Path | None, typer.Option(help="its private key")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="file to keep in what must survive the broker; without it nothing does")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="change a cap: NAME=NUMBER, as max_messages_per_s=500; may be repeated")
+    ] = None,
     parent: Parent = False,
 ) -> None:
     """Run the embedded MQTT 5 broker: for one machine, nothing to install."""
@@ -71,7 +78,7 @@ def broker(
     if port is None:
         port = 1883 if cert is None else 8883
     follow_parent(parent)
-    run(Serving(host, port, users, secured, cert, key, people_port=people), parent=False)
+    run(Serving(host, port, users, secured, cert, key, store, people, tuple(limit or ())), parent=False)
 
 
 @app.command("init", epilog=INIT_EXAMPLES)

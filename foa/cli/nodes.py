@@ -145,10 +145,12 @@ async def _up(options: Options, loaded: Loaded, plan: Plan) -> None:
     changes: dict[str, Any] = {"node.state_dir": state}
     how = f" --broker {url}"
     if plan.port is not None:
+        from foa.bus.process import STORE
+
         port = free_port(plan.port)
         url = changes["broker.url"] = f"mqtt://127.0.0.1:{port}"
         how = "" if port == PORT else f" --broker {url}"
-        member = broker_member(port)
+        member = broker_member(port, state / STORE)
     if plan.secure:
         from foa.cli.securing.up import secured
 
@@ -183,11 +185,12 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def broker_member(port: int) -> "Member":
-    """Return the embedded broker as a child."""
+def broker_member(port: int, store: Path | None = None) -> "Member":
+    """Return the embedded broker as a child, which keeps what must survive it in `store`."""
     from foa.nodes.federation import Member
 
-    return Member("broker", ("broker", "--port", str(port)), last=True)
+    keeping = () if store is None else ("--store", str(store))
+    return Member("broker", ("broker", "--port", str(port), *keeping), last=True)
 
 
 def node_members(coordinators: int, index: int) -> list["Member"]:

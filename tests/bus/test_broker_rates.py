@@ -8,10 +8,11 @@ import pytest
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.machine import Broker
 from foa.bus.mqtt.broker.rates import MAX_NAMES, Allowance, Bucket, Rates
-from foa.bus.mqtt.broker.records import Limits
+from foa.bus.mqtt.broker.records import Limits, changed
 from foa.bus.mqtt.broker.server import BrokerServer
 from foa.bus.mqtt.client import MqttBus
 from foa.bus.port import Options, Subscription
+from foa.errors import ConfigError
 from foa.wire.envelope import Frame
 from tests.bus.test_broker_access import Own
 from tests.bus.test_broker_limits import Peer, reason
@@ -149,3 +150,14 @@ async def _throttled() -> None:
     for bus in (loud, calm, reader):
         await bus.close()
     await server.stop()
+
+
+def test_caps_are_changed_by_name_and_mistakes_are_one_line() -> None:
+    assert changed(["max_queued=7", "max_messages_per_s=0.5"]) == Limits(max_queued=7, max_messages_per_s=0.5)
+    assert changed([]) == Limits()
+    for word, mend in (("max_queued", "is no NAME=NUMBER"), ("nothing=1", "one of the names max_packet_size, ")):
+        with pytest.raises(ConfigError, match=f"--limit {word}: .*{mend}"):
+            changed([word])
+    for word in ("max_queued=many", "max_queued=-1", "max_messages_per_s=inf", "max_messages_per_s=nan"):
+        with pytest.raises(ConfigError, match=f"--limit {word}: .*give a? ?number"):
+            changed([word])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foa.bus.mqtt.broker.access import files
+from foa.bus.process import STORE
 from foa.cli.securing.folder import CREDENTIALS, FEDERATION, Federation, Folder
 from foa.nodes.federation import Member
 
@@ -25,5 +26,9 @@ def secured(
     url = f"mqtts://127.0.0.1:{port}"
     moved = f" --broker {url}" if folder.federation.people_port != port else ""
     changes |= {"broker.url": url, "broker.ca": path / files.CA, "broker.password_file": path / CREDENTIALS}
-    member = Member("broker", ("broker", "--port", str(port), "--secured", str(path)), last=True)
+    member = Member(
+        "broker",
+        ("broker", "--port", str(port), "--secured", str(path), "--store", str(path.parent / STORE)),
+        last=True,
+    )
     return url, f"{moved} --config {folder.client('submitter')}", member

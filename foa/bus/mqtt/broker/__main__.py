@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from foa.bus import tls
 from foa.bus.mqtt.broker.access import Gate, files
 from foa.bus.mqtt.broker.keeping.sqlite import SqliteStore
+from foa.bus.mqtt.broker.records import changed
 from foa.bus.mqtt.broker.server import BrokerServer
 from foa.bus.process import READY
 from foa.errors import BusError, ConfigError
@@ -37,6 +38,7 @@ class Serving(NamedTuple):
     key: Path | None = None
     store: Path | None = None
     people_port: int = 0  # one more to listen on, as the Mosquitto of the folder does; 0: none
+    limits: tuple[str, ...] = ()  # caps to change, each as name=number
 
     def gate(self) -> Gate | None:
         """Return who may come in; ConfigError if a file is no use."""
@@ -92,7 +94,7 @@ async def _serve(serving: Serving, alone: Callable[[], bool], *, parent: bool) -
         loop.add_signal_handler(number, ended.set)
     gate = serving.gate()
     store = None if serving.store is None else SqliteStore(serving.store)
-    server = BrokerServer(access=gate, tls=serving.tls(), alone=alone, store=store)
+    server = BrokerServer(changed(serving.limits), access=gate, tls=serving.tls(), alone=alone, store=store)
     for port in (serving.port, serving.people_port)[: 1 + bool(serving.people_port)]:
         await server.start(serving.host, port)
     stdin = None
@@ -161,11 +163,12 @@ def main() -> int:
     parser.add_argument("--cert", type=Path, help="certificate to serve TLS with")
     parser.add_argument("--key", type=Path, help="its private key")
     parser.add_argument("--store", type=Path, help="file to keep in what must survive the broker; made if missing")
+    parser.add_argument("--limit", action="append", default=[], metavar="NAME=NUMBER", help="change a cap")
     parser.add_argument("--parent", action="store_true", help="end when standard input closes")
     given = vars(parser.parse_args())
-    parent = given.pop("parent")
+    parent, limits = given.pop("parent"), tuple(given.pop("limit"))
     try:
-        run(Serving(**given), parent=parent)
+        run(Serving(**given, limits=limits), parent=parent)
     except (BusError, ConfigError) as error:
         words = sys.stdout if parent else sys.stderr  # a parent reads our first line
         words.write(f"foa-broker: {error}\n")

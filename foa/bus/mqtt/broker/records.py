@@ -1,5 +1,6 @@
 """Values the broker's modules pass to each other: its caps, its counters, connections and messages."""
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import mqtt5
@@ -7,6 +8,7 @@ import msgspec
 
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.rates import Allowance
+from foa.errors import ConfigError
 
 _MAX_TEMPLATES: Final = 8  # encodings of one message kept at a time
 
@@ -41,6 +43,25 @@ class Limits(msgspec.Struct, frozen=True):
     connect_timeout_s: float = 10.0  # between a connection and its CONNECT
     restart_grace_s: float = 10.0  # after a restart from a store, before the wills of who was connected are published
     match_cache: int = 8192  # topics whose subscribers are remembered; forgotten all at once when full
+
+
+def changed(words: Sequence[str]) -> Limits:
+    """Return the limits with those in `words`, each ``name=number``; ConfigError for what is none."""
+    values: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or name not in Limits.__struct_fields__:
+            names = ", ".join(Limits.__struct_fields__)
+            raise ConfigError(f"--limit {word}: is no NAME=NUMBER with one of the names {names}")
+        values[name] = value
+    try:
+        limits = msgspec.convert(values, Limits, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--limit {' '.join(words)}: {error}; give numbers") from error
+    for name, value in values.items():
+        if not 0 <= getattr(limits, name) < float("inf"):
+            raise ConfigError(f"--limit {name}={value}: give a number of 0 or more")
+    return limits
 
 
 class Keeping(msgspec.Struct, frozen=True):
