@@ -11,12 +11,12 @@ from foa.errors import WireError
 from foa.wire import codec
 from foa.wire.topics import Topics
 
-WATCHED: Final = ("task/#", "answer/#", "request/#", "dead/#", "index/+/ask", "reply/+/lookup")
+WATCHED: Final = ("task/#", "answer/#", "request/#", "dead/#", "index/+/ask", "reply/+/lookup", "own/+", "presence/+/+")
 BACKOFF_MAX_S: Final = 0.1
 """It comes back sooner than the nodes, so that it misses nothing they say."""
 MAX_LINES: Final = 1_000_000
 """Lines of a trace; what comes after is not written down."""
-_TOLD: Final = ("award", "agent", "epoch", "subtask", "code", "status", "reason", "used")
+_TOLD: Final = ("award", "agent", "epoch", "subtask", "code", "status", "reason", "used", "alive", "held")
 
 
 class Observer:

@@ -228,7 +228,8 @@ def residents(run: Run, folder: Path, port: int, proxies: Mapping[str, Proxy]) -
 
 def _broker(run: Run, folder: Path, port: int, child: Callable[..., Resident]) -> Resident:
     if run.broker == "embedded":
-        return child("broker", "broker", "broker", "broker", "broker", "--port", str(port))
+        kept = str(folder / "state" / "broker.sqlite")
+        return child("broker", "broker", "broker", "broker", "broker", "--port", str(port), "--store", kept)
     log, store = folder / "logs" / "broker.log", folder / "store"
     store.mkdir()
     return Resident("broker", "broker", "broker", "broker", lambda: Mosquitto.start(port, store, log=log))

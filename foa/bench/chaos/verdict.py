@@ -8,7 +8,7 @@ from foa.bench.chaos.faults import Faults
 from foa.bench.chaos.plan import KILLS, Run
 from foa.bench.chaos.town import Town
 from foa.bench.chaos.witness import Witness, Wound
-from foa.bench.chaos.work.ledger import Fact
+from foa.bench.chaos.work.ledger import ONCE, Fact
 from foa.bench.chaos.work.load import STEPPED
 
 SHOWN: Final = 50
@@ -128,7 +128,7 @@ class Books:
 
     def _twice(self) -> list[str]:
         """Return the tasks whose effects happen once and that were begun again."""
-        return [begun[0].task for begun in self._again() if self._sorts.get(begun[0].task) == "pay"]
+        return [f"{begun[0].task}/{begun[0].subtask}" for begun in self._again() if begun[0].sort == ONCE]
 
     def _cases(
         self, lost: list[str], duplicated: list[str], kept: Mapping[str, str], failures: Sequence[Fact]

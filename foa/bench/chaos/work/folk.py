@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from foa.adapters.handlers import Assignment, agent
-from foa.bench.chaos.work.ledger import Writer
+from foa.bench.chaos.work.ledger import ONCE, Writer
 from foa.wire.ids import stable_hash
 from foa.wire.records import Resources
 
@@ -27,9 +27,9 @@ def duration(key: str) -> float:
 
 
 @asynccontextmanager
-async def _noted(task: Assignment, seconds: float) -> AsyncIterator[None]:
+async def _noted(task: Assignment, seconds: float, sort: str = "") -> AsyncIterator[None]:
     """Note that work begins, take `seconds` with a sign of life in between, and note the end."""
-    _ledger.say("begin", task.task, subtask=task.subtask, key=task.key)
+    _ledger.say("begin", task.task, subtask=task.subtask, key=task.key, sort=sort)
     yield
     if seconds:
         await asyncio.sleep(seconds / 2)
@@ -69,7 +69,7 @@ async def archive(text: str, task: Assignment) -> str:
 @agent("chaos/agents/pay", description="Pays an invoice.", skills=["pay"], resources=MANY, effects="once")
 async def pay(text: str, task: Assignment) -> str:
     """Pay; never twice."""
-    async with _noted(task, duration(task.key)):
+    async with _noted(task, duration(task.key), ONCE):
         return f"paid {text}"
 
 

@@ -15,6 +15,8 @@ import msgspec
 
 VARIABLE: Final = "CHAOS_LEDGER"
 """Names the socket in the environment of the processes of a run."""
+ONCE: Final = "once"
+"""The sort of a beginning whose effects happen once."""
 _BUFFER: Final = 1 << 20
 
 

@@ -32,6 +32,8 @@ PLAN_TEXT: Final = (
     "Measure the words of this note, then polish the wording of the draft, then archive the finished report"
 )
 TEAM: Final = 3
+PAID: Final = 0.3
+"""The share of chains whose last step happens once."""
 
 
 class Errand(NamedTuple):
@@ -82,6 +84,8 @@ def _steps(rng: Random, count: int) -> tuple[Subtask, ...]:
 
 def _chain(rng: Random, text: str) -> Errand:
     steps = _steps(rng, rng.randint(3, 4))
+    if rng.random() < PAID:
+        steps = (*steps[:-1], Subtask(steps[-1].id, "pay it", skills=("pay",)))
     plan = Plan(steps, tuple(pairwise(step.id for step in steps)))
     return Errand("chain", _task("Work in steps", plan=plan, inputs=_text(text)))
 
