@@ -130,10 +130,11 @@ async def _over(walks: Sequence[Walk]) -> None:
 
 async def _join(town: Town, client: Client, plan: Plan, say: Say) -> Figures:
     """Have a coordinator join under load: how long each task that moved stood still beyond its step."""
-    walks = [Walk(client, number) for number in range(plan.tasks)]
-    await asyncio.sleep(UNDER_WAY_S)
     since = time.monotonic()
-    await town.start("coordinator-4")
+    joining = asyncio.get_running_loop().create_task(town.start("coordinator-4"))
+    await asyncio.sleep(UNDER_WAY_S)  # a process takes a second to start
+    walks = [Walk(client, number) for number in range(plan.tasks)]
+    await joining
     await _over(walks)
     moved = [walk for walk in walks if walk.moved(since).taken is not None]
     still = [_longest(walk) for walk in walks if walk not in moved]

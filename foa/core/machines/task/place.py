@@ -350,13 +350,20 @@ def _overdue(live: Live, context: Context, now: float) -> list[Effect]:
     """Tell the task itself of every subtask that has waited for somebody beyond all patience."""
     found: list[Effect] = []
     for ident, since in sorted(live.unplaced.items()):
-        if now - since >= min(context.rules.patience_s, max(0.0, live.ends - since)):
+        patience = 0.0 if _is_hopeless(live, ident) else context.rules.patience_s
+        if now - since >= min(patience, max(0.0, live.ends - since)):
             latest = [decision for decision in live.decisions if decision.subtask == ident]
             code, reason = why_nobody(latest[-1] if latest else None, ident)
             if said := live.works[ident].reason:
                 code, reason = "agent-failed", f"subtask {ident}: {said}; nobody else is permitted and able"
             found.append(fx.Tell(Key("task", live.task.id), Stuck(ident, code, reason)))
     return found
+
+
+def _is_hopeless(live: Live, ident: str) -> bool:
+    """Tell whether somebody declined a subtask for good and nobody else is able: who might come would decline too."""
+    latest = next((one for one in reversed(live.decisions) if one.subtask == ident), None)
+    return bool(live.works[ident].barred) and latest is not None and not latest.candidates
 
 
 def why_nobody(decision: Decision | None, ident: str) -> tuple[str, str]:
