@@ -197,3 +197,28 @@ def test_many_messages_into_a_dead_group_are_counted() -> None:
     broker.lost(b.connection, 0.0)  # its session expiry is 0: the group is empty
     assert Peer(broker, "a").publish("t") == 0x10
     assert not broker.router._groups._root.children
+
+
+def test_the_broker_tells_of_itself_when_it_is_asked() -> None:
+    broker = Broker(Limits(max_queued=1))
+    away = Peer(broker, "away", session_expiry_interval=100)
+    away.subscribe("t")
+    broker.lost(away.connection, 0.0)
+    a = Peer(broker, "a")
+    assert [a.publish("t", retain=True), a.publish("t")] == [0, 0x97]
+    asking = mqtt5.SubscribePacket(1, [mqtt5.TopicFilter("$SYS/broker/#")]).write()
+    said = {one.topic: (one.payload, one.retain) for one in a.say(asking) if isinstance(one, mqtt5.PublishPacket)}
+    expected = {
+        "clients/connected": b"1",
+        "sessions/count": b"2",
+        "retained messages/count": b"1",
+        "messages/dropped/full": b"1",
+        "messages/held/bytes": b"257",
+    }
+    assert {topic: said[f"$SYS/broker/{topic}"] for topic in expected} == {
+        topic: (value, True) for topic, value in expected.items()
+    }
+    assert "$SYS/broker/store/lag" not in said
+    assert a.publish("$SYS/broker/uptime") == 0x90
+    everything = mqtt5.SubscribePacket(2, [mqtt5.TopicFilter("#")]).write()
+    assert [one.topic for one in a.say(everything) if isinstance(one, mqtt5.PublishPacket)] == ["t"]

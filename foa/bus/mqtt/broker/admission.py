@@ -6,10 +6,13 @@ from typing import Final
 
 import mqtt5
 
+from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker import topics
 from foa.bus.mqtt.broker.records import Limits
 
 MAX_CLIENT_ID: Final = 256
+TOPIC_ALIAS_INVALID: Final = 0x94
+QOS_NOT_SUPPORTED: Final = 0x9B
 
 _ConnAck = mqtt5.ConnAckReasonCode
 
@@ -63,3 +66,14 @@ def will_packet(will: mqtt5.Will) -> mqtt5.PublishPacket:
         correlation_data=will.correlation_data,
         user_properties=will.user_properties,
     )
+
+
+def unforwardable(packet: mqtt5.PublishPacket) -> int:
+    """Return the DISCONNECT reason code for a PUBLISH that is none of ours to carry; 0 if it is."""
+    if packet.qos is mqtt5.QoS.EXACTLY_ONCE:
+        return QOS_NOT_SUPPORTED
+    if packet.topic_alias is not None:
+        return TOPIC_ALIAS_INVALID
+    if packet.packet_id == 0 or packet.subscription_ids or not forwardable(packet):
+        return packets.PROTOCOL_ERROR
+    return 0

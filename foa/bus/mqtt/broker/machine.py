@@ -11,7 +11,7 @@ from typing import Final
 import mqtt5
 
 from foa.bus.mqtt import packets
-from foa.bus.mqtt.broker import admission
+from foa.bus.mqtt.broker import admission, reporting
 from foa.bus.mqtt.broker.connecting import Door
 from foa.bus.mqtt.broker.keeping.forms import Ident
 from foa.bus.mqtt.broker.keeping.ledger import Ledger
@@ -19,17 +19,16 @@ from foa.bus.mqtt.broker.keeping.restoring import Restoring
 from foa.bus.mqtt.broker.lifetimes import Lifetimes, Timers, gone
 from foa.bus.mqtt.broker.ports import Access, Identity
 from foa.bus.mqtt.broker.records import Connection, Keeping, Limits, Loss, Message, Stats
+from foa.bus.mqtt.broker.routing.retained import RetainedStore
 from foa.bus.mqtt.broker.routing.router import NOT_AUTHORIZED, Router
 from foa.bus.mqtt.broker.sessions import Grant, Session
 
 GRACE: Final = 1.5
 
 CONNECT: Final = b"\x10"
-TOPIC_ALIAS_INVALID: Final = 0x94
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 TAKEN_OVER: Final = 0x8E
 SHUTTING_DOWN: Final = 0x8B
-QOS_NOT_SUPPORTED: Final = 0x9B
 OLD_MQTT_REFUSED: Final = b"\x20\x02\x00\x01"  # CONNACK of MQTT 3.1.1: unacceptable protocol version
 
 _ConnAck = mqtt5.ConnAckReasonCode
@@ -263,7 +262,7 @@ class Broker:
     def _publish(self, connection: Connection, packet: mqtt5.PublishPacket, raw: bytes, now: float) -> None:
         packet_id = packet.packet_id
         cut = packets.bare_cut(raw) if packet_id else 0
-        if not cut and (refusal := _refusal(packet)):
+        if not cut and (refusal := admission.unforwardable(packet)):
             self._fail(connection, refusal, now)
             return
         session, before = self._session(connection), self._changes()
@@ -292,7 +291,13 @@ class Broker:
                 replays.append(grant)
         self._answer(connection, mqtt5.SubAckPacket(packet.packet_id, codes).write(), before)
         for grant in replays:
-            self.router.replay(grant, now)
+            of_ours = grant.pattern.startswith(reporting.ROOT)
+            self.router.replay(grant, now, self._report(now) if of_ours else None)
+
+    def _report(self, now: float) -> RetainedStore:
+        """Return what the broker says of itself."""
+        lag = None if self.ledger is None else self.ledger.pending
+        return reporting.report(self.stats, self.sessions, self.router.retained, lag, now)
 
     def _unsubscribe(self, connection: Connection, packet: mqtt5.UnsubscribePacket, now: float) -> None:
         if not packet.patterns or not packet.packet_id:
@@ -380,14 +385,3 @@ class Broker:
         """Return the session that `connection` still holds; None if it has none, or lost it to another."""
         session: Session | None = connection.session
         return session if session is not None and session.connection is connection else None
-
-
-def _refusal(packet: mqtt5.PublishPacket) -> int:
-    """Return the DISCONNECT reason code for a PUBLISH that is none of ours to carry; 0 if it is."""
-    if packet.qos is mqtt5.QoS.EXACTLY_ONCE:
-        return QOS_NOT_SUPPORTED
-    if packet.topic_alias is not None:
-        return TOPIC_ALIAS_INVALID
-    if packet.packet_id == 0 or packet.subscription_ids or not admission.forwardable(packet):
-        return packets.PROTOCOL_ERROR
-    return 0

@@ -30,6 +30,7 @@ class SqliteStore:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o600)  # what others say to each other is in it
             self._open()
         except sqlite3.OperationalError as error:
             locked = "locked" in str(error)

@@ -123,10 +123,10 @@ class Router:
             session.keeper.granted(grant)
         return grant.qos, grant if replayed else None
 
-    def replay(self, grant: Grant, now: float) -> None:
-        """Deliver the retained messages that a new grant asks for."""
+    def replay(self, grant: Grant, now: float, stored: RetainedStore | None = None) -> None:
+        """Deliver the retained messages (or those `stored`) that a new grant asks for."""
         session, ids = grant.session, grant.identifiers
-        for message in self.retained.matching(grant.pattern, now):
+        for message in (stored or self.retained).matching(grant.pattern, now):
             if not self._may_hear(session, message.packet.topic):
                 continue
             qos = min(int(message.packet.qos), grant.qos)
