@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any
 
+import msgspec
+
 from foa.core import effects as fx
 from foa.core.dag.blobs import Fetch, Fetched, store
 from foa.core.effects import Effect, Event, Key
@@ -23,7 +25,19 @@ from foa.core.machines.client import (
 )
 from foa.core.routing.exchange import Answer, Asked
 from foa.wire.ids import Epoch, partition_of
-from foa.wire.messages import Accepted, Ask, Cancel, Events, Feedback, Input, Rejected, Required, Result, Submit
+from foa.wire.messages import (
+    Accepted,
+    Acknowledged,
+    Ask,
+    Cancel,
+    Events,
+    Feedback,
+    Input,
+    Rejected,
+    Required,
+    Result,
+    Submit,
+)
 from foa.wire.records import Given, Note, Query, Task, Value
 from foa.wire.topics import Topic, Topics
 
@@ -291,3 +305,96 @@ def test_what_is_refused_for_good_is_not_sent_again() -> None:
     effects = submitter.hear(Rejected("t1", "text", "empty"))
     assert [name for name, _ in reports(effects)] == ["rejected"]
     assert submitter.retired
+
+
+# --- kept, acknowledged, checked ------------------------------------------------------------------------------------
+
+
+def persisted(effects: list[Effect]) -> list[tuple[str, Any]]:
+    return [(one.part, one.message) for one in effects if isinstance(one, fx.Persist)]
+
+
+def acknowledged(effects: list[Effect]) -> list[Acknowledged]:
+    return [one.message for one in published(effects) if isinstance(one.message, Acknowledged)]
+
+
+def retained(submitter: Submitter, result: Result) -> list[Effect]:
+    return submitter.feed(fx.Received(Topic("result", 0, "t1"), result, retained=True))
+
+
+def test_a_submission_is_kept_with_its_bodies_until_it_is_accepted() -> None:
+    submitter = Submitter()
+    large = Given("x", Value("text/plain", "text/plain", b"y" * 3000))
+    effects = submitter.tell(Submission(msgspec.structs.replace(TASK, inputs=(large,)), watch=False))
+    (head, *parts) = persisted(effects)
+    assert head[0] == ""
+    assert isinstance(head[1], Submit)
+    assert len(parts) == 4  # three chunks and the manifest
+    gone = persisted(submitter.hear(Accepted("t1", E1)))
+    assert gone == [(part, None) for part, _ in (head, *parts)]
+
+
+def test_an_earlier_life_s_submission_is_sent_again_with_its_bodies() -> None:
+    first, second = Submitter(), Submitter()
+    large = Given("x", Value("text/plain", "text/plain", b"y" * 3000))
+    effects = first.tell(Submission(msgspec.structs.replace(TASK, inputs=(large,)), watch=False))
+    again = [frame for _, message in persisted(effects) for frame in published(second.feed(fx.Restored(message)))]
+    assert {(frame.topic, frame.message) for frame in again} == {
+        (frame.topic, frame.message) for frame in published(effects)
+    }
+    assert len(persisted(second.hear(Accepted("t1", E1)))) == 5
+
+
+def test_what_is_rejected_or_given_up_is_kept_no_longer() -> None:
+    for end in (Rejected("t1", "text", "it is empty"), None):
+        submitter = Submitter()
+        submitter.tell(Submission(TASK, watch=False))
+        effects = submitter.hear(end) if end is not None else submitter.tell(Abandon(cancel=False))
+        assert persisted(effects) == [("", None)]
+        assert submitter.retired
+
+
+def test_a_result_is_acknowledged_by_who_submitted_it_and_by_nobody_else() -> None:
+    result = Result("t1", "done", E1)
+    submitter, follower = Submitter(), Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    submitter.hear(Accepted("t1", E1))
+    assert acknowledged(submitter.hear(result)) == [Acknowledged("t1", E1)]
+    follower.tell(Follow(watch=False))
+    assert acknowledged(retained(follower, result)) == []
+
+
+def test_a_result_that_is_told_again_is_acknowledged_again() -> None:
+    desk = Desk(CONTEXT)
+    told = fx.Received(Topic("reply", node="u1", name="task"), Result("t1", "done", E1))
+    _, effects = client.desk_step(desk, told, 0.0, Random(0))
+    assert acknowledged(effects) == [Acknowledged("t1", E1)]
+
+
+def test_where_two_owners_spoke_what_the_broker_keeps_is_taken() -> None:
+    mine, theirs = Result("t1", "done", E1), Result("t1", "failed", Epoch(2, "c2"))
+    submitter = Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    submitter.hear(Accepted("t1", E1))
+    submitter.hear(Accepted("t1", Epoch(2, "c2")))
+    effects = submitter.hear(theirs)
+    assert reports(effects) == []
+    assert patterns(effects) == ["result"]
+    assert reports(retained(submitter, theirs)) == []
+    retained(submitter, mine)  # it was first, and is restored
+    effects = submitter.feed(fx.Elapsed("check"))
+    assert reports(effects) == [("result", mine)]
+    assert acknowledged(effects) == [Acknowledged("t1", E1)]
+
+
+def test_where_the_broker_keeps_none_the_one_that_was_heard_is_taken_in_the_end() -> None:
+    theirs = Result("t1", "failed", Epoch(2, "c2"))
+    submitter = Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    submitter.hear(Accepted("t1", E1))
+    submitter.hear(theirs)
+    for _ in range(20):
+        if submitter.retired:
+            break
+        effects = submitter.feed(fx.Elapsed("check"))
+    assert reports(effects) == [("result", theirs)]
