@@ -37,6 +37,18 @@ Examples:
   foa broker account remove secured ann && kill -HUP "$(pidof mosquitto)"
 """
 
+RENEW_EXAMPLES: Final = """\b
+Examples:
+  foa broker renew secured
+"""
+CERTIFICATE_EXAMPLES: Final = """\b
+Examples:
+  foa broker certificate secured coordinator-1
+"""
+HASH_EXAMPLES: Final = """\b
+Examples:
+  foa broker hash users.txt
+"""
 PEOPLE: Final = "submitter=submitter,operator=operator"
 
 app = typer.Typer(rich_markup_mode=None)
@@ -110,14 +122,14 @@ def init(
     say(f"  foa --config {folder}/clients/submitter.toml task submit 'echo hello'")
 
 
-@app.command("renew")
+@app.command("renew", epilog=RENEW_EXAMPLES)
 def renew(folder: At) -> None:
     """Make a new certificate for the broker; clients need nothing new. Restart the broker after it."""
     _opened(folder).renew()
     say(f"{folder}: a new certificate; restart the broker")
 
 
-@app.command("certificate")
+@app.command("certificate", epilog=CERTIFICATE_EXAMPLES)
 def certificate(folder: At, name: Annotated[str, typer.Argument(help="the account")]) -> None:
     """Make a client certificate for an account: broker.cert and broker.key instead of a password."""
     cert, key = _opened(folder).certify(name)
@@ -125,7 +137,7 @@ def certificate(folder: At, name: Annotated[str, typer.Argument(help="the accoun
     say(f'key = "{key}"')
 
 
-@app.command("hash")
+@app.command("hash", epilog=HASH_EXAMPLES)
 def hashed(path: Annotated[Path, typer.Argument(help="file of name:password lines")]) -> None:
     """Replace the plain passwords in a file by salted hashes; Mosquitto reads it too."""
     import secrets

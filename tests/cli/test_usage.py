@@ -13,7 +13,8 @@ from foa.cli.main import app, hoisted, main
 from tests.cli.programs import environment
 
 COMMANDS = [
-    ("up",), ("demo",), ("broker",), ("search",), ("explain",), ("doctor",), ("config", "show"),
+    ("up",), ("demo",), ("search",), ("explain",), ("doctor",), ("config", "show"),
+    ("broker", "init"), ("broker", "account"), ("broker", "renew"), ("broker", "certificate"), ("broker", "hash"),
     ("node", "coordinator"), ("node", "index"),
     ("agent", "run"), ("agent", "list"), ("agent", "show"), ("agent", "validate"),
     ("task", "submit"), ("task", "watch"), ("task", "show"), ("task", "list"), ("task", "cancel"), ("task", "result"),
@@ -94,11 +95,22 @@ def test_the_root_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
         (["up", "--agents", "."], "holds no */profile.toml"),
         (["demo", "--input", "no.csv"], "cannot be read"),
         (["broker", "--users", "no.txt"], "no.txt"),
+        (["broker", "--secured", "nowhere"], "foa broker init nowhere"),
+        (["broker", "account", "list", "nowhere"], "foa broker init nowhere"),
+        (["broker", "init", "x", "--people", "king=ann"], "must be one of coordinator"),
+        (["broker", "init", "x", "--host", "no host", "--agents", "none"], "plain ASCII name or an address"),
+        (["task", "list", "--set", "broker.password=hush"], "FOA_BROKER_PASSWORD"),
+        (["task", "list", "--broker", "mqtt://ann:hush@h"], "a URL is no place for a password"),
+        (["task", "list", "--set", "broker.ca=x"], "broker.ca = x: nothing is encrypted"),
+        (["task", "list", "--broker", "mqtts://h", "--set", "broker.ca=x"], "broker.ca = x: cannot be read"),
+        (["up", "--secure", "--broker", "mqtt://h"], "--secure"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert words in _one_line(capsys)
+    said = _one_line(capsys)
+    assert words in said
+    assert "hush" not in said
 
 
 def test_an_unknown_key_in_the_file_and_in_the_environment(

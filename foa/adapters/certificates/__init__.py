@@ -6,6 +6,7 @@ five minutes before it is made, for clocks that lag.
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from foa.errors import ConfigError
 
+_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\Z")
 LAG: Final = timedelta(minutes=5)
 
 
@@ -70,6 +72,12 @@ def issue(signer: Pair, name: str, hosts: Sequence[str], term: Term) -> Pair:
     return _signed(builder, key, signing)
 
 
+def check_hosts(hosts: Sequence[str]) -> None:
+    """Raise ConfigError if one of `hosts` cannot be in a certificate."""
+    for each in hosts:
+        _host(each)
+
+
 def days_left(certificate: bytes, now: datetime) -> float:
     """Return how many days a certificate (DER) holds from `now` on; below zero once it expired."""
     return (x509.load_der_x509_certificate(certificate).not_valid_after_utc - now).total_seconds() / 86_400
@@ -84,10 +92,9 @@ def _host(text: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(text)
-    except ValueError:
-        raise ConfigError(f"host {text!r}: must be a plain ASCII name or an address") from None
+    if _NAME.match(text) is None:
+        raise ConfigError(f"host {text!r}: must be a plain ASCII name or an address")
+    return x509.DNSName(text)
 
 
 def _begun(

@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from foa.adapters.certificates import Pair, Term, authority, issue
+from foa.adapters.certificates import Pair, Term, authority, check_hosts, issue
 from foa.bus.mqtt.broker.access import files, passwords
 from foa.cli.securing import mosquitto
 from foa.errors import ConfigError
@@ -70,6 +70,7 @@ class Folder:
     @classmethod
     def create(cls, path: Path, federation: Federation) -> "Folder":
         """Make the folder; ConfigError if it is there already."""
+        check_hosts(federation.hosts)
         if (path / FEDERATION).exists():
             raise ConfigError(f"{path}: is a secured federation already; 'foa broker account' changes its accounts")
         try:
