@@ -9,7 +9,7 @@ from foa.core.effects import Effect, Event
 from foa.core.machines import ownership
 from foa.core.machines.ownership import Rules, State, owned, step
 from foa.core.machines.ownership.state import AT_ONCE
-from foa.core.routing.ownership import Anew, Holds, Lost, Opened
+from foa.core.routing.ownership import Anew, Holds, Left, Lost, Opened
 from foa.core.routing.rendezvous import order
 from foa.wire.ids import Epoch, partition_of
 from foa.wire.messages import Blob, Cancel, Control, Dead, Own, Presence, Rejected, Submit
@@ -375,6 +375,19 @@ def test_who_flaps_holds_itself_back_longer_each_time_and_steady_ones_do_not_not
     flapping.elapse("hold")
     exchange(flapping, steady)
     assert flapping.owns == firsts("c1", "c1", "c2")
+
+
+def test_who_stands_by_no_more_says_so_to_its_tasks() -> None:
+    """What they remember grows old unheard: a node held back for long would go on with what has ended meanwhile."""
+    nodes = settled("c1", "c2")
+    third = Node("c3")
+    third.feed(fx.Online(resumed=False))
+    exchange(*nodes, third)
+    third.elapse("settle")
+    exchange(*nodes, third)
+    gone = [one for one in nodes[0].told if isinstance(one, Left)]
+    assert gone
+    assert {one.partition for one in gone} == {p for p, role in nodes[0].state.roles.items() if role == "none"}
 
 
 def test_where_everybody_is_held_back_they_serve_all_the_same() -> None:

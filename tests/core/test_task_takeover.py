@@ -9,7 +9,7 @@ from foa.core import effects as fx
 from foa.core.effects import Key
 from foa.core.machines.task.over.ended import MAX_RESTORED
 from foa.core.machines.task.state import Ended, Shadow
-from foa.core.routing.ownership import Forget, Lost, Opened
+from foa.core.routing.ownership import Forget, Left, Lost, Opened
 from foa.wire.ids import Epoch
 from foa.wire.messages import Accepted, Award, Cancel, Result, Settled, State, Submit, Taken
 from foa.wire.records import Plan, Subtask
@@ -131,6 +131,14 @@ def test_who_lost_the_partition_steps_back_and_forgets_in_time() -> None:
     assert sent(owner.answer(failed(award)), Award) == []
     owner.elapse("forget")
     assert owner.retired
+
+
+def test_who_stands_by_no_more_forgets_at_once_what_it_remembered() -> None:
+    snapshot, _ = owner_of(Bench(hit("a1")))
+    heir = heir_of(Bench(), snapshot)
+    effects = heir.feed(fx.Told(Key("ownership"), Left(heir.partition)))
+    assert fx.Persist(None) in effects
+    assert heir.retired
 
 
 def test_who_steps_back_and_comes_back_goes_on() -> None:

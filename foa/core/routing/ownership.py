@@ -20,6 +20,12 @@ class Lost(NamedTuple):
     partition: int
 
 
+class Left(NamedTuple):
+    """This node no longer stands by for `partition`: what it remembers of the tasks there grows old unheard."""
+
+    partition: int
+
+
 class Opened(NamedTuple):
     """A frame for a task not known here; ``epoch`` is ours if we own its partition, None if we are its heir."""
 

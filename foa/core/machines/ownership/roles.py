@@ -16,7 +16,7 @@ from foa.core.machines.ownership.state import (
     next_epoch,
     presence,
 )
-from foa.core.routing.ownership import Holds, Lost
+from foa.core.routing.ownership import Holds, Left, Lost
 from foa.core.routing.rendezvous import order
 from foa.wire.ids import NO_EPOCH
 from foa.wire.messages import Own
@@ -97,7 +97,7 @@ def arrange(state: State, now: float) -> Stepped:
             effects += _claims(msgspec.structs.replace(state, claims=claims), partition)
         elif want == "none" and have == "heir":
             roles[partition] = "none"
-            effects.append(_unsubscribe(state, partition))
+            effects += [_unsubscribe(state, partition), fx.TellAll("task", Left(partition))]
     if waiting:
         effects.append(fx.Wake("more", now + MORE_S))
     if "claiming" in roles.values():

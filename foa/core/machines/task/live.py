@@ -131,7 +131,8 @@ class Live(msgspec.Struct, frozen=True):
     subtask finds nobody; ``busy`` are agents that declined for want of a slot, until the next look; ``unsent`` are
     awards that wait until the broker has the snapshot, of this ``seq``, that names them.
 
-    ``vector`` is that of the task's text, where it was planned here; ``heard`` tells repeated words of a person.
+    ``vector`` is that of the task's text, where it was planned here; ``heard`` tells repeated words of a person,
+    ``paid`` repeated answers: the latest awards whose answer was counted.
 
     ``works`` and ``graph`` are made by `state.tracked` from whatever mapping and plan stand there. ``saved`` are the
     groups of works as they were published last, ``records`` how many groups the broker may have, ``stored`` the digest
@@ -180,6 +181,7 @@ class Live(msgspec.Struct, frozen=True):
     correlation: bytes = b""
     trace: str = ""
     untold: Events | None = None
+    paid: tuple[str, ...] = ()
 
     def subtask(self, ident: str) -> Subtask:
         """Return the subtask `ident` of the plan, or the one that stands for planning."""

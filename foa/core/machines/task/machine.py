@@ -35,7 +35,7 @@ from foa.core.machines.task.state import (
 )
 from foa.core.machines.task.verdict import dropped
 from foa.core.routing.exchange import Answer, Turn, Weighed
-from foa.core.routing.ownership import Anew, Gone, Holds, Lost, Opened, Over
+from foa.core.routing.ownership import Anew, Gone, Holds, Left, Lost, Opened, Over
 from foa.wire.messages import Blob, Cancel, Found, Input, Result, State, Submit
 from foa.wire.topics import Topic
 
@@ -77,6 +77,8 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
             ended = Ended(state.partition, kept, doubtful=True)
             return ended, _remind(context, ended, now)
         case fx.Elapsed("forget"):
+            return state, [*unkept(state), fx.Retire()]
+        case fx.Told(_, Left(partition)) if partition == state.partition:  # heard anew, should we stand by again
             return state, [*unkept(state), fx.Retire()]
         case _:
             return state, [fx.Retire()] if is_empty(state) else []

@@ -1,12 +1,14 @@
 """Leases as they are seen from outside: none ends before its time, and none outlives it.
 
 An owner waits `accept_s` for the first sign of life of an award and `lease_s` after each, both longer by `grace_s`.
+A process that stood still gives the bus a moment first (`foa.nodes.timers`).
 """
 
 from typing import Any, Final, NamedTuple
 
 from foa.core import effects as fx
 from foa.core.machines.task.state import Live, active
+from foa.nodes.timers import THAW_S
 from foa.settings import Settings
 from foa.testing.sim.observing.laws import Fault
 from foa.testing.world import Seen
@@ -53,7 +55,7 @@ class Leases:
         self._renewed(held, seen.event, now)
         self._begun(held, after, now, inherited=not isinstance(before, Live))
         late = max(now - SLACK_S, 0.0)
-        if now - seen.node.thawed_at > SLACK_S:
+        if now - seen.node.thawed_at > THAW_S + SLACK_S:
             for award, lease in held.items():
                 if lease.latest < late:
                     found.append(Fault("lease", f"{task}: {award} runs {now - lease.latest:.3f} s beyond its lease"))

@@ -1,5 +1,7 @@
 """What agents say about their awards. The owner settles every final answer, also those that come twice or late."""
 
+from typing import Final
+
 import msgspec
 
 from foa.core import effects as fx
@@ -36,6 +38,10 @@ PASSING = frozenset({"busy", "draining"})  # reasons to decline that do not last
 PIECE = 500  # characters of a partial answer that one note carries
 
 
+MAX_PAID: Final = 256
+"""Answers that are known to have been counted, the latest."""
+
+
 def answered(live: Live, message: AnswerMessage, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Take an answer; a final one is settled whatever it is worth, or the agent would repeat it for ever."""
     found = _find(live, message)
@@ -69,7 +75,7 @@ def _find(live: Live, message: AnswerMessage) -> tuple[Work, Seat] | None:
         for seat in work.seats:
             if seat.award == message.award:
                 return (work, seat) if seat.phase == "running" and seat.agent == message.agent else None
-    if isinstance(message, Done):
+    if isinstance(message, Done) and message.award not in live.paid:
         for work in live.works.values():
             is_open = work.phase in {"waiting", "ready", "running"} and len(work.seats) <= 1
             if is_open and idempotency_key(live.task.id, work.id) == message.key and not _is_outdated(live, work.id):
@@ -143,7 +149,7 @@ def _failed(
 ) -> tuple[TaskState, list[Effect]]:
     paid = payable(live, seat, message.usage.cost)
     said = note(live, now, "failed", work.id, seat.agent, f"{message.code}: {message.reason}")
-    live = msgspec.structs.replace(live, spent=live.spent + paid)
+    live = _counted(live, seat.award, paid)
     closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
     closed, judged = concluded(live, work, closed, None if message.code == "retry" else 0.0, context, now)
     work = with_seat(work, closed)
@@ -211,6 +217,11 @@ def _others_may_try(message: Failed) -> bool:
     return message.code in {"lies", "garbage"}
 
 
+def _counted(live: Live, award: str, paid: float) -> Live:
+    """Return `live` with what an answer cost; the same answer again, after its seat is gone, costs nothing."""
+    return msgspec.structs.replace(live, spent=live.spent + paid, paid=(*live.paid, award)[-MAX_PAID:])
+
+
 def silent(live: Live, award: str, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     """Take the agent of `award` for dead, since its lease ended."""
     for work in active(live):
@@ -253,7 +264,7 @@ def _done(
         votes=message.votes,
     )
     unplaced = {ident: since for ident, since in live.unplaced.items() if ident != work.id}
-    live = msgspec.structs.replace(live, spent=live.spent + paid, unplaced=unplaced)
+    live = msgspec.structs.replace(_counted(live, seat.award, paid), unplaced=unplaced)
     work = with_seat(work, done)
     said = note(live, now, "done", work.id, seat.agent)
     state, more = _closed(put(live, work), work, context, now)
