@@ -27,6 +27,7 @@ UNSAFE_FLAGS = {"shell", "allow_pickle"}
 # Rooms through which a stranger's bytes pass, and their look-ups by a name not written there, each with its reason.
 EXPOSED = {"wire", "nodes", "bus", "core"}
 BY_NAME = {
+    "foa/bus/mqtt/broker/records.py": 1,  # limits, named there
     "foa/bus/mqtt/broker/__main__.py": 1,  # the command line's own words
     "foa/bus/mqtt/packets.py": 1,  # the codec's own reason codes, at import
     "foa/bus/aiomqtt/link.py": 1,  # the library's own constants, at import

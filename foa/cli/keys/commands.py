@@ -93,6 +93,7 @@ def show(
 def trust_key(
     ctx: typer.Context,
     key: Annotated[str, typer.Argument(help="file of a private key, or the public key as 'foa key show' prints it")],
+    *,
     roles: As,
     name: Annotated[str, typer.Option(help="the holder; the keys of one holder have one name")],
     until: Annotated[str, typer.Option(help="day from which the key is good no more", metavar="YYYY-MM-DD")] = "",
