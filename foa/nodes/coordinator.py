@@ -108,7 +108,11 @@ class CoordinatorProgram:
 
 
 def _ownership_rules(settings: Settings) -> ownership.Rules:
-    return ownership.Rules(refresh_s=settings.coordinator.refresh_s, reclaim_s=settings.coordinator.claim_ms / 1000)
+    return ownership.Rules(
+        refresh_s=settings.coordinator.refresh_s,
+        reclaim_s=settings.coordinator.claim_ms / 1000,
+        return_s=settings.broker.backoff_max_s,
+    )
 
 
 def weights_of(settings: Settings) -> Weights:

@@ -76,6 +76,8 @@ def _elapsed(state: State, timer: str, now: float, rng: Random) -> Stepped:
             return _reclaim(state, now)
         case "more":
             return roles.arrange(state, now)
+        case "doubt":
+            return _believed(state, now)
         case "hold":
             return _offered(msgspec.structs.replace(state, held=False), now)
         case _:
@@ -108,7 +110,8 @@ def _received(state: State, event: fx.Received, now: float, rng: Random) -> Step
 def _online(state: State, now: float, *, resumed: bool) -> Stepped:
     """Show ourselves and listen to our peers; what we held is said again once it was not read back.
 
-    Everyone gets a new term: after our own absence their silence says nothing. Who comes up too often waits.
+    Everyone gets a new term: after our own absence their silence says nothing, nor do wills for a while. Who comes up
+    too often waits.
     """
     topics, rules = state.topics, state.rules
     ups = tuple(at for at in (*state.ups, now) if now - at <= FLAP_S)[-64:]
@@ -120,6 +123,8 @@ def _online(state: State, now: float, *, resumed: bool) -> Stepped:
         held=pause > 0.0 and not state.leaving,
         heard=dict.fromkeys(state.peers, now),
         due=now + rules.refresh_s,
+        doubted={},
+        term=now + rules.return_s if state.settled else 0.0,
         unread=frozenset(holdings(state)),
         away="resumed" if resumed else "lost",
     )
@@ -178,13 +183,26 @@ def _peer(state: State, seen: Presence, now: float) -> Stepped:
     if seen.node == state.node:
         return _ourselves(state, seen)
     known = state.peers.get(seen.node)
+    if now < state.term and known is not None and known.alive and seen.epoch == known.epoch and not seen.alive:
+        state = msgspec.structs.replace(state, doubted={**state.doubted, seen.node: seen})
+        return state, [fx.Wake("doubt", state.term)]
     if (known is None and len(state.peers) >= MAX_PEERS) or (known is not None and seen.epoch < known.epoch):
         return state, []
     peers = {**state.peers, seen.node: seen}
     before = (known.alive, known.held) if known is not None else (False, False)
     changed = before != (seen.alive, seen.held)
-    state = msgspec.structs.replace(state, peers=peers, heard={**state.heard, seen.node: now})
+    doubted = {node: said for node, said in state.doubted.items() if node != seen.node}
+    state = msgspec.structs.replace(state, peers=peers, heard={**state.heard, seen.node: now}, doubted=doubted)
     return roles.arrange(state, now) if changed else (state, [])
+
+
+def _believed(state: State, now: float) -> Stepped:
+    """Take for dead who was said to be when the bus came back, and has not said otherwise since."""
+    effects: list[Effect] = []
+    for seen in [state.doubted[node] for node in sorted(state.doubted)]:
+        state, more = _peer(state, seen, now)
+        effects += more
+    return state, effects
 
 
 def _ourselves(state: State, seen: Presence) -> Stepped:

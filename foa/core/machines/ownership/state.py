@@ -35,11 +35,12 @@ HELD_MAX_S: Final = 32.0
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The knobs of ownership, in seconds."""
+    """The knobs of ownership, in seconds; ``return_s`` is how long peers may take to come back after a broker did."""
 
     refresh_s: float = 10.0
     settle_s: float = 0.25
     reclaim_s: float = 1.0
+    return_s: float = 5.0
 
 
 class State(msgspec.Struct, frozen=True):
@@ -47,7 +48,8 @@ class State(msgspec.Struct, frozen=True):
 
     ``kept`` are the highest epochs we ever claimed with, as our journal has them. ``unread`` are partitions we own and
     whose claim was not read back since the bus is there again, ``givers`` those whose last owner hands them over.
-    ``due`` is when presence is to be refreshed next.
+    ``due`` is when presence is to be refreshed next. ``doubted`` are deaths heard of since the bus came back to us: what
+    the broker kept may be old, and peers may be on their way back still, until ``term``.
     ``ups`` are the latest instants at which we came up (those of earlier lives below our clock's zero), ``held``:
     that was so often that we do not offer ourselves for now. ``away`` is what became of our session while the bus was
     gone, until tasks have been told. ``leaving``: never again, and ``urged`` even if nobody
@@ -69,6 +71,8 @@ class State(msgspec.Struct, frozen=True):
     knocked: tuple[fx.Received, ...] = ()
     ups: tuple[float, ...] = ()
     due: float = 0.0
+    doubted: dict[NodeId, Presence] = {}
+    term: float = 0.0
     online: bool = False
     away: Literal["", "resumed", "lost"] = ""
     held: bool = False
