@@ -48,7 +48,7 @@ class State(msgspec.Struct, frozen=True):
 
     ``kept`` are the highest epochs we ever claimed with, as our journal has them. ``unread`` are partitions we own and
     whose claim was not read back since the bus is there again, ``givers`` those whose last owner hands them over.
-    ``due`` is when presence is to be refreshed next. ``doubted`` are deaths heard of since the bus came back to us: what
+    ``due`` is when presence is to be refreshed next. ``doubted`` are deaths heard of since the bus came back: what
     the broker kept may be old, and peers may be on their way back still, until ``term``.
     ``ups`` are the latest instants at which we came up (those of earlier lives below our clock's zero), ``held``:
     that was so often that we do not offer ourselves for now. ``away`` is what became of our session while the bus was
