@@ -115,8 +115,8 @@ def test_a_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_live_federation_is_recorded_and_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
-    broker = subprocess.Popen([sys.executable, "-m", "foa", "broker", "--port", str(port)], stdout=subprocess.PIPE)
-    try:
+    command = [sys.executable, "-m", "foa", "broker", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as broker:
         assert broker.stdout is not None
         broker.stdout.readline()
         path = tmp_path / "live.foarec"
@@ -124,6 +124,4 @@ def test_a_live_federation_is_recorded_and_replayed(tmp_path: Path, capsys: pyte
         assert main(["record", str(path), "--minutes", "0.02", "--broker", url]) == 0
         assert "0 frames" in capsys.readouterr().out
         assert main(["replay", str(path), "--broker", url]) == 0
-    finally:
         broker.terminate()
-        broker.wait(10)
