@@ -18,7 +18,8 @@ COMMANDS = [
     ("node", "coordinator"), ("node", "index"),
     ("agent", "run"), ("agent", "list"), ("agent", "show"), ("agent", "validate"),
     ("task", "submit"), ("task", "watch"), ("task", "show"), ("task", "list"), ("task", "cancel"), ("task", "result"),
-    ("task", "feedback"), ("task", "answer"), ("learn", "show"),
+    ("task", "feedback"), ("task", "answer"), ("task", "outbox"), ("task", "retry"), ("learn", "show"),
+    ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "drop"),
 ]  # fmt: skip
 NOBODY = "mqtt://127.0.0.1:1"
 
