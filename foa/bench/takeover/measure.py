@@ -5,7 +5,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ from foa.bench.takeover.town import KEEP_ALIVE_S, STEPS, Say, Town, Walk, owner_
 from foa.errors import FoaError
 from foa.nodes.client import Client
 from foa.settings import Settings
+from foa.wire.messages import Own, Presence, State
 from foa.wire.records import Query
 
 COORDINATORS: Final = ("coordinator-1", "coordinator-2", "coordinator-3")
@@ -83,15 +84,63 @@ async def _drain(town: Town, client: Client) -> None:
 Hurt = Callable[[Town, Client], Awaitable[None]]
 
 
-async def _coordinator(town: Town, client: Client, plan: Plan, hurt: Hurt, say: Say, name: str) -> list[Figures]:
+class Run(NamedTuple):
+    """What was measured of each task that moved, and when each stage of the take-over was over (see `Stages`)."""
+
+    tasks: list[Figures]
+    stages: Mapping[str, float]
+
+
+class Stages:
+    """Hears the stages of a take-over: the victim's end, the last claim, its last word, the last task resumed."""
+
+    def __init__(self, client: Client, tasks: set[str]) -> None:
+        self._tasks = tasks
+        self._at: dict[str, float] = {}
+        self._client = client
+        self._hearing = asyncio.get_running_loop().create_task(self._hear())
+
+    async def _hear(self) -> None:
+        async for each in self._client.hear(["presence/coordinator/+", "own/+", "task/+/+/state/0"]):
+            if each.retained:
+                continue
+            now = time.monotonic()
+            match each.message:
+                case Presence(node=node, alive=False) if node == VICTIM:
+                    self._at.setdefault("dead", now)
+                case Own(_, epoch) if epoch.node != VICTIM:
+                    self._at["claimed"] = now
+                case State() as seen if seen.task.id in self._tasks and "dead" in self._at:
+                    if seen.last:
+                        self._at["last word"] = now
+                    elif seen.epoch.node != VICTIM:
+                        self._at.setdefault(f"resumed:{seen.task.id}", now)
+
+    def close(self, since: float) -> dict[str, float]:
+        """Return when, after `since`, each stage was over."""
+        self._hearing.cancel()
+        resumed = [at for name, at in self._at.items() if name.startswith("resumed:")]
+        found: dict[str, float] = {name: at for name, at in self._at.items() if ":" not in name}
+        if resumed:
+            found["resumed"] = max(resumed)
+        return {name: round(at - since, 3) for name, at in found.items()}
+
+
+def _told(stages: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {at:.3f}" for name, at in stages.items())
+
+
+async def _coordinator(town: Town, client: Client, plan: Plan, hurt: Hurt, say: Say, name: str) -> Run:
     """Hurt one coordinator while tasks walk; return, for each that it owned, how long that took."""
     owners = await town.settled(client, set(COORDINATORS), len(AGENTS))
     walks = [Walk(client, number) for number in range(plan.tasks)]
     await asyncio.sleep(UNDER_WAY_S)
     mine = [walk for walk in walks if owner_of(walk, owners, client) == VICTIM]
+    watch = Stages(client, {walk.submitted.id for walk in mine})
     since = time.monotonic()
     await hurt(town, client)
     await _over(walks)
+    stages = watch.close(since)
     moved = [walk.moved(since) for walk in mine]
     lost = sum(each.taken is None for each in moved)
     found = [
@@ -99,11 +148,10 @@ async def _coordinator(town: Town, client: Client, plan: Plan, hurt: Hurt, say: 
         for each in moved
         if each.taken is not None
     ]
-    say(
-        f"{name}: {len(mine)} tasks moved, worst {max((each['onward'] for each in found), default=0):.3f} s, {lost} not"
-    )
+    worst = max((each["onward"] for each in found), default=0.0)
+    say(f"{name}: {len(found)} tasks moved, worst {worst:.3f} s; {lost} had ended before; {_told(stages)}")
     await _restored(town, client, hurt)
-    return found
+    return Run(found, stages)
 
 
 async def _restored(town: Town, client: Client, hurt: Hurt) -> None:
@@ -130,11 +178,9 @@ async def _over(walks: Sequence[Walk]) -> None:
 
 async def _join(town: Town, client: Client, plan: Plan, say: Say) -> Figures:
     """Have a coordinator join under load: how long each task that moved stood still beyond its step."""
+    await town.start("coordinator-4")  # it claims a moment after it said that it is ready
     since = time.monotonic()
-    joining = asyncio.get_running_loop().create_task(town.start("coordinator-4"))
-    await asyncio.sleep(UNDER_WAY_S)  # a process takes a second to start
     walks = [Walk(client, number) for number in range(plan.tasks)]
-    await joining
     await _over(walks)
     moved = [walk for walk in walks if walk.moved(since).taken is not None]
     still = [_longest(walk) for walk in walks if walk not in moved]
@@ -199,12 +245,13 @@ async def _agent(town: Town, client: Client, plan: Plan, say: Say) -> Figures:
 # --- figures ----------------------------------------------------------------------------------------------
 
 
-def _merged(runs: Sequence[Sequence[Figures]]) -> Figures:
-    every = [each for run in runs for each in run]
+def _merged(runs: Sequence[Run]) -> Figures:
+    every = [each for run in runs for each in run.tasks]
     return {
         "tasks_moved": len(every),
         "taken_over": _spread([each["taken"] for each in every]),
         "next_progress": _spread([each["onward"] for each in every]),
+        "stages": [dict(run.stages) for run in runs],
     }
 
 

@@ -37,14 +37,15 @@ def _ranked(state: State) -> list[str]:
     return held + ([state.node] if state.held and not state.leaving else [])
 
 
+def _role(node: str, ranked: list[str], partition: int) -> Role:
+    first = order(partition, ranked)[:2]
+    return "none" if node not in first else "owner" if first[0] == node else "heir"
+
+
 def wanted(state: State) -> dict[int, Role]:
     """Return our role in every partition, as the rendezvous of the living has it."""
-    live = _ranked(state)
-    found: dict[int, Role] = {}
-    for partition in range(state.topics.partitions):
-        ranked = order(partition, live)[:2]
-        found[partition] = "none" if state.node not in ranked else "owner" if ranked[0] == state.node else "heir"
-    return found
+    ranked = _ranked(state)
+    return {partition: _role(state.node, ranked, partition) for partition in range(state.topics.partitions)}
 
 
 def filters(topics: Topics, partition: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -163,17 +164,19 @@ def _confirmed(state: State, said: Own, role: Role) -> Stepped:
 
 def _superseded(state: State, said: Own, role: Role, now: float) -> Stepped:
     """Step back; if the rendezvous still has us first, claim above it after a moment (views may differ)."""
-    roles: dict[int, Role] = {**state.roles, said.partition: "heir"}
+    want = _role(state.node, _ranked(state), said.partition)
+    roles: dict[int, Role] = {**state.roles, said.partition: "none" if want == "none" else "heir"}
     state = msgspec.structs.replace(state, roles=roles)
     effects: list[Effect] = []
     if role == "owner":
         effects += [fx.TellAll(kind, Lost(said.partition)) for kind in ("task", "match")]
-    if wanted(state)[said.partition] == "owner":
+    if want == "owner":
         return state, [*effects, fx.Wake("reclaim", now + state.rules.reclaim_s)]
-    arranged, more = arrange(state, now)
+    if want == "none":
+        effects.append(_unsubscribe(state, said.partition))
     if state.leaving:  # whoever told us to leave sees how far we are
-        more = [*more, presence(arranged)]
-    return arranged, effects + more
+        effects.append(presence(state))
+    return state, [*effects, *departure(state)]
 
 
 def insist(state: State, now: float) -> list[Effect]:
