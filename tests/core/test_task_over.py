@@ -25,8 +25,7 @@ def ended(**changes: Any) -> tuple[Bench, Result]:
     effects = bench.submit(task(**changes))
     effects += bench.feed(fx.Delivered("sent:1", 0))
     (award,) = awarded(effects)
-    result, told = sent(bench.answer(done(award)), Result)
-    assert result == told
+    result = sent(bench.answer(done(award)), Result)[0]
     return bench, result
 
 
@@ -140,6 +139,18 @@ def test_a_request_is_the_same_by_what_it_asks_not_by_how_it_travels() -> None:
     assert request_of(base) == request_of(task(inputs=ref, deadline_ms=1, retention_s=9, submitter="somebody"))
     for changes in ({"text": "b"}, {"inputs": ()}, {"plan": chain()}, {"skills": ("s",)}, {"budget": 1.0}):
         assert request_of(task(**({"inputs": inline} | changes))) != request_of(base), changes
+
+
+def test_a_stranger_s_other_request_is_refused_beside_the_outcome_that_is_kept_not_over_it() -> None:
+    bench, _ = ended(format="json")
+    door = f"foa/v1/tasks/{bench.ident}/result"
+    other = task(format="json", text="something else")
+    effects = bench.feed(bench.received("submit", Submit(other), reply_to=door))
+    (frame,) = [one for one in effects if isinstance(one, fx.Publish)]
+    assert (frame.topic, frame.retain) == (door, False)
+    assert isinstance(frame.message, bytes)
+    assert b'"code":"taken"' in frame.message
+    assert TIMER not in bench.timers, "strangers do not acknowledge"
 
 
 # --- given up ---------------------------------------------------------------------------------------------------
