@@ -69,7 +69,7 @@ async def _run(run: Run, keep: Path | None) -> dict[str, Any]:
 
 def failed(figures: dict[str, Any]) -> bool:
     """Tell whether something in a run is to be looked at."""
-    words = ("lost", "duplicated", "rejected", "wrong", "twice", "settled_ran_again")
+    words = ("lost", "duplicated", "rejected", "wrong", "twice", "settled_ran_again", "errors", "unexpected_ends")
     return any(figures[word] for word in words) or bool(figures["cases"]["failed"])
 
 

@@ -76,7 +76,7 @@ async def _settle(run: Run, folder: Path, say: Say, stack: AsyncExitStack) -> Pl
     for proxy in proxies.values():
         await proxy.start()
         stack.push_async_callback(proxy.close)
-    town = Town(residents(run, folder, port, proxies), Random(run.seed + 1), say)
+    town = Town(residents(run, folder, port, proxies), folder / "logs", Random(run.seed + 1), say)
     stack.push_async_callback(town.stop)
     say(f"starting {len(town.residents)} processes over {run.broker}")
     for role in ORDER:

@@ -27,6 +27,8 @@ PONDERERS: Final = 3
 REPLICAS: Final = 2
 SUBMITTERS: Final = 2
 GRACE_S: Final = 5.0
+FAULTY: Final = ("step_failed", "Traceback (most recent call last)", "Exception in callback")
+"""What a log says only of a mistake in our own code."""
 FOLK: Final = Path(__file__).parent / "work" / "folk.py"
 OVER: Final = "over"
 """The file that tells submitters to submit no more."""
@@ -59,8 +61,9 @@ class Resident(NamedTuple):
 class Town:
     """All processes of a run. ``restarts`` counts those started again, ``said`` what was unexpected."""
 
-    def __init__(self, residents: list[Resident], rng: Random, say: Callable[[str], None]) -> None:
-        """Nothing runs before `start`."""
+    def __init__(self, residents: list[Resident], logs: Path, rng: Random, say: Callable[[str], None]) -> None:
+        """Nothing runs before `start`; ``logs`` is where they write."""
+        self._logs = logs
         self.residents = {each.name: each for each in residents}
         self.restarts = 0
         self.unexpected: list[str] = []
@@ -132,6 +135,14 @@ class Town:
         for last in (False, True):
             ending = [one for name, one in running.items() if (self.residents[name].role == "broker") is last]
             await asyncio.gather(*(one.end(GRACE_S) for one in ending))
+
+    def faulty(self) -> list[str]:
+        """Return the lines in which processes speak of a mistake of ours: none is expected, whatever is done."""
+        found: list[str] = []
+        for log in sorted(self._logs.glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            found += [f"{log.stem}: {line}" for line in lines if any(word in line for word in FAULTY)]
+        return found
 
     # --- what faults ask and do -------------------------------------------------------------------------------
 

@@ -104,8 +104,10 @@ class Books:
             "contradicted": sum(len(said) > 1 for said in self._witness.results.values()),
             "dead_letters": dict(self._witness.dead.most_common()),
             "messages_seen": self._witness.messages,
-            "unexpected_ends": town.unexpected[:SHOWN],
-            "cases": self._cases(lost, duplicated, kept, failures),
+            "errors": len(town.faulty()),
+            "unexpected_ends": len(town.unexpected),
+            "cases": self._cases(lost, duplicated, kept, failures)
+            | {"errors": town.faulty()[:SHOWN], "ends": town.unexpected[:SHOWN]},
         }
 
     def _failures(self, failures: Sequence[Fact]) -> dict[str, int]:
