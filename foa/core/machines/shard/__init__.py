@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from foa.core.effects import Cleared, Elapsed, Event, Online, Received, Returned, Told
-from foa.core.machines.shard import holding, intake, serving
+from foa.core.machines.shard import holding, intake, serving, spotting
 from foa.core.machines.shard.state import Setup, Shard, Stepped
 from foa.core.routing.exchange import Keep
 from foa.core.routing.members import Members
@@ -76,11 +76,16 @@ def _returned(state: Shard, event: Returned, now: float) -> Stepped:
         return serving.on_near(state, event)
     if event.token.startswith(intake.CARD):
         return intake.on_profile(state, event, now)
+    if event.token.startswith(spotting.SPOT):
+        return spotting.on_profile(state, event, now)
     if not event.token.startswith(serving.EMBED):
         return state, []
     state, effects, strangers = serving.on_vectors(state, event)
     for job in strangers:
-        state, more = intake.on_derived(state, job)
+        if job.stranger is not None and job.stranger.version is not None:
+            state, more = spotting.on_vectors(state, job, now)
+        else:
+            state, more = intake.on_derived(state, job)
         effects += more
     return state, effects
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from foa.core.effects import Cleared, Effect, Log, Measure, Received, Request, Returned, Subscribe, Unsubscribe, Wake
 from foa.core.learn.evidence_vector import is_sound
+from foa.core.machines.shard import spotting
 from foa.core.machines.shard.holding import announce_soon
 from foa.core.machines.shard.serving import enqueue
 from foa.core.machines.shard.state import (
@@ -78,6 +79,8 @@ def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
     wrong = flaw(setup, topic, vcv)
     if wrong is not None:
         return state, refuse(state, Refused(path, vcv, *wrong), now, tell=foremost)
+    if spotting.is_known_lie(state, vcv.agent, vcv.version):
+        return state, [Measure("shard_refused", label="words")]
     verdict, calls = state.catalogue.put(vcv, topic.partition)
     if verdict != "newer":
         reason = verdict or "full"
@@ -88,6 +91,8 @@ def on_vcv(state: Shard, event: Received, now: float) -> Stepped:
     state, effects = announce_soon(state, now)
     if stranger is not None and stranger.asked:
         effects.append(Unsubscribe((path,)))
+    if stranger is not None:
+        effects += spotting.begin(state, vcv.agent, vcv.version, stranger.card, now)
     return state, [*index(calls), *effects, Measure("shard_vectors")]
 
 
@@ -135,6 +140,8 @@ def on_card(state: Shard, event: Received, now: float) -> Stepped:
     body = event.message.body if isinstance(event.message, Blob) else b""
     if partition in state.holdings and body and len(body) <= MAX_CARD and _is_strange(state, agent, body):
         effects += _meet(state, agent, body, now)
+    elif partition in state.holdings and body:
+        effects += spotting.sampled(state, agent, body, now)
     return state, effects
 
 

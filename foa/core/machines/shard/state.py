@@ -4,10 +4,10 @@ The tables (`Catalogue`, holdings, jobs) are mutable and belong to this one stat
 and a step never needs the state before it. What is small and says in which phase the node is, is frozen.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from foa.core.effects import Effect, Log, Measure, Publish, Request
 from foa.core.machines.shard.catalogue import Catalogue
@@ -17,7 +17,7 @@ from foa.core.routing.exchange import IndexCall, Keep
 from foa.core.routing.members import Members
 from foa.core.vcv.profile import Profile
 from foa.wire.codec import encode
-from foa.wire.ids import Digest
+from foa.wire.ids import Digest, Version
 from foa.wire.messages import AnyMessage, Ask, Dead
 from foa.wire.topics import Topics
 
@@ -71,11 +71,12 @@ class Stranger:
 
 
 class Derivation(NamedTuple):
-    """The profile read from a stranger's card, and the names of its texts."""
+    """The profile read from a card, and the names of its texts; ``version``: of the vector to be held against them."""
 
     profile: Profile
     names: tuple[str, ...]
-    card: Digest
+    card: Digest | Literal[""]
+    version: Version | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +131,19 @@ class Letters:
         return self.count <= MAX_LETTERS
 
 
+@dataclass(slots=True)
+class Spots:
+    """Vectors held against their cards (`spotting`): ``flying`` are at most `most`, each with its beginning.
+
+    ``judged`` and ``lies`` are the latest versions that were checked, and that were not of their words.
+    """
+
+    most: int = 64
+    flying: dict[str, tuple[Version, float]] = field(default_factory=dict)
+    judged: OrderedDict[str, Version] = field(default_factory=OrderedDict)
+    lies: OrderedDict[str, Version] = field(default_factory=OrderedDict)
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """An index node: who else lives, what it holds, what it knows, what it works on."""
@@ -149,6 +163,7 @@ class Shard:
     rescans: int = 0
     doubt_ends: float = 0.0
     letters: Letters = field(default_factory=Letters)
+    spots: Spots = field(default_factory=Spots)
 
 
 Stepped = tuple[Shard, list[Effect]]
