@@ -9,6 +9,7 @@ import pytest
 from foa.core.effects import (
     Delivered,
     Elapsed,
+    Key,
     Measure,
     Offline,
     Online,
@@ -19,14 +20,17 @@ from foa.core.effects import (
     Started,
     Stop,
     Subscribe,
+    Told,
 )
 from foa.core.machines import shard
 from foa.core.routing.rendezvous import share
 from foa.core.vcv.bloom import bloom
 from foa.wire.codec import encode
 from foa.wire.envelope import Envelope
+from foa.wire.ids import Epoch
 from foa.wire.messages import Ask, Blob, Control, Dead, Embed, Found, Presence, Rejected, Vectors
 from foa.wire.records import Query, Resources
+from foa.wire.topics import Topic
 from tests.core.index_net import MODEL, TOPICS, Net, Node, profile_of, vcv_of, vcv_topic
 
 EVERYTHING = tuple(range(TOPICS.partitions))
@@ -243,6 +247,43 @@ def test_draining_hands_over_and_stops() -> None:
     assert Stop("drained") in net.nodes["i1"].effects
     assert presence_of(net, "i2").partitions == EVERYTHING
     assert not presence_of(net, "i1").alive
+
+
+def test_while_a_node_leaves_somebody_serves_every_partition() -> None:
+    net = filled(20, ("i1", "i2", "i3"), replicas=1)
+    net.publish(Publish(TOPICS("control/drain"), Control("drain", "i1")))
+    for _ in range(100):
+        net.run(0.05)
+        words = [presence_of(net, name) for name in ("i1", "i2", "i3")]
+        assert {p for word in words if word.alive for p in word.partitions} == set(EVERYTHING)
+    assert Stop("drained") in net.nodes["i1"].effects
+
+
+def test_the_last_node_goes_on_serving_unless_it_is_urged_to_leave() -> None:
+    net = filled(5)
+    net.publish(Publish(TOPICS("control/drain"), Control("drain", "i1")))
+    net.run(60.0)
+    node = net.nodes["i1"]
+    assert Stop("drained") not in node.effects
+    assert presence_of(net, "i1").partitions == EVERYTHING
+    _, effects = shard.step(node.state, Told(Key("shell"), "leave"), 99.0, Random(0))
+    assert Stop("drained") in effects
+
+
+def test_an_agent_that_says_nothing_any_more_is_found_no_more_and_a_late_will_changes_nothing() -> None:
+    net = filled(2)
+    node = net.nodes["i1"]
+    agent = profile_of(0).agent
+    card = Received(Topic("discovery", agent=agent), Blob(b"{}"), Envelope(status="online", epoch=Epoch(7, "x")))
+    state, _ = shard.step(node.state, card._replace(expiry_s=180), 10.0, Random(0))
+    will = Envelope(status="offline", epoch=Epoch(6, "x"), source="lwt")
+    state, effects = shard.step(state, card._replace(envelope=will), 11.0, Random(0))
+    assert effects == [Measure("shard_late_wills")]
+    assert state.catalogue.is_findable(agent)
+    state, _ = shard.step(state, Elapsed("refresh"), 189.0, Random(0))
+    assert state.catalogue.is_findable(agent)
+    state, _ = shard.step(state, Elapsed("refresh"), 191.0, Random(0))
+    assert not state.catalogue.is_findable(agent)
 
 
 def test_presence_is_refreshed_and_the_silent_are_replaced() -> None:
