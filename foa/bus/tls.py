@@ -75,6 +75,8 @@ def silent(options: Options) -> str:
     """Say that the broker closed a connection before it answered anything."""
     if options.tls is None:
         return "the broker closed the connection before it answered; if it wants TLS, begin broker.url with mqtts://"
+    if options.tls.cert:
+        return "the broker closed the connection after the TLS handshake: it does not take our certificate, broker.cert"
     return "the broker closed the connection after the TLS handshake; does it want a certificate (broker.cert)?"
 
 

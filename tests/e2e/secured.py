@@ -5,7 +5,7 @@ import socket
 import subprocess
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ EVIL = "evil/corp/x"
 class Place:
     """A running secured federation."""
 
-    def __init__(self, kind: Kind, folder: Folder, processes: Processes, logs: Path) -> None:
+    def __init__(self, kind: Kind, folder: Folder, logs: Path, processes: Processes | None = None) -> None:
         self.kind = kind
         self.folder = folder
         self.processes = processes
@@ -119,12 +119,12 @@ def create(path: Path, agents: Sequence[str], nodes: tuple[int, int] = (2, 1)) -
 
 
 @contextmanager
-def mosquitto(folder: Folder, log: Path) -> Iterator[None]:
+def mosquitto(folder: Folder, log: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """Run Mosquitto with the configuration that was made, as it stands."""
     conf = folder.path / "mosquitto.conf"
     with log.open("wb") as output, subprocess.Popen([mosquitto_path(), "-c", str(conf)], stderr=output) as process:
         try:
-            yield
+            yield process
         finally:
             process.terminate()
 
@@ -146,8 +146,8 @@ async def secured(kind: Kind, path: Path, folk: Sequence[Path], identities: Sequ
     }
     said: list[str] = []
     async with Processes(environment(changes), logs, said.append) as processes:
-        place = Place(kind, folder, processes, logs)
-        with mosquitto(folder, logs / "mosquitto.log") if kind == "mosquitto" else nothing():
+        place = Place(kind, folder, logs, processes)
+        with mosquitto(folder, logs / "mosquitto.log") if kind == "mosquitto" else nullcontext():
             if kind == "embedded":
                 await processes.start([Member("broker", ("broker", "--secured", str(folder.path)), last=True)])
             await until(listening(folder.federation.port))
@@ -156,11 +156,6 @@ async def secured(kind: Kind, path: Path, folk: Sequence[Path], identities: Sequ
                 yield place
             finally:
                 await processes.stop()
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    yield
 
 
 def listening(port: int) -> Callable[[], bool]:

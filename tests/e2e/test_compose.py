@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-import re
 import shlex
 import signal
 import socket
+import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -29,16 +30,10 @@ def services() -> dict[str, dict[str, Any]]:
     return dict(document["services"])
 
 
-def broker_command(command: str, folder: Path, port: int) -> list[str]:
-    """Return the broker's command with its configuration on another port, and its state in `folder`."""
+def broker_command(command: str) -> list[str]:
     program, flag, conf = shlex.split(command)
-    text = re.sub(r"(?m)^listener 1883 ", f"listener {port} ", (ROOT / conf).read_text())
-    assert f"listener {port} 127.0.0.1" in text
-    copy = folder / "mosquitto.conf"
-    user = "root" if os.geteuid() == 0 else "nobody"
-    copy.write_text(f"user {user}\n{text}\npersistence_location {folder}/\n")
     assert program == "mosquitto"
-    return [mosquitto_path(), flag, str(copy)]
+    return [mosquitto_path(), flag, conf]
 
 
 def node_command(command: str) -> list[str]:
@@ -48,11 +43,13 @@ def node_command(command: str) -> list[str]:
 
 
 @asynccontextmanager
-async def service(command: list[str], changes: dict[str, str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def service(
+    command: list[str], changes: dict[str, str], folder: Path, log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run one service as long as the block, ended as Docker does: SIGTERM to its first process."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, env=environment(changes), stdout=output, stderr=output, start_new_session=True
+            *command, cwd=folder, env=environment(changes), stdout=output, stderr=output, start_new_session=True
         )
     try:
         yield process
@@ -66,20 +63,29 @@ async def service(command: list[str], changes: dict[str, str], log: Path) -> Asy
             raise
 
 
+def init(command: str, folder: Path, port: int) -> None:
+    """Make the secured folder by the command of its service, on ports that are free; twice, as at a second start."""
+    words = [*node_command(command), "--port", str(port)]
+    (folder / "agents").symlink_to(ROOT / "agents")
+    for _ in range(2):
+        done = subprocess.run(words, cwd=folder, env=environment({}), capture_output=True, check=False, text=True)
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_services_make_a_federation(tmp_path: Path) -> None:
     async def main() -> None:
         port = free_port()
         known = services()
-        (declared,) = {tuple(each["environment"]) for name, each in known.items() if name != "broker"}
-        changes = {
-            **dict.fromkeys(declared, ""),
-            "FOA_BROKER_URL": f"mqtt://127.0.0.1:{port}",
-            "FOA_NODE_STATE_DIR": str(tmp_path),
-            "FOA_INDEX_MODEL": "hash",
-        }
-        assert set(declared) == {"FOA_BROKER_URL", "FOA_NODE_STATE_DIR"}
-        async with running(known, changes, tmp_path, port):
-            settings = foa.Settings.from_mapping({"broker.url": changes["FOA_BROKER_URL"], "log.level": "error"}, "")
+        init(known["init"]["command"], tmp_path, port)
+        names = [name for name in known if name not in {"broker", "init", "submit"}]
+        (declared,) = {tuple(known[name]["environment"].items()) for name in names}
+        assert dict(declared) == {"FOA_CONFIG": "secured/local.toml", "FOA_NODE_STATE_DIR": "/var/lib/foa"}
+        changes = {**dict(declared), "FOA_NODE_STATE_DIR": str(tmp_path / "state"), "FOA_INDEX_MODEL": "hash"}
+        async with running(known, names, changes, tmp_path, port):
+            person = tmp_path / known["submit"]["environment"]["FOA_CONFIG"]
+            settings = foa.Settings.from_mapping(
+                {**tomllib.loads(person.read_text()), "log": {"level": "error"}}, person.name
+            )
             async with foa.Client(settings) as client:
                 table = foa.Value("text/csv", "text/csv", TABLE)
                 submitted = client.submit("Profile this data", skills=["profile-data"], inputs={"table": table})
@@ -101,18 +107,20 @@ def says(log: Path, word: str) -> bool:
 
 
 @asynccontextmanager
-async def running(known: dict[str, Any], changes: dict[str, str], folder: Path, port: int) -> AsyncIterator[None]:
+async def running(
+    known: dict[str, Any], names: list[str], changes: dict[str, str], folder: Path, port: int
+) -> AsyncIterator[None]:
     """Run all services: the broker first, as `depends_on` says; the others side by side."""
-    names = [name for name in known if name != "broker"]
     assert all(known[name]["depends_on"] == ["broker"] for name in names)
+    assert known["broker"]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
     logs = {name: folder / f"{name}.log" for name in known}
-    async with service(broker_command(known["broker"]["command"], folder, port), changes, logs["broker"]) as broker:
+    async with service(broker_command(known["broker"]["command"]), changes, folder, logs["broker"]) as broker:
         await until(partial(listens, port))
-        stack = [service(node_command(known[name]["command"]), changes, logs[name]) for name in names]
+        stack = [service(node_command(known[name]["command"]), changes, folder, logs[name]) for name in names]
         processes = await asyncio.gather(*(each.__aenter__() for each in stack))
         try:
             for name in names:
-                word = " agents run: " if name == "agents" else f"local/nodes/{name} {READY}"
+                word = " agents run: " if name == "agents" else f"{name} {READY}"
                 await until(partial(says, logs[name], word))
             yield
         finally:

@@ -66,7 +66,7 @@ def _clocks(nodes: list[Presence]) -> Finding:
 def _software(nodes: list[Presence]) -> Finding:
     found = sorted({each.software for each in nodes if each.software})
     words = ", ".join(found) or "not told"
-    return graded("software", len(found) < 2, words, words, "several versions: finish the update", worst="warn")  # noqa: PLR2004
+    return graded("software", len(found) < 2, words, words, "several versions: finish the update", worst="warn")  # noqa: PLR2004 - one, or not
 
 
 def _letters(received: list[Received]) -> Finding:
