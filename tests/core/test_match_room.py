@@ -221,10 +221,12 @@ def test_success_brings_it_back_and_a_bad_task_condemns_nobody() -> None:
         known = desk.state.strikes.get("o/u/a")
         return known.number if known else 0.0
 
-    assert [plays("poison", "handler") for _ in range(5)] == [0.5] * 5
-    assert [plays(f"t{n}", "silent") for n in range(3)] == [1.5, 2.5, 3.5]
-    assert [plays("t", "") for _ in range(4)] == [1.75, 0.875, 0.0, 0.0]
-    assert plays("t", "busy") == plays("t", "retry") == 0.0
+    assert [plays("poison", "crashed") for _ in range(5)] == [1.0] * 5
+    assert [plays(f"t{n}", "silent") for n in range(3)] == [2.0, 3.0, 4.0]
+    assert [plays("t", "") for _ in range(4)] == [2.0, 1.0, 0.0, 0.0]
+    assert [plays(f"u{n}", "declined") for n in range(3)] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert [plays("t", "") for _ in range(2)] == [0.0, 0.0]
+    assert [plays("t", fault) for fault in ("busy", "retry", "handler", "lies", "garbage")] == [0.0] * 5
 
 
 def test_after_its_pause_it_gets_one_award_not_many() -> None:

@@ -1,7 +1,7 @@
 """Agents that take awards and do nothing with them are left alone for a while, longer each time; success ends it.
 
-An award that ends in silence, a crash or a hang is a strike, other failures are half of one and a refusal a third, but
-one task strikes an agent once only, so that an impossible task condemns nobody. From one strike on the agent is held:
+An award that ends in silence, a crash or a hang is a strike, a refusal a third of one, but a task strikes an agent
+once only (save by silence), so that an impossible task condemns nobody. From one strike on the agent is held:
 not asked while anybody else able is known, free or busy, for `FIRST_S` times two to the strikes, at most `LONGEST_S`.
 When that is over it gets one award and is held until that ends. A success halves the strikes. Why somebody was not
 asked is in the decision's record. Each coordinator knows what it saw itself, since it started.
@@ -27,10 +27,9 @@ MOST: Final = 12.0
 MAX_HELD: Final = 4_096
 """Agents with strikes that are remembered; whoever struck longest ago is forgotten first."""
 
-FAULTS: Final[Mapping[str, float]] = MappingProxyType(
-    {"silent": 1.0, "crashed": 1.0, "hung": 1.0, "handler": 0.5, "garbage": 0.5, "lies": 0.5, "declined": 1 / 3}
-)
-"""What a fault weighs, in strikes. What the owner, the task or the hour is to blame for is none."""
+FAULTS: Final[Mapping[str, float]] = MappingProxyType({"silent": 1.0, "crashed": 1.0, "hung": 1.0, "declined": 1 / 3})
+"""What a fault weighs, in strikes. What the owner, the task or the hour is to blame for is none, nor is a failure that
+is said: from those is learned, and whoever is held is not learned of."""
 
 
 class Sight(NamedTuple):

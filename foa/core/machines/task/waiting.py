@@ -27,6 +27,9 @@ MAX_OVERLOOKED: Final = 8
 OVERLOOKED_S: Final = 5.0
 """How often, in seconds, so many of those that wait are looked up though nobody of ours was freed."""
 
+MAX_DOUBLED: Final = 3
+"""So often that pause is doubled where none of a task's work runs: of such there may be thousands, and a turn comes."""
+
 
 def idle(live: Live) -> int:
     """Return the set of ready subtasks for which nothing is under way."""
@@ -112,7 +115,8 @@ def looking(live: Live, context: Context, now: float) -> tuple[Live, list[Effect
     """See to it that those who found nobody are looked for again; an earlier time that was set stands."""
     if not live.unplaced and not live.waits:
         return live, []
-    at = now + (context.rules.relook_s if live.unplaced else max(OVERLOOKED_S, context.rules.relook_s))
+    pause = OVERLOOKED_S * 2.0 ** (0 if loads_of(live) else min(live.lookups, MAX_DOUBLED))
+    at = now + (context.rules.relook_s if live.unplaced else max(pause, context.rules.relook_s))
     if now < live.relook_at <= at:
         return live, []
     return msgspec.structs.replace(live, relook_at=at), [fx.Wake("relook", at)]
