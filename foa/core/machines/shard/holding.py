@@ -51,7 +51,7 @@ def presence(state: Shard) -> Publish:
     word = Presence(
         node=setup.node,
         role="index",
-        epoch=setup.epoch,
+        epoch=epoch_of(state),
         alive=not over,
         held=state.draining and not over,
         partitions=served,
@@ -62,6 +62,11 @@ def presence(state: Shard) -> Publish:
         speaks=SPEAKS,
     )
     return Publish(setup.topics.presence("index", setup.node), word, retain=True, expiry_s=max(1, round(setup.ttl_s)))
+
+
+def epoch_of(state: Shard) -> int:
+    """Return the number of this life: above a later one of another clock that was read back."""
+    return max(state.setup.epoch, state.epoch)
 
 
 def covered(state: Shard) -> tuple[int, ...]:
@@ -79,7 +84,10 @@ def announce_soon(state: Shard, now: float) -> Stepped:
 def on_presence(state: Shard, word: Presence, now: float) -> Stepped:
     """Take in what an index node says; what is said about ourselves is corrected if it is wrong."""
     if word.node == state.setup.node:
-        wrong = not word.alive and not (state.draining and _is_free(state)) and word.epoch <= state.setup.epoch
+        if word.epoch > epoch_of(state):  # a later life than this: another clock bore it, and nobody would believe us
+            state = replace(state, epoch=word.epoch + 1)
+            return state, [presence(state)]
+        wrong = not word.alive and not (state.draining and _is_free(state))
         return state, [presence(state)] if wrong else []
     return rebalance(replace(state, members=state.members.heard(word, now)), now)
 

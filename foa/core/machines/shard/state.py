@@ -159,6 +159,7 @@ class Shard:
     settled: bool = False
     draining: bool = False
     urged: bool = False
+    epoch: int = 0
     announcing: bool = False
     rescans: int = 0
     doubt_ends: float = 0.0
