@@ -13,6 +13,7 @@ import foa
 from foa.adapters.keys import keyfile, trustfile
 from foa.adapters.keys.keyfile import Signer
 from foa.nodes.client import task_of
+from foa.nodes.federation import Member
 from foa.wire import codec
 from foa.wire.envelope import Frame
 from foa.wire.ids import Epoch, digest_of, partition_of
@@ -21,7 +22,20 @@ from foa.wire.records import Given, Subtask, Value
 from foa.wire.topics import Topics
 from foa.wire.trust.guard import Guard, Rules
 from foa.wire.trust.policy import Entry
-from tests.e2e.town import Square, Town, ears, folk, ledger, ledger_handler, mosquitto, program, publish, square
+from tests.e2e.town import (
+    Square,
+    Town,
+    ears,
+    folk,
+    ledger,
+    ledger_handler,
+    mosquitto,
+    program,
+    publish,
+    run,
+    square,
+    town,
+)
 
 TOPICS = Topics()
 WORKER = "test/folk/worker"
@@ -213,3 +227,31 @@ async def _reasons(place: Town, topic: str, body: bytes, signer: Signer) -> set[
         except TimeoutError:
             return set()
         return {found.rpartition("/")[2]}
+
+
+def test_an_agent_that_nobody_named_works_on_probation_and_not_otherwise(tmp_path: Path) -> None:
+    """It is the only one of its skill: refused, nobody is found; on probation, it does the work."""
+    keys = Keys(tmp_path / "keys")
+    home = folk(tmp_path, "newcomer", text="Works", handler=ledger_handler(tmp_path / "ledger"))
+    stranger = ("--set", f"security.key={keys.path('stranger')}", "agent", "run", str(home))
+    text = keys.trust.read_text()
+    keys.trust.write_text(text.replace('"agent", ', '"agent:test/folk/worker", '))
+
+    async def outcome(unknown: str) -> str:
+        known = {
+            "SECURITY_KEY": str(keys.path("house")),
+            "SECURITY_TRUST": str(keys.trust),
+            "SECURITY_UNKNOWN": unknown,
+        }
+        with mosquitto() as broker:
+            async with town(
+                tmp_path / unknown, broker=broker, nodes=(1, 1), COORDINATOR_PATIENCE_MS="1500", **known
+            ) as place:
+                await place.federation.start([Member("newcomer", stranger)])
+                async with people(place, keys) as client:
+                    submitted = client.submit("Works", skills=["newcomer"], inputs={"text": "x"}, deadline_s=15)
+                    found = await submitted.result()
+                    return found.result.code or str(found.output)
+
+    assert run(outcome("probation")) == "X"
+    assert run(outcome("refuse")) == "no-route"
