@@ -47,7 +47,7 @@ async def run(text: str) -> str:
 BAD = {"hangs": HANGS, "blocks": BLOCKS, "crashes": CRASHES, "declines": DECLINES}
 MANY, FEW = 300, 12
 FACTOR = 30.0
-"""So many times as long as alone a small submitter's task may take (95 of 100) beside one of far too much: 2 to 10 times
+"""So many times as long as alone a task of few (95 of 100) may take beside one who brings far too much: 2 to 10 times
 were seen, the more the busier the machine, and 90 where both were one submitter's."""
 
 
