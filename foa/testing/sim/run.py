@@ -16,6 +16,7 @@ from foa.core.machines.client import DESK, Abandon, Report, Say, Submission
 from foa.core.machines.task.state import Ended, Live
 from foa.testing import federation, people
 from foa.testing.agents import Temper
+from foa.testing.sealing import Notary
 from foa.testing.sim.observing.coverage import Coverage, Transition, doing
 from foa.testing.sim.observing.invariants import Inspector, Violation
 from foa.testing.sim.observing.watching import Watch
@@ -61,6 +62,9 @@ class Run:
         self._trace = trace
         settings = federation.settings(broker__keep_alive_s=scenario.keep_alive_s)
         world = self.world = World(scenario.seed, settings, trace=self._note)
+        if scenario.sealed:
+            world.notary = Notary(scenario.seed, world.topics)
+            self.met["sealed"] += 1
         inspector = self.inspector = Inspector(world)
         world.looker = Watch(inspector, self.coverage, settings, world.clock.time)
         self._stranger = Stranger(world, scenario.storm.hostile)

@@ -25,6 +25,9 @@ SMALLEST: Final = 5
 LARGEST: Final = 9
 """How many nodes a federation has, clients not counted; specialists that a task needs come on top."""
 
+SEALED: Final = 1 / 16
+"""The share of seeds in which every frame is sealed; such a seed takes three times as long."""
+
 OFFSETS: Final = 1 << 20
 """Clocks are set apart by multiples of 1,024 s below this many, which keeps their sums exact."""
 
@@ -48,7 +51,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
 class Scenario(msgspec.Struct, frozen=True):
     """One run: ``seed`` is that of the dice of nodes and network. ``keep_alive_s``: how soon silence is noticed.
 
-    The storm lasts ``storm_s``; at most ``patience_s`` after it every task must be over.
+    The storm lasts ``storm_s``; at most ``patience_s`` after it every task must be over. ``sealed``: every frame is
+    signed and held against a trust file.
     """
 
     seed: int
@@ -58,6 +62,7 @@ class Scenario(msgspec.Struct, frozen=True):
     keep_alive_s: int = 60
     storm_s: float = STORM_S
     patience_s: float = 40.0
+    sealed: bool = False
 
     def names(self, kind: NodeKind) -> list[str]:
         """Return the names of the nodes of a kind."""
@@ -84,7 +89,8 @@ def draw(seed: int) -> Scenario:
     names: dict[str, list[str]] = {kind: [one.name for one in actors if one.kind == kind] for kind in kinds}
     storm = faults.draw(rng, names)
     keep_alive_s = rng.choice((60, 60, 2)) if any(blow.kind in _SILENT for blow in storm.blows) else 60
-    return Scenario(seed, tuple(actors), tuple(errands), storm, keep_alive_s)
+    sealed = Random(f"{seed}/sealed").random() < SEALED
+    return Scenario(seed, tuple(actors), tuple(errands), storm, keep_alive_s, sealed=sealed)
 
 
 _SILENT: Final = frozenset({"cut", "freeze"})

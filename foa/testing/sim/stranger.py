@@ -1,7 +1,8 @@
 """A hostile stranger on the bus: repeats real frames in a mutilated form that no honest node would ever send.
 
 Only what the window refuses is sent (`foa.nodes.window`): who may speak at all is the broker's to say, and the
-well-formed lie of somebody who may is no malformed frame. Nothing of it is retained: that is the owners' right.
+well-formed lie of somebody who may is no malformed frame. Where frames are sealed, lies are sent too, under the seal
+of what was mutilated. Nothing of it is retained: that is the owners' right.
 """
 
 from random import Random
@@ -36,7 +37,11 @@ class Stranger:
             return
         if self._rng.random() >= self._share:
             return
-        frame = Frame(message.packet.topic, self._mutilated(message.packet.payload))
+        packet = message.packet
+        frame = Frame(packet.topic, self._mutilated(packet.payload), properties=tuple(packet.user_properties or ()))
+        if self._world.notary is not None and frame.payload != packet.payload:
+            self._world.clock.call_at(self._world.clock.time() + DELAY_S, lambda: self._say(frame))
+            return
         try:
             event_of(frame, self._world.topics)
         except WireError:
