@@ -52,6 +52,9 @@ from foa.wire.messages import (
 )
 from foa.wire.records import Plan, Ref, Task
 
+READ_S: Final = 0.25
+"""How long a task whose deadline passed before it was taken over waits for the result that the broker may keep."""
+
 
 def remember(shadow: Shadow, received: fx.Received, now: float) -> Shadow | Ended:
     """Keep what an heir would go on from; a result seen ends the task here too."""
@@ -304,7 +307,9 @@ def _fetching(shadow: Shadow, seen: State) -> tuple[Shadow, list[Effect]]:
 
 def _resume(live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
     live, effects = save(live, context, now)
-    effects.append(fx.Wake("deadline", live.ends))
+    result = context.topics.task(live.partition, live.task.id, "result")
+    effects += [fx.Subscribe((result,)), fx.Unsubscribe((result,))]  # it may have ended while we were away: read that
+    effects.append(fx.Wake("deadline", max(live.ends, now + READ_S)))
     effects.append(tell(live, context, note(live, now, "taken-over", text=live.epoch.node)))
     effects.append(fx.Measure("foa_takeovers_total"))
     # Who asked may have died before it was heard. That there is a new epoch must be heard before any result under it.
