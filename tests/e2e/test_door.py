@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from foa.cli.nodes import node_members
 from foa.wire import codec
 from foa.wire.messages import Dead
 from tests.bus.brokers import Mosquitto
@@ -27,6 +28,7 @@ from tests.e2e.town import (
     run,
     square,
     town,
+    until,
 )
 from tests.house.tree import ROOT
 
@@ -161,3 +163,38 @@ def test_the_result_topic_holds_results_alone(door: Square) -> None:
             assert json.loads((await hear())[1])["status"] == "done"
 
     door.run(main)
+
+
+def test_a_document_with_an_id_can_be_said_again_whatever_happened(tmp_path: Path) -> None:
+    """With an id a document may be said again at any time, and is done once (docs/guarantees.md)."""
+    home = folk(tmp_path, "worker", text="Works in steps", handler=ledger_handler(tmp_path / "ledger"))
+    document = {"id": "said-again", "text": "Works in steps", "skills": ["worker"], "inputs": {"text": "a"}}
+    topic = f"{DOOR}/said-again/result"
+
+    async def coordinators_forget(place: Town) -> None:
+        (member,) = [name for name in place.alive() if name.startswith("coordinator")]
+        place.federation.kill(member)
+        await until(lambda: member not in place.alive())
+        for file in (tmp_path / "state").glob("coordinator*"):
+            file.unlink()
+
+    async def main() -> None:
+        async with town(tmp_path, home) as place, ears(place.port, topic) as hear:
+            await coordinators_forget(place)
+            await knock(place, document)  # the broker keeps it for a coordinator that comes back
+            await place.federation.start(node_members(1, 0))
+            await place.know({"test/folk/worker"})
+            await knock(place, document)
+            first = json.loads((await hear())[1])
+            assert first["status"] == "done"
+            await coordinators_forget(place)
+            await place.federation.start(node_members(1, 0))
+            await place.know({"test/folk/worker"})
+            await knock(place, document)
+            await knock(place, {**document, "text": "Works otherwise"})
+            while (heard := json.loads((await hear())[1])) == first:
+                pass
+            assert heard["code"] == "taken"
+
+    run(main(), 90)
+    assert len(ledger(tmp_path / "ledger", "begin")) == 1
