@@ -238,7 +238,7 @@ def test_an_agent_that_nobody_named_works_on_probation_and_not_otherwise(tmp_pat
     keys.trust.write_text(text.replace('"agent", ', '"agent:test/folk/worker", '))
 
     async def outcome(unknown: str) -> str:
-        known = {
+        known: dict[str, Any] = {
             "SECURITY_KEY": str(keys.path("house")),
             "SECURITY_TRUST": str(keys.trust),
             "SECURITY_UNKNOWN": unknown,

@@ -24,13 +24,9 @@ UNSAFE_MODULES = {
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load"}
 UNSAFE_FLAGS = {"shell", "allow_pickle"}
 
-# Rooms through which a stranger's bytes pass, and their look-ups by a name not written there, each with its reason.
-EXPOSED = {"wire", "nodes", "bus", "core"}
+# Rooms that know names from the wire (the bus knows packets only), and their look-ups by name, each with its reason.
+EXPOSED = {"wire", "nodes", "core"}
 BY_NAME = {
-    "foa/bus/mqtt/broker/records.py": 1,  # limits, named there
-    "foa/bus/mqtt/broker/__main__.py": 1,  # the command line's own words
-    "foa/bus/mqtt/packets.py": 1,  # the codec's own reason codes, at import
-    "foa/bus/aiomqtt/link.py": 1,  # the library's own constants, at import
     "foa/nodes/host.py": 2,  # three settings, named there
     "foa/core/vcv/card.py": 1,  # the fields of a record, as it declares them
     "foa/core/cluster/formation.py": 1,  # the terms of similarity, named there
