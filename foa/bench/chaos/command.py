@@ -35,7 +35,7 @@ def chaos_command(
         str, typer.Option("--with", help="embedded or mosquitto; --broker is the same here")
     ] = "embedded",
     seed: Annotated[int, typer.Option(help="of the tasks, the faults and the pauses", min=0)] = 1,
-    tasks_per_second: Annotated[float, typer.Option(help="tasks submitted a second", min=0.1, max=200)] = 9.0,
+    tasks_per_second: Annotated[float, typer.Option(help="tasks submitted a second", min=0.1, max=200)] = 10.0,
     kill_every: Annotated[float, typer.Option(help="seconds between two faults", min=0.5, max=3600)] = 4.0,
     keep: Annotated[Path | None, typer.Option(help="keep logs and state here if something failed")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON")] = False,

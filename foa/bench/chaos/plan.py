@@ -28,7 +28,7 @@ class Run(NamedTuple):
     minutes: float = 1.0
     broker: str = "embedded"
     seed: int = 1
-    per_s: float = 9.0
+    per_s: float = 10.0
     every_s: float = 4.0
     coordinators: int = 3
     indices: int = 2
