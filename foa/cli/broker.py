@@ -61,6 +61,7 @@ At = Annotated[Path, typer.Argument(help="the folder that 'foa broker init' made
 @app.callback(invoke_without_command=True)
 def broker(
     ctx: typer.Context,
+    *,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[
         int | None,
@@ -97,6 +98,7 @@ def broker(
 def init(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="folder to make")],
+    *,
     host: Annotated[list[str] | None, typer.Option(help="name or address of the broker; again for more")] = None,
     coordinators: Annotated[int, typer.Option(help="accounts of coordinators", min=0, max=1000)] = 2,
     indices: Annotated[int, typer.Option(help="accounts of index nodes", min=0, max=1000)] = 2,

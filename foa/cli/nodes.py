@@ -113,6 +113,7 @@ class Plan(NamedTuple):
 
 def up(
     ctx: typer.Context,
+    *,
     coordinators: Annotated[int, typer.Option(help="how many coordinators", min=1, max=64)] = 2,
     index: Annotated[int, typer.Option(help="how many index nodes", min=1, max=64)] = 1,
     agents: Annotated[str, typer.Option(help="folder of agents; none: no agents")] = "",

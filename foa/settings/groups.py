@@ -24,7 +24,7 @@ class Broker(msgspec.Struct, frozen=True):
     username: Annotated[
         str, _doc("account at the broker; empty: the Client ID if there is a password file, else anonymous")
     ] = ""
-    password: Annotated[str, _doc("password of that account; never shown, never on a command line")] = ""
+    password: Annotated[str, _doc("password of that account; never shown")] = ""
     password_file: Annotated[
         str, _doc("file whose first line is the password, or of lines account:password; for broker.password")
     ] = ""
