@@ -11,6 +11,7 @@ from foa.bench.chaos.witness import Witness, Wound
 from foa.bench.chaos.work.ledger import ONCE, Fact
 from foa.bench.chaos.work.load import STEPPED
 
+CONSENT: Final = "its effects happen once; give consent to repeat it"
 SHOWN: Final = 50
 """Cases of one sort that are told in full."""
 
@@ -82,6 +83,7 @@ class Books:
             "accepted": len(accepted),
             "finished": sum(ends[0].status == "done" for ends in self._ended.values()),
             "failed": len(failures),
+            "failed_unmeant": sum(not self._meant(one) for one in failures),
             "lost": len(lost),
             "duplicated": len(duplicated),
             "rejected": len(self._rejected),
@@ -169,8 +171,8 @@ class Books:
         }
 
     def _meant(self, fact: Fact) -> bool:
-        """Tell whether a failure was asked for."""
-        return fact.status == "cancelled" and fact.task in self._cancelled
+        """Tell whether a failure was asked for, or is promised: work that may have begun and must not begin twice."""
+        return (fact.status == "cancelled" and fact.task in self._cancelled) or CONSENT in fact.reason
 
 
 def _one(kept: Mapping[str, str], task: str) -> tuple[str, ...]:
