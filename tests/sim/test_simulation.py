@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from foa.cli.main import main
+from foa.errors import ConfigError
 from foa.testing import sim
 from foa.testing.sim import Run, kept, many, mutants, scenario
 from foa.testing.sim.observing.coverage import report
@@ -149,24 +150,31 @@ def test_a_lost_task_is_found() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(mutants.MUTANTS))
 def test_a_planted_bug_is_found(name: str) -> None:
-    """Every bug of `mutants` is found within so many seeds, by the law it breaks, and not without the bug."""
-    seeds = FOUND_IN[name]
-    with mutants.applied(name):
-        words = {one.word for seed in seeds for one in sim.run(seed).violations}
-    assert words & mutants.MUTANTS[name].found_as
-    for seed in seeds:
-        assert sim.run(seed).violations == ()
+    """Each is found within a thousand seeds by the law that it breaks, and that seed is clean without it."""
+    found_as = mutants.MUTANTS[name].found_as
+    for seed in (*LIKELY[name], *range(1000)):
+        with mutants.applied(name):
+            words = {one.word for one in sim.run(seed).violations}
+        if words & found_as:
+            assert sim.run(seed).violations == ()
+            return
+    pytest.fail(f"a thousand seeds do not show {name}")
 
 
-FOUND_IN: dict[str, tuple[int, ...]] = {
+LIKELY: dict[str, tuple[int, ...]] = {
     "fencing": (1, 11, 35, 84),
-    "dedup": (3, 4, 18, 29),
-    "lease": (7, 20, 34, 37),
+    "dedup": (3, 4, 18),
+    "lease": (7, 20, 34),
     "hasty-lease": (0, 1),
     "merge": (3, 8, 11),
-    "reward": (0, 1, 3),
+    "reward": (0, 12, 18),
 }
-"""Seeds in which each planted bug shows, of the first thousand."""
+"""Seeds that showed each planted bug, which are tried first; they change as the machines do."""
+
+
+def test_a_bug_that_nobody_planted_is_named() -> None:
+    with pytest.raises(ConfigError, match="fencing"), mutants.applied("nonsense"):
+        pass
 
 
 # --- the command line -------------------------------------------------------------------------------------
