@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import mqtt5
-
 from foa.bus.mqtt import packets
 from foa.bus.mqtt.broker.machine import Broker
 from foa.bus.mqtt.broker.records import Limits
@@ -14,29 +12,32 @@ from foa.testing.fuzzing.mutate import damaged
 from foa.testing.fuzzing.tape import Tape
 from foa.wire.envelope import Frame
 
-QOS1: Final = mqtt5.QoS.AT_LEAST_ONCE
 LIMITS: Final = Limits(
     max_packet_size=2000, max_queued=50, max_queued_bytes=10_000, max_choke_bytes=20_000, max_retained=50,
     max_sessions=20, max_connections=20, max_subscriptions=20,
 )  # fmt: skip
-PACKETS: Final[tuple[bytes, ...]] = (
-    mqtt5.ConnectPacket("a", will=mqtt5.Will("t/w", payload=b"x", qos=QOS1, retain=True), keep_alive=9).write(),
-    mqtt5.ConnectPacket("b", clean_start=True, session_expiry_interval=30, receive_max=2).write(),
-    mqtt5.ConnAckPacket(receive_max=4).write(),
-    mqtt5.PublishPacket("t/a", b"payload", qos=QOS1, packet_id=3, user_properties=[("k", "v")]).write(),
-    mqtt5.PublishPacket("t/a", b"payload", retain=True, message_expiry_interval=4, response_topic="r").write(),
-    mqtt5.PublishPacket("t/b", b"y" * 300, retain=True, qos=QOS1, packet_id=4, correlation_data=b"c").write(),
-    mqtt5.PublishPacket("t/a", b"", retain=True).write(),
-    mqtt5.PubAckPacket(1).write(),
-    mqtt5.SubscribePacket(1, [mqtt5.TopicFilter("t/#", max_qos=QOS1)], subscription_id=9).write(),
-    mqtt5.SubscribePacket(2, [mqtt5.TopicFilter("$share/g/t/+", max_qos=QOS1)]).write(),
-    mqtt5.SubAckPacket(1, [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE]).write(),
-    mqtt5.UnsubscribePacket(7, ["t/#"]).write(),
-    mqtt5.PingReqPacket().write(),
-    mqtt5.PingRespPacket().write(),
-    mqtt5.DisconnectPacket(session_expiry_interval=5).write(),
-    mqtt5.AuthPacket(authentication_method="x").write(),
+PACKETS: Final[tuple[bytes, ...]] = tuple(
+    bytes.fromhex(packet)
+    for packet in (
+        "101700044d515454052c000900000161000003742f77000178",  # CONNECT with a will
+        "101600044d5154540502000008110000001e210002000162",  # CONNECT, clean, a window of two
+        "2006000003210004",  # CONNACK
+        "32160003742f610003072600016b0001767061796c6f6164",  # PUBLISH with a user property
+        "31160003742f61090200000004080001727061796c6f6164",  # PUBLISH, retained, that expires
+        "33150003742f6200040409000163" + "79" * 9,  # PUBLISH, retained, with correlation data
+        "31060003742f6100",  # PUBLISH that clears
+        "40020001",  # PUBACK
+        "820b0001020b090003742f2309",  # SUBSCRIBE
+        "8212000200000c2473686172652f672f742f2b09",  # SUBSCRIBE, shared
+        "900400010001",  # SUBACK
+        "a2080007000003742f23",  # UNSUBSCRIBE
+        "c000",  # PINGREQ
+        "d000",  # PINGRESP
+        "e00700051100000005",  # DISCONNECT
+        "f006000415000178",  # AUTH
+    )
 )
+"""One packet of every kind, written out: only the bus may build them."""
 
 
 def _pieces(tape: Tape) -> bytes:
