@@ -71,7 +71,6 @@ async def _killed_under_load(path: Path) -> None:
     for one in (heard, stored):
         await until(lambda one=one: wanted <= {int(body) for body in one.payloads})
     assert stored.facts[0].session_present
-    assert [facts.session_present for facts in heard.facts[1:]] == [True] * (len(heard.facts) - 1), heard.ends
     assert heard_before.payloads == []
     late = MqttBus(Options("late", **options), retained := Recorder())
     await late.open(PATIENCE_S)
