@@ -1,6 +1,7 @@
 """Where settings come from: flags, then ``FOA_*``, then ``foa.toml``, then the defaults; `foa.settings` decides."""
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,7 +98,9 @@ def read_file(config: Path | None, environ: Mapping[str, str]) -> tuple[str, dic
     given = config or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
     path = given or Path(FILE)
     try:
-        return str(path), tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        _warn_if_exposed(path, found)
+        return str(path), found  # noqa: TRY300 - one unit with its reading
     except FileNotFoundError as error:
         if given is None:
             return FILE, {}
@@ -106,6 +109,12 @@ def read_file(config: Path | None, environ: Mapping[str, str]) -> tuple[str, dic
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+
+def _warn_if_exposed(path: Path, settings: Mapping[str, Any]) -> None:
+    broker = settings.get("broker")
+    if isinstance(broker, dict) and broker.get("password") and path.stat().st_mode & 0o077:
+        sys.stderr.write(f"foa: {path}: holds a password, and others on this machine may read it; chmod 600 {path}\n")
 
 
 def cache_folder() -> Path:

@@ -41,6 +41,18 @@ def test_settings_are_shown_without_the_password(
         assert SECRET not in said(capsys, *words)
 
 
+def test_a_settings_file_with_a_password_that_others_may_read_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("foa.toml")
+    path.write_text(f'[broker]\npassword = "{SECRET}"\n')
+    path.chmod(0o644)
+    assert "chmod 600 foa.toml" in said(capsys, "config", "show")
+    path.chmod(0o600)
+    assert "chmod" not in said(capsys, "config", "show")
+
+
 def test_what_a_traceback_may_show_holds_no_password() -> None:
     settings = Settings.from_mapping({"broker": {"password": SECRET, "username": "ann"}}, "test")
     assert SECRET not in repr(settings)
