@@ -100,7 +100,7 @@ def read_file(config: Path | None, environ: Mapping[str, str]) -> tuple[str, dic
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         _warn_if_exposed(path, found)
-        return str(path), found  # noqa: TRY300 - one unit with its reading
+        return str(path), found
     except FileNotFoundError as error:
         if given is None:
             return FILE, {}
