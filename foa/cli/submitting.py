@@ -1,6 +1,5 @@
 """``foa task submit``: from words, files and demands to a task, and from its result to files and the terminal."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -9,6 +8,7 @@ import typer
 
 from foa.cli import output
 from foa.cli.dlq import waiting
+from foa.cli.dlq.waiting import seconds
 from foa.cli.ending import run_async
 from foa.cli.loading import QUIET, options_of
 from foa.errors import ConfigError
@@ -30,7 +30,6 @@ Examples:
 Strategies = Literal["auto", "majority", "weighted", "medoid", "quadratic", "anchor"]
 Joinings = Literal["auto", "concatenate", "rebase", "merge"]
 Preferences = Literal["balanced", "cost", "quality", "latency"]
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def submit(
@@ -107,14 +106,6 @@ def checked_task(text: str, **demands: Any) -> "Task":
         return msgspec.msgpack.decode(msgspec.msgpack.encode(task_of(text, **demands)), type=Task)
     except (msgspec.ValidationError, OverflowError) as error:
         raise ConfigError(f"the task cannot be sent: {error}") from error
-
-
-def seconds(text: str, option: str = "--deadline") -> float:
-    """Return the seconds that ``90``, ``90s``, ``5m`` or ``1h`` are; ConfigError for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
-    if match is None:
-        raise ConfigError(f"{option} {text}: must be a number and a unit, such as 90s, 5m or 1h")
-    return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 def read_plan(path: Path) -> "Plan":

@@ -1,4 +1,4 @@
-"""A task that a living owner hands over, one of a journal that is old, words that reached the heir alone, and the dead."""
+"""Tasks that a living owner hands over, words that only the heir heard, journals that are old, agents that died."""
 
 from foa.core import effects as fx
 from foa.core.effects import Key

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from foa.core import effects as fx
 from foa.core.effects import Key
-from foa.core.machines.task.over.ended import MAX_RESTORED
+from foa.core.machines.task.replies.ended import MAX_RESTORED
 from foa.core.machines.task.state import Ended, Shadow
 from foa.core.routing.ownership import Forget, Left, Lost, Opened
 from foa.wire.ids import Epoch

@@ -9,9 +9,9 @@ import typer
 
 from foa.cli import output
 from foa.cli.dlq import replaying
+from foa.cli.dlq.waiting import seconds
 from foa.cli.ending import NotFound, run_async
 from foa.cli.loading import QUIET, options_of
-from foa.cli.submitting import seconds
 from foa.errors import ConfigError
 
 if TYPE_CHECKING:

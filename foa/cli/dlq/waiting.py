@@ -1,15 +1,18 @@
 """A submission until somebody has it: people are told what it waits for, and may leave it in the outbox."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from foa.cli import output
+from foa.errors import ConfigError
 
 if TYPE_CHECKING:
     from foa.nodes.client import Client, Submitted
 
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 SHOW_S: Final = 2.0
 """A wait longer than that is explained."""
 
@@ -50,3 +53,11 @@ async def _shown(wait: "Awaitable[object]", what: str, task: str, say: Callable[
         await waiting
     finally:
         waiting.cancel()
+
+
+def seconds(text: str, option: str = "--deadline") -> float:
+    """Return the seconds that ``90``, ``90s``, ``5m`` or ``1h`` are; ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
+    if match is None:
+        raise ConfigError(f"{option} {text}: must be a number and a unit, such as 90s, 5m or 1h")
+    return float(match[1]) * _UNITS[match[2] or "s"]

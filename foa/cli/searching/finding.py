@@ -8,10 +8,10 @@ import typer
 
 from foa.cli import output
 from foa.cli.charts import WIDE
+from foa.cli.dlq.waiting import seconds
 from foa.cli.ending import FAILED, run_async
 from foa.cli.loading import QUIET, options_of
 from foa.cli.searching import figures, offers
-from foa.cli.submitting import seconds
 from foa.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from foa.core.machines.task.awarding import recorded
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, fetched, is_empty, remember, resubmitted, take_over
-from foa.core.machines.task.over.ended import ended_step
 from foa.core.machines.task.pending import JOINING, Consent, Join, Split, Stuck, is_pseudo
 from foa.core.machines.task.place import SENT, placed, relook, turn, weighed
 from foa.core.machines.task.planning.sessions import invite, late, looked_up, split
 from foa.core.machines.task.replies import dialogue, joining
 from foa.core.machines.task.replies.answers import answered, settle, silent
+from foa.core.machines.task.replies.ended import ended_step
 from foa.core.machines.task.replies.recovery import detoured, recover
 from foa.core.machines.task.state import (
     AnswerMessage,
