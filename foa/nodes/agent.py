@@ -293,7 +293,7 @@ class AgentHost(Host):
         """Run what `runner` declares."""
         profile, topics = runner.profile, topics_of(settings)
         life = born(settings.node.state_dir, node_of(profile.agent))
-        ring = ring_of(settings)
+        ring = ring_of(settings, profile.agent)
         sign = None if ring is None else ring.card
         program = AgentProgram(profile, life.number, settings, topics, runner.timeout_s, sign=sign)
         self.handling = Handling(runner, self._tell, self._keep)

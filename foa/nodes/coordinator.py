@@ -166,7 +166,7 @@ def coordinator(settings: Settings) -> Host:
     """Return a coordinator, ready to be entered."""
     topics, node = topics_of(settings), named(settings, "coordinator")
     life, now = born(settings.node.state_dir, settings.node.name), monotonic()
-    ring = ring_of(settings)
+    ring = ring_of(settings, node)
     voice = None if ring is None else ring.voice
     program = CoordinatorProgram(node, life.number, settings, topics, life.wall(now), life.ups(now), voice=voice)
     will = presence_will(topics, "coordinator", node, life.number)

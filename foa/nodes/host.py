@@ -56,14 +56,17 @@ def topics_of(settings: Settings) -> Topics:
     return Topics(settings.wire.root, settings.wire.partitions)
 
 
-def ring_of(settings: Settings) -> "Ring | None":
-    """Return who seals and admits for a node; None, and no cryptography loaded, if `security.*` asks for nothing."""
+def ring_of(settings: Settings, client_id: str) -> "Ring | None":
+    """Return who seals and admits for a node; None, and no cryptography loaded, if `security.*` asks for nothing.
+
+    In a folder of keys a node's is called as its account, which is its Client ID unless `broker.username` says else.
+    """
     chosen = settings.security
     if not (chosen.key or chosen.trust or chosen.rate):
         return None
     from foa.adapters.keys.ring import Ring  # noqa: PLC0415 - only where it is asked for
 
-    return Ring(settings, topics_of(settings))
+    return Ring(settings, topics_of(settings), settings.broker.username or client_id)
 
 
 def options_of(settings: Settings, place: Place) -> Options:

@@ -139,7 +139,7 @@ class ShardHost(Host):
 
     def __init__(self, place: Place, program: Program, indexing: Indexing, settings: Settings) -> None:
         """Wire the node together; nothing happens before it is entered."""
-        super().__init__(place, program, indexing.services(), settings, ring_of(settings))
+        super().__init__(place, program, indexing.services(), settings, ring_of(settings, place.client_id))
         self._indexing = indexing
         self._tending: asyncio.Task[None] | None = None
 

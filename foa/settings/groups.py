@@ -214,7 +214,10 @@ class Agent(msgspec.Struct, frozen=True):
 class Security(msgspec.Struct, frozen=True):
     """Who is believed: signatures, and how much one sender may send."""
 
-    key: Annotated[str, _doc("file of this process's Ed25519 private key; empty: nothing is signed")] = ""
+    key: Annotated[
+        str,
+        _doc("file of this process's Ed25519 private key, or a folder of keys by account; empty: nothing is signed"),
+    ] = ""
     trust: Annotated[str, _doc("file of public keys and what they may sign; empty: signatures are not checked")] = ""
     unknown: Annotated[
         Literal["refuse", "probation"],

@@ -142,7 +142,7 @@ def test_what_is_appended_is_read_back_and_the_rest_left_alone(tmp_path: Path) -
 
 def _ring(tmp_path: Path, **more: object) -> Ring:
     made = {"security.key": str(tmp_path / "a.key"), "security.trust": str(tmp_path / "trust.toml"), **more}
-    return Ring(Settings.from_mapping(made, "the test"), TOPICS)
+    return Ring(Settings.from_mapping(made, "the test"), TOPICS, "c1")
 
 
 def test_a_changed_trust_file_counts_and_a_broken_one_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,9 +172,19 @@ def test_a_node_with_a_key_signs_its_card_and_its_will(tmp_path: Path) -> None:
     assert b"signatures" in ring.card(b"{}")
     assert ring.seal_will(frame("own/1")).properties[1][1].endswith(".0")
     assert not ring.seal(frame("own/1")).properties[1][1].endswith(".0")
-    assert Ring(Settings.from_mapping({"security.rate": 5}, "x"), TOPICS).card(b"{}") == b"{}"
+    assert Ring(Settings.from_mapping({"security.rate": 5}, "x"), TOPICS, "c1").card(b"{}") == b"{}"
 
 
 def test_one_key_with_two_names_is_a_mistake_and_two_keys_with_one_name_are_a_rotation() -> None:
     again = Trust((*TRUST.entries, entry("alice", BOB, "agent:acme/sales/new")))
     assert again.voice("acme/sales/new") == again.voice("acme/sales/old") == "alice"
+
+
+def test_a_folder_of_keys_has_one_for_each_account(tmp_path: Path) -> None:
+    for account in ("c1", "acme/sales/echo"):
+        keyfile.new(keyfile.of_account(tmp_path, account))
+    assert {each.name for each in tmp_path.iterdir()} == {"c1.seal", "acme.sales.echo.seal"}
+    single = tmp_path / "c1.seal"
+    assert keyfile.of_account(single, "whoever") == single
+    with pytest.raises(ConfigError, match=r"security.key = .*c2.seal.*foa key new"):
+        Ring(Settings.from_mapping({"security.key": str(tmp_path)}, "x"), TOPICS, "c2")

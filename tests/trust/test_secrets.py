@@ -35,7 +35,7 @@ def test_logs_show_no_secret_whatever_is_logged(
     made = {"security.key": str(path), "broker.password": PASSWORD}
     settings = Settings.from_mapping(made, "the test")
     log = Telemetry("n", "debug", as_json=as_json).log
-    ring = Ring(settings, TOPICS)
+    ring = Ring(settings, TOPICS, "c1")
     thrown = ConfigError("for its traceback")
     try:
         _fail(signer, settings, thrown)
@@ -76,7 +76,7 @@ def test_without_key_and_trust_file_no_cryptography_is_loaded(changes: str) -> N
         "import foa.nodes.agent, foa.nodes.coordinator\n"
         "from foa.nodes.host import ring_of\n"
         "from foa.settings import Settings\n"
-        f"ring_of(Settings.from_mapping({changes}, 'x'))"
+        f"ring_of(Settings.from_mapping({changes}, 'x'), 'c1')"
     )
     assert not {name for name in loaded if name.startswith(("cryptography", "foa.adapters.keys.keyfile"))}
 
@@ -84,4 +84,4 @@ def test_without_key_and_trust_file_no_cryptography_is_loaded(changes: str) -> N
 def test_without_any_setting_there_is_no_guard_at_all() -> None:
     from foa.nodes.host import ring_of
 
-    assert ring_of(Settings()) is None
+    assert ring_of(Settings(), "c1") is None

@@ -16,9 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from foa.errors import ConfigError
+from foa.wire.ids import node_of
 from foa.wire.trust.seal import bytes_of, text_of
 
 MAX_FILE: Final = 16_384
+ENDING: Final = ".seal"
+"""Of the key files in a folder of them."""
+
 _FOREIGN: Final = stat.S_IWGRP | stat.S_IRWXO
 
 
@@ -63,6 +67,11 @@ def new(path: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     return public_text(private)
+
+
+def of_account(path: Path, account: str) -> Path:
+    """Return the key file of an account: `path` itself, or the one called so in the folder `path`."""
+    return path / f"{node_of(account)}{ENDING}" if path.is_dir() else path
 
 
 def load(path: Path, setting: str = "security.key") -> Signer:

@@ -23,8 +23,8 @@ Say = Callable[[str, str, dict[str, str]], object]
 class Ring:
     """The `foa.nodes.ports.Guard` of a node."""
 
-    def __init__(self, settings: Settings, topics: Topics) -> None:
-        """Read key and trust file; ConfigError if one cannot be."""
+    def __init__(self, settings: Settings, topics: Topics, account: str) -> None:
+        """Read the key of `account` and the trust file; ConfigError if one cannot be."""
         chosen = settings.security
         self._path = Path(chosen.trust) if chosen.trust else None
         self._seen: tuple[int, int, int] | None = None
@@ -46,7 +46,7 @@ class Ring:
         from foa.adapters.keys import keyfile  # noqa: PLC0415 - loaded only where something is signed or checked
         from foa.wire.trust.jws import signed_card  # noqa: PLC0415
 
-        signer = keyfile.load(Path(chosen.key)) if chosen.key else None
+        signer = keyfile.load(keyfile.of_account(Path(chosen.key), account)) if chosen.key else None
         verify = keyfile.Verifier() if chosen.trust else None
         key, sign = (signer.key, signer.sign) if signer is not None else ("", None)
         self.guard = Guard(rules, topics, life, key=key, sign=sign, verify=verify)

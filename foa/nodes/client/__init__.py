@@ -64,7 +64,9 @@ class Client:
         place = Place(self.node, self.node, session_s=SESSION_S, keeps_journal=False)
         program = ClientProgram(self.node, self.settings, self.topics)
         services = {"report": self._report}
-        self._host = Host(place, program, services, self.settings, ring_of(self.settings), journal=self._outbox)
+        self._host = Host(
+            place, program, services, self.settings, ring_of(self.settings, self.node), journal=self._outbox
+        )
         self._host.stopped.add_done_callback(lambda ended: self._lost(ended.result()))
         if self._patient:
             self._opening = self._host.begin()
