@@ -113,8 +113,9 @@ class Soak:
         world.clock.call_at(world.clock.time() + rng.uniform(0.5, 1.5) * EVERY_S, self._submit)
 
     def _strike(self) -> None:
-        """Let one thing go wrong, to anybody but the client, and see to the next."""
+        """Let one thing go wrong, to anybody but the client, and see to the next; who fell late stands up first."""
         world, rng = self.world, self._rng
+        self._striker.calm()
         names = {kind: [node.seat.name for node in world.of(kind)] for kind in ("coordinator", "index", "agent")}
         blow = faults.one(rng, names, world.clock.time())
         self._striker.plan(blow)
