@@ -129,8 +129,6 @@ def _show(plain: "Mapping[str, Any]") -> None:
         f"\n{plain['seeds']} seeds, {plain['violations']} violations in {len(plain['failing'])} of them, "
         f"{plain['events']} events in {plain['seconds']:g} s"
     )
-    if plain["excused"]:
-        print("stated in docs/flaws.md: " + ", ".join(f"{word} {times}" for word, times in plain["excused"].items()))
     print(
         f"met {covered['transitions']} transitions, {covered['pairs_met']} of {covered['pairs_reachable']} pairs with "
         f"{len(covered['faults'])} faults ({covered['share']:.0%})"

@@ -31,7 +31,6 @@ class Total:
     events: int = 0
     failing: list[int] = field(default_factory=list)
     failures: list[tuple[int, tuple[Violation, ...]]] = field(default_factory=list)
-    excused: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[Transition, str]] = field(default_factory=Counter)
     digests: dict[int, str] = field(default_factory=dict)
@@ -41,7 +40,6 @@ class Total:
         self.seeds += 1
         self.violations += len(outcome.violations)
         self.events += outcome.events
-        self.excused += outcome.excused
         self.met += outcome.met
         self.pairs += outcome.pairs
         self.digests[outcome.seed] = outcome.digest
@@ -62,7 +60,6 @@ class Total:
                 for seed, found in sorted(self.failures)
             ],
             "failing": sorted(self.failing),
-            "excused": dict(sorted(self.excused.items())),
             "coverage": report(self.pairs),
             "met": dict(sorted(self.met.items())),
         }

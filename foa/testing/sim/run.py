@@ -38,11 +38,10 @@ QUIET_S: Final = 90.0
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one run. ``excused`` are violations of a kind that docs/flaws.md states."""
+    """What came of one run."""
 
     seed: int
     violations: tuple[Violation, ...] = ()
-    excused: Counter[str] = field(default_factory=Counter)
     events: int = 0
     met: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[Transition, str]] = field(default_factory=Counter)
@@ -134,7 +133,6 @@ class Run:
         return Outcome(
             self.scenario.seed,
             tuple(self.inspector.found),
-            self.inspector.excused,
             stats.published + stats.delivered,
             met,
             self.coverage.pairs(),

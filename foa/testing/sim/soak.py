@@ -168,8 +168,8 @@ def _size(value: Any, depth: int) -> int:
     """Count entries of nested tables, records among them, so deep."""
     if depth == 0 or isinstance(value, str | bytes | int | float | np.ndarray | None):
         return 0
-    if isinstance(value, list | tuple) and value and isinstance(value[0], int | float):
-        return len(value)
+    if isinstance(value, list) and value and isinstance(value[0], int | float):
+        return 0  # a filter of fixed size
     if isinstance(value, dict):
         return len(value) + sum(_size(one, depth - 1) for one in value.values())
     if isinstance(value, list | tuple | set | frozenset):

@@ -51,7 +51,6 @@ class Inspector:
         self.begun: dict[tuple[str, str], list[Begun]] = {}
         self.heard: set[str] = set()
         self.met: Counter[str] = Counter()
-        self.excused: Counter[str] = Counter()
         self._agreed: set[str] = set()
         self._books: dict[tuple[str, str], Book] = {}
         self._teams: dict[tuple[str, str], dict[str, int]] = {}
