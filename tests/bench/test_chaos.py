@@ -10,7 +10,6 @@ from random import Random
 import pytest
 from typer.testing import CliRunner
 
-from foa.bench.chaos.command import failed
 from foa.bench.chaos.plan import CYCLE, KILLS, Run, faults
 from foa.bench.chaos.proxy import Proxy
 from foa.bench.chaos.storm import measure
@@ -216,4 +215,3 @@ def test_nothing_is_lost_in_a_short_storm(broker: str, tmp_path: Path) -> None:
     assert figures["faults"] > 3
     assert figures["kills"] + figures["idle_kills"] > 0
     assert (figures["errors"], figures["unexpected_ends"]) == (0, 0), table(figures)
-    assert isinstance(failed(figures), bool)

@@ -29,7 +29,7 @@ class Run(NamedTuple):
     broker: str = "embedded"
     seed: int = 1
     per_s: float = 10.0
-    every_s: float = 4.0
+    every_s: float = 3.0
     coordinators: int = 3
     indices: int = 2
     deadline_s: float = 90.0

@@ -81,6 +81,7 @@ class Books:
             "seconds_to_rest": round(seconds[1] - seconds[0], 1),
             "submitted": len(self._sent),
             "accepted": len(accepted),
+            "resumed_from_outbox": self._words["resumed"],
             "finished": sum(ends[0].status == "done" for ends in self._ended.values()),
             "failed": len(failures),
             "failed_unmeant": sum(not self._meant(one) for one in failures),

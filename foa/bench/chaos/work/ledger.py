@@ -23,7 +23,8 @@ _BUFFER: Final = 1 << 20
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that happened at ``at`` (monotonic seconds of this machine), said by ``who`` with its ``pid``.
 
-    ``word`` is begin or end (a handler), or sent, accepted, rejected, result, cancel, wrong (a submitter).
+    ``word`` is begin or end (a handler), or sent, resumed, accepted, rejected, result, cancel, wrong
+    (a submitter).
     """
 
     word: str

@@ -32,6 +32,8 @@ PLAN_TEXT: Final = (
     "Measure the words of this note, then polish the wording of the draft, then archive the finished report"
 )
 TEAM: Final = 3
+PRIORITIES: Final = (5, 5, 5, 5, 0, 2, 7, 9)
+"""Half of the tasks say nothing of whose turn it is."""
 PAID: Final = 0.3
 """The share of chains whose last step happens once."""
 
@@ -51,11 +53,8 @@ def errand(submitter: str, seed: int, number: int, deadline_s: float) -> Errand:
     (sort,) = rng.choices(list(MIX), list(MIX.values()))
     made = _MAKERS[sort](rng, f"note {number} of {submitter}")
     name = f"{sort}-{submitter}-{number}-{rng.getrandbits(32):08x}"
-    return made._replace(task=_named(made.task, name, submitter, deadline_s))
-
-
-def _named(task: Task, name: str, submitter: str, deadline_s: float) -> Task:
-    return msgspec.structs.replace(task, id=name, submitter=submitter, deadline_ms=int(deadline_s * 1000))
+    named = {"id": name, "submitter": submitter, "deadline_ms": int(deadline_s * 1000)}
+    return made._replace(task=msgspec.structs.replace(made.task, **named, priority=rng.choice(PRIORITIES)))
 
 
 def _task(text: str, **more: Any) -> Task:

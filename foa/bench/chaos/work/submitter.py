@@ -1,7 +1,8 @@
 """A process that submits tasks and waits for their results, over its own death as well: one of the victims of a run.
 
-``foa bench submitter NAME …`` is started by `town`. What it has sent stands in a file before it is sent;
-after a restart it sends again what was not accepted, under the same id, and follows what was.
+``foa bench submitter NAME …`` is started by `town`. It is a patient `Client` with a state directory, as a program that
+must not lose a task would have: what it submits waits in the outbox, which sends it again after a restart, with a
+broker or without. In a file of its own it notes only which of its tasks those are, to wait for their results.
 """
 
 import asyncio
@@ -87,24 +88,43 @@ class Submitter:
 
     async def run(self) -> None:
         """Go on with what an earlier life left, submit until the time is over, and wait for all that is on its way."""
-        for number, accepted in sorted(self._memory.open.items()):
-            self._begin(number, again=True, accepted=accepted)
+        self._go_on()
         rng = Random(f"{self._orders.seed}/{self._orders.name}/{os.getpid()}")
         while not self._orders.over.exists():
             await asyncio.sleep(min(rng.expovariate(self._orders.per_s), LONGEST_S))
             if len(self._running) < MOST:
                 number = self._memory.next
                 self._memory.note("sent", number)
-                self._begin(number)
+                self._hand_in(self._made(number), number)
         while self._running:
             await asyncio.wait(set(self._running))
         await asyncio.Event().wait()
 
-    def _begin(self, number: int, *, again: bool = False, accepted: bool = False) -> None:
-        made = errand(self._orders.name, self._orders.seed, number, self._orders.deadline_s)
-        if not again:
-            self._ledger.say("sent", made.task.id, sort=made.sort)
-        submitted = self._client.follow(made.task.id, watch=False) if accepted else self._client.send(made.task)
+    def _go_on(self) -> None:
+        """See through what an earlier life submitted: the outbox sends what was not accepted, the rest is followed.
+
+        Killed between the two files, a task is in neither outbox nor broker: it was never handed in, and is now.
+        """
+        waiting = {each.id: each for each in self._client.resume()}
+        for number, accepted in sorted(self._memory.open.items()):
+            made = self._made(number)
+            kept = waiting.get(made.task.id)
+            if kept is not None:
+                self._ledger.say("resumed", made.task.id)
+                self._begin(made, number, kept)
+            elif accepted:
+                self._begin(made, number, self._client.follow(made.task.id, watch=False))
+            else:
+                self._hand_in(made, number)
+
+    def _made(self, number: int) -> Errand:
+        return errand(self._orders.name, self._orders.seed, number, self._orders.deadline_s)
+
+    def _hand_in(self, made: Errand, number: int) -> None:
+        self._ledger.say("sent", made.task.id, sort=made.sort)
+        self._begin(made, number, self._client.send(made.task))
+
+    def _begin(self, made: Errand, number: int, submitted: Submitted) -> None:
         seen = asyncio.get_running_loop().create_task(self._see(made, number, submitted))
         self._running.add(seen)
         seen.add_done_callback(self._running.discard)
@@ -137,7 +157,8 @@ class Submitter:
 
 
 async def submit(orders: Orders) -> None:
-    """Run a submitter until it is told to end; raises BusError if it cannot connect."""
-    async with Client(Settings.from_mapping(from_env(os.environ), "the environment"), orders.name) as client:
+    """Run a submitter until it is told to end, whether there is a broker or not."""
+    settings = Settings.from_mapping(from_env(os.environ), "the environment")
+    async with Client(settings, orders.name, patient=True) as client:
         print(f"{orders.name} {READY}", flush=True)
         await Submitter(client, orders).run()
