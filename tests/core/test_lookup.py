@@ -150,6 +150,38 @@ def asked_of(net: Net) -> str:
     return asked(net, Ask)[0]
 
 
+def test_who_was_silent_is_asked_last_until_it_is_heard() -> None:
+    net = world(shards=2, replicas=2)
+    silent = asked_of(net)
+    net.nodes[silent].deaf = True
+    net.nodes[silent].timers.clear()  # a dead node whose will is not there yet says nothing
+    node = net.nodes["asker"]
+    number = 0
+    while silent not in node.state.doubted:
+        number += 1
+        net.ask(Ask((Query(f"text {number} that nobody has the vector of"),), 3), token=f"a{number}")
+        net.run(node.state.setup.answer_s + 0.1)
+        assert node.told[-1].token == f"a{number}", "not even the vectors are waited for where another makes them"
+    assert asked_by(net, "later") == {"i0", "i1"} - {silent}
+    net.nodes[silent].deaf = False
+    back = node.state.members.presences()[silent]
+    net.publish(Publish(TOPICS.presence("index", silent), back, retain=True))
+    assert asked_by(net, "after") == {"i0", "i1"}
+
+
+def asked_by(net: Net, word: str) -> set[str]:
+    """Return who is asked 20 new questions, each answered in full."""
+    net.sent.clear()
+    for number in range(20):
+        net.ask(Ask((Query(f"{word} {number}"),), 3), token=f"{word} {number}")
+        net.run(0.1)
+        told = net.nodes["asker"].told[-1]
+        assert told.token == f"{word} {number}"
+        assert isinstance(told.found, Found)
+        assert told.found.covered == EVERYTHING
+    return set(asked(net, Ask))
+
+
 def test_a_late_shard_is_left_out_and_the_answer_says_so() -> None:
     net = world(shards=3, replicas=1)
     net.found(ASK)

@@ -2,7 +2,8 @@
 
 Another machine tells it `Asked(token, Ask | Embed)` and is told `Answer`. An ask goes out once: with its
 vectors if they are known, as text if one index node covers everything, else after one leg for the vectors.
-Who does not answer in time is asked again elsewhere, once; then the answer says what it covered.
+Who does not answer in time is asked again elsewhere, once; then the answer says what it covered. Until such a node is
+heard again others are asked before it: it may be dead, and its will not be there yet.
 """
 
 from collections.abc import Collection, Iterable
@@ -72,7 +73,7 @@ def step(state: Lookup, event: Event, now: float, rng: Random) -> Stepped:
         case Received(topic, message) if topic.kind == "reply":
             return state, _answered(state, event.correlation, message, at)
         case Received(topic, Presence(role="index") as word) if topic.kind == "presence" and topic.node == word.node:
-            again = [] if event.retained else _ask_once_more(state, word.node, rng)
+            again = [] if event.retained else _heard_of(state, word.node, rng)
             state, effects = _membership(state, state.members.heard(word, now), at)
             return state, again + effects
         case Cleared(topic) if topic.kind == "presence" and topic.name == "index":
@@ -106,8 +107,9 @@ def _ask_again(state: Lookup, rng: Random) -> list[Effect]:
     ]
 
 
-def _ask_once_more(state: Lookup, node: str, rng: Random) -> list[Effect]:
+def _heard_of(state: Lookup, node: str, rng: Random) -> list[Effect]:
     """Send again, once, what is in flight to a node that shows itself: it may come back from a lost connection."""
+    state.doubted.discard(node)
     effects: list[Effect] = []
     for number, job in list(state.jobs.items()):
         asked = [key for key, leg in job.legs.items() if leg.node == node and not leg.again]
@@ -122,6 +124,7 @@ def _membership(state: Lookup, members: Members, at: Moment) -> Stepped:
     gone = set(state.members.live) - set(members.live)
     if set(state.members.live) != set(members.live):
         state.answers.clear()
+        state.doubted.intersection_update(members.live)
     state = replace(state, members=members)
     effects: list[Effect] = []
     for number, job in list(state.jobs.items()):
@@ -170,12 +173,12 @@ def _embed(state: Lookup, number: int, job: Job, texts: tuple[str, ...], at: Mom
     """Ask the least loaded node of the model for vectors."""
     loads, words = state.loads, state.members.presences()
     able = [name for name, word in words.items() if word.model == job.model and name not in job.silent]
-    node = min(able, key=lambda name: (words[name].load + loads[name], name))
+    node = min(able, key=lambda name: (name in state.doubted, words[name].load + loads[name], name))
     effects = [
         _send(state, number, Leg(node, texts=texts[first : first + MAX_TEXTS]), "embed", at.rng)
         for first in range(0, len(texts), MAX_TEXTS)
     ]
-    return [*effects, Wake(f"{_JOB}{number}", at.now + state.setup.embed_s)]
+    return [*effects, Wake(f"{_JOB}{number}", at.now + _patience(state, job))]
 
 
 def _fan_out(
@@ -186,9 +189,24 @@ def _fan_out(
 
 
 def _patience(state: Lookup, job: Job) -> float:
-    """Return how long an answer may take: a node that is given text may have to load its model first."""
-    known = all(text in job.vectors for text in texts_of(job))
-    return state.setup.answer_s if known and isinstance(job.ask, Ask) else state.setup.embed_s
+    """Return how long an answer may take: a node that is given text may have to load its model first.
+
+    Of several such nodes the first is not waited for so long: it may as well be dead.
+    """
+    known = isinstance(job.ask, Ask) and all(text in job.vectors for text in texts_of(job))
+    return state.setup.answer_s if known or (not job.retried and _others(state, job)) else state.setup.embed_s
+
+
+def _others(state: Lookup, job: Job) -> bool:
+    """Tell whether what was asked in vain could be asked of others: vectors of any node of the model, the rest of all.
+
+    A job that is given text asks one node at a time.
+    """
+    taken = {leg.node for leg in job.legs.values()}
+    words = state.members.presences()
+    able = {name: word for name, word in words.items() if name not in taken | job.silent and word.model == job.model}
+    wanted = {p for leg in job.legs.values() for p in leg.partitions}
+    return bool(able) and not cover(able, wanted, model=job.model).missing
 
 
 def _send(state: Lookup, number: int, leg: Leg, leaf: str, rng: Random) -> Effect:
@@ -215,6 +233,7 @@ def _answered(state: Lookup, correlation: bytes, message: object, at: Moment) ->
         return []
     job = state.jobs[number]
     leg = job.legs[correlation]
+    state.doubted.discard(leg.node)
     match message:
         case Vectors(model, vectors) if model == job.model and leg.texts and len(vectors) == len(leg.texts):
             remember(state, job, leg.texts, vectors)
@@ -250,6 +269,7 @@ def _late(state: Lookup, number: int, at: Moment) -> list[Effect]:
     if job.parked:
         return _conclude(state, number, job, at)
     silent = {leg.node for leg in job.legs.values()}
+    state.doubted.update(silent.intersection(state.members.live))
     job.error = f"no answer in time from {', '.join(sorted(silent))}"
     return _retry(state, number, job, silent, at)
 

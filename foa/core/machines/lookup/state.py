@@ -86,6 +86,7 @@ class Lookup:
     """Index nodes that live, and tables that belong to this state alone and are mutable.
 
     ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
+    ``doubted``: live nodes that let a question time out and were not heard since, which are asked last,
     ``vectors`` by model and text, ``answers`` by question with the instant until which they serve, ``whole`` at most
     one cover of everything that these members leave no choice in.
     """
@@ -95,6 +96,7 @@ class Lookup:
     jobs: dict[int, Job] = field(default_factory=dict)
     asked: dict[bytes, int] = field(default_factory=dict)
     loads: Counter[str] = field(default_factory=Counter)
+    doubted: set[str] = field(default_factory=set)
     vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
     answers: dict[bytes, tuple[float, Found]] = field(default_factory=dict)
     whole: list[tuple[Members, Cover]] = field(default_factory=list)
@@ -115,7 +117,8 @@ class Moment(NamedTuple):
 def whom(state: Lookup, job: Job, salt: int) -> Cover | None:
     """Return which nodes to ask for everything that is served; None if there is no node.
 
-    Where every partition has one holder there is nothing to choose, and the same members give the same cover.
+    Where every partition has one holder there is nothing to choose, and the same members give the same cover. Of a
+    doubted node only that is asked which no other serves.
     """
     if not job.silent and state.whole and state.whole[0][0] is state.members:
         return state.whole[0][1]
@@ -123,7 +126,11 @@ def whom(state: Lookup, job: Job, salt: int) -> Cover | None:
     if not nodes:
         return None
     served = {p for word in nodes.values() for p in word.partitions}
-    plan = cover(nodes, served, loads=state.loads, salt=salt)
+    sound = {name: word for name, word in nodes.items() if name not in state.doubted} or nodes
+    plan = cover(sound, served, loads=state.loads, salt=salt)
+    if plan.missing and len(sound) < len(nodes):
+        rest = cover(nodes, plan.missing, loads=state.loads, salt=salt, model=plan.model)
+        plan = Cover(plan.model, (*plan.legs, *rest.legs), rest.missing)
     if not job.silent and served and sum(len(word.partitions) for word in nodes.values()) == len(served):
         state.whole[:] = [(state.members, plan)]
     return plan
