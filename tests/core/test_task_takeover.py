@@ -127,7 +127,7 @@ def test_who_lost_the_partition_steps_back_and_forgets_in_time() -> None:
     (award,) = owner_of(owner)[1]
     owner.feed(fx.Told(Key("ownership"), Lost(owner.partition)))
     assert isinstance(owner.state, Shadow)
-    assert list(owner.timers) == ["forget"]
+    assert sorted(owner.timers) == ["forget", "unshown"]
     assert sent(owner.answer(failed(award)), Award) == []
     owner.elapse("forget")
     assert owner.retired

@@ -162,7 +162,7 @@ def _settled(state: State, now: float, rng: Random) -> Stepped:
     for event in knocked:
         assert isinstance(event.message, Blob)
         effects += through_the_door(state, event, event.message.body, rng)
-    return state, effects
+    return state, [*effects, fx.Wake("reclaim", now + state.rules.reclaim_s)]
 
 
 def _reclaim(state: State, now: float) -> Stepped:

@@ -94,7 +94,8 @@ class Shadow(msgspec.Struct, frozen=True):
     snapshot was made or the submission came. Of a large plan ``snapshot`` is group 0 and ``groups`` are the others;
     ``blobs`` is what our journal had of the plan, ``plan`` the plan itself once it was read; ``fetching`` is the digest
     under which the broker has been asked for it. ``said`` are a person's latest words, which the owner may not have
-    taken. ``handed``: its last owner lives and will say a last word before we begin.
+    taken. ``handed``: its last owner lives and will say a last word before we begin. ``unshown``: the bus was away,
+    or the task was ours, and the broker has not shown since that it knows as much.
     """
 
     partition: int
@@ -110,6 +111,7 @@ class Shadow(msgspec.Struct, frozen=True):
     cancel: Cancel | None = None
     said: tuple[fx.Received, ...] = ()
     handed: bool = False
+    unshown: bool = False
 
 
 class Part(NamedTuple):

@@ -9,6 +9,7 @@ from foa.core.dag.blobs import Fetched
 from foa.core.dag.cases import Recalled
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.task.awarding import recorded
+from foa.core.machines.task.entry import unshown
 from foa.core.machines.task.events import gathered, show
 from foa.core.machines.task.finish import fail, overtaken
 from foa.core.machines.task.intake import durable, fetched, is_empty, remember, resubmitted, take_over
@@ -63,10 +64,10 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
     match event:
         case fx.Told(_, Opened(partition, epoch, received)):
             return _heard(context, msgspec.structs.replace(state, partition=partition, epoch=epoch), received, now)
-        case fx.Told(_, Holds() | Lost()) | fx.Elapsed("handed"):
+        case fx.Told(_, Holds() | Lost() | Anew()) | fx.Elapsed("handed" | unshown.TIMER):
             return _moved(context, state, event, now)
         case fx.Received():
-            return _heard(context, state, event, now)
+            return _heard(context, unshown.shown(state, event), event, now)
         case fx.Restored(State()):
             return _restored(context, state, event, now)
         case fx.Restored(Blob() as kept):
@@ -78,14 +79,14 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
             return ended, _remind(context, ended, now)
         case fx.Elapsed("forget"):
             return state, [*unkept(state), fx.Retire()]
-        case fx.Told(_, Left(partition)) if partition == state.partition:  # heard anew, should we stand by again
-            return state, [*unkept(state), fx.Retire()]
+        case fx.Told(_, Left(partition)) if partition == state.partition and not state.unshown:
+            return state, [*unkept(state), fx.Retire()]  # heard anew, should we stand by again
         case _:
             return state, [fx.Retire()] if is_empty(state) else []
 
 
 def _moved(context: Context, state: Shadow, event: Event, now: float) -> Stepped:
-    """Hear that the partition has become ours, or is not any more.
+    """Hear that the partition has become ours, or is not any more, or that the bus was away.
 
     Of an owner that lives its last word is waited for: what it decided after the claim would be decided again.
     """
@@ -99,6 +100,10 @@ def _moved(context: Context, state: Shadow, event: Event, now: float) -> Stepped
             return take_over(msgspec.structs.replace(state, handed=False), state.epoch, context, now)
         case fx.Told(_, Lost(partition)) if partition == state.partition:
             return msgspec.structs.replace(state, epoch=None, handed=False), [fx.Sleep("handed")]
+        case fx.Told(_, Anew()):
+            return unshown.doubted(context, state, now)
+        case fx.Elapsed(unshown.TIMER):
+            return unshown.said(context, state, now)
         case _:
             return state, []
 
@@ -239,10 +244,15 @@ def _live_heard(context: Context, state: Live, received: fx.Received, now: float
             return fail(state, context, now, "cancelled", cancel.reason or "cancelled by its submitter", "cancelled")
         case Result() as result:
             return overtaken(state, context, now, result)
-        case State() as seen if seen.epoch < state.epoch:
-            return again(state, seen.group, context, now)  # a former owner's word stands at the broker now
+        case State() as seen if _is_older(seen, state):  # that stands at the broker now
+            return again(state, seen.group, context, now)
         case _:
             return state, []
+
+
+def _is_older(seen: State, state: Live) -> bool:
+    """Tell whether `seen` is a former owner's word, or an older one of ours; groups count only what changed in them."""
+    return seen.epoch < state.epoch or (seen.epoch == state.epoch and seen.seq < state.seq and not seen.group)
 
 
 def _gone(context: Context, state: Live, agent: str, now: float) -> Stepped:
@@ -292,9 +302,10 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
     timers += [f"lease:{seat.award}" for work in state.works.values() for seat in work.seats if seat.phase == "running"]
     state, said = save(state, context, now)
     said = [_marked(each) for each in said]
-    shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now), plan=state.plan)
+    shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now), plan=state.plan, unshown=True)
     released = dropped(state, list(state.works.values()), None, context, now)
-    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, _forgetting(context, shadow, now)]
+    kept = [_forgetting(context, shadow, now), fx.Wake(unshown.TIMER, now + unshown.SHOW_S)]
+    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, *kept]
 
 
 def _marked(effect: Effect) -> Effect:

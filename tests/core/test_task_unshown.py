@@ -1,0 +1,119 @@
+"""A broker that forgets tasks while their owner is away: whoever remembers one says it again, unless it was shown."""
+
+from msgspec.structs import replace
+
+from foa.core import effects as fx
+from foa.core.effects import Effect, Key
+from foa.core.machines.task.entry.unshown import SHOW_S, TIMER
+from foa.core.machines.task.state import Shadow
+from foa.core.routing.ownership import Anew, Left, Lost, Opened
+from foa.wire.ids import Epoch
+from foa.wire.messages import Award, Result, State
+from tests.core.task_bench import E1, Bench, chain, hit, sent
+from tests.core.test_task_takeover import heir_of, owner_of
+
+OWNERSHIP = Key("ownership")
+
+
+def restarted() -> tuple[Bench, State]:
+    """Return a coordinator whose journal alone knows the task, and the snapshot; others own its partition now."""
+    owner = Bench(hit("a1"))
+    snapshot, _ = owner_of(owner, plan=chain(), text="")
+    again = Bench(hit("a1"))
+    again.feed(fx.Restored(snapshot, age_s=1.0))
+    return again, snapshot
+
+
+def back(bench: Bench) -> list[Effect]:
+    return bench.feed(fx.Told(OWNERSHIP, Anew(lost=False)))
+
+
+def said(effects: list[Effect]) -> list[fx.Publish]:
+    return [one for one in effects if isinstance(one, fx.Publish) and isinstance(one.message, State)]
+
+
+def test_what_the_broker_does_not_show_is_read_back_and_then_said_again() -> None:
+    bench, snapshot = restarted()
+    asked = [one.patterns for one in back(bench) if isinstance(one, fx.Subscribe)]
+    topic = bench.context.topics.task(bench.partition, "t1", "state/0")
+    assert asked == [(topic, bench.context.topics.task(bench.partition, "t1", "result"))]
+    assert bench.timers[TIMER] == bench.now + SHOW_S
+    (again,) = said(bench.elapse(TIMER))
+    assert (again.topic, again.retain, again.envelope.epoch) == (topic, True, E1)
+    assert isinstance(again.message, State)
+    assert again.message.left_ms == snapshot.left_ms - 1000 - int(SHOW_S * 1000), "time goes on"
+    assert replace(again.message, left_ms=snapshot.left_ms) == snapshot
+
+
+def test_its_new_owner_who_never_heard_of_it_goes_on_with_it() -> None:
+    bench, _ = restarted()
+    back(bench)
+    (again,) = said(bench.elapse(TIMER))
+    owner = Bench(hit("a1"))
+    heard = owner.received("state", again.message)
+    effects = owner.feed(fx.Told(OWNERSHIP, Opened(owner.partition, Epoch(2, "c2"), heard)))
+    assert owner.live.epoch == Epoch(2, "c2")
+    assert sent(effects, Award) == [], "it was awarded already"
+
+
+def test_what_was_shown_is_not_said_again() -> None:
+    bench, snapshot = restarted()
+    back(bench)
+    bench.feed(bench.received("state", snapshot)._replace(retained=True))
+    assert said(bench.elapse(TIMER)) == []
+
+
+def test_something_older_than_what_is_remembered_does_not_count_as_shown() -> None:
+    bench, snapshot = restarted()
+    back(bench)
+    bench.feed(bench.received("state", replace(snapshot, seq=snapshot.seq - 1))._replace(retained=True))
+    assert len(said(bench.elapse(TIMER))) == 1
+
+
+def test_a_task_that_ended_meanwhile_is_not_brought_back() -> None:
+    bench, snapshot = restarted()
+    back(bench)
+    bench.feed(bench.received("result", Result("t1", "done", snapshot.epoch))._replace(retained=True))
+    assert said(bench.elapse(TIMER)) == []
+
+
+def test_a_snapshot_older_than_any_result_would_be_is_not_said() -> None:
+    bench, snapshot = restarted()
+    back(bench)
+    bench.now += (snapshot.left_ms / 1000) + snapshot.task.retention_s + 1
+    bench.timers[TIMER] = bench.now
+    assert said(bench.elapse(TIMER)) == []
+
+
+def test_who_stands_by_no_more_forgets_nothing_that_was_not_shown() -> None:
+    bench, snapshot = restarted()
+    back(bench)
+    left = fx.Told(OWNERSHIP, Left(bench.partition))
+    bench.feed(left)
+    assert not bench.retired
+    bench.feed(bench.received("state", snapshot)._replace(retained=True))
+    bench.feed(left)
+    assert bench.retired
+
+
+def test_a_former_owner_keeps_the_task_until_the_next_was_heard_of() -> None:
+    bench = Bench(hit("a1"))
+    snapshot, _ = owner_of(bench, plan=chain(), text="")
+    (word,) = sent(bench.feed(fx.Told(OWNERSHIP, Lost(bench.partition))), State)
+    bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
+    assert isinstance(bench.state, Shadow)
+    assert [one.message for one in said(bench.elapse(TIMER))] == [
+        replace(word, last=False, left_ms=word.left_ms - int(SHOW_S * 1000))
+    ]
+    other = heir_of(bench, snapshot)
+    (next_word, *_) = sent(other.become_owner(), State)
+    bench.feed(bench.received("state", next_word))
+    bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
+    assert bench.retired
+
+
+def test_an_owner_says_its_own_word_again_where_an_older_one_of_it_stands() -> None:
+    owner = Bench(hit("a1"))
+    snapshot, _ = owner_of(owner, plan=chain(), text="")
+    assert sent(owner.feed(owner.received("state", replace(snapshot, seq=snapshot.seq - 1))), State)
+    assert not sent(owner.feed(owner.received("state", replace(snapshot, seq=owner.live.seq))), State)
