@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -10,13 +11,15 @@ from random import Random
 import pytest
 from typer.testing import CliRunner
 
+from foa.bench.brokers import free_port
 from foa.bench.chaos.plan import CYCLE, KILLS, Run, faults
 from foa.bench.chaos.proxy import Proxy
 from foa.bench.chaos.storm import measure
 from foa.bench.chaos.verdict import recovery, table
-from foa.bench.chaos.witness import FLIGHT_S, Witness
+from foa.bench.chaos.witness import FLIGHT_S, FRESH_S, Witness
+from foa.bench.chaos.work.ledger import VARIABLE, Fact, listen
 from foa.bench.chaos.work.load import MIX, STEPPED, errand
-from foa.bench.chaos.work.submitter import Memory
+from foa.bench.chaos.work.submitter import Memory, Orders, submit
 from foa.bench.main import app
 from foa.core.dag.plan import check
 from foa.wire.ids import Epoch
@@ -111,10 +114,46 @@ def test_after_a_brokers_death_only_what_comes_over_a_new_link_counts() -> None:
 def test_questions_to_an_index_node_hold_up_those_who_have_no_award() -> None:
     scene = Scene()
     scene.state(0.0)
-    scene.witness.ask("index-1", "coordinator-1", b"1")
+    scene.witness.ask("index-1", "coordinator-1", b"1", 0.01)
     assert scene.witness.asked("index-1") == {("t", "")}
     scene.witness.told(b"1")
     assert not scene.witness.asked("index-1")
+    scene.witness.ask("index-1", "coordinator-1", b"2", FRESH_S + 0.1)
+    assert not scene.witness.asked("index-1"), "a question of another task: nothing new was said of this one"
+
+
+def test_a_dead_submitter_holds_up_only_what_nobody_has_accepted() -> None:
+    scene = Scene()
+    scene.see(0.0, Submit(scene.task))
+    held = scene.witness.submitted("submitter-1")
+    first = scene.witness.wound("client", "submitter-1", 0.1, held)
+    assert first.waiting == {("t", "")}
+    scene.state(0.2)
+    assert first.healed == {("t", ""): pytest.approx(0.1)}
+    second = scene.witness.wound("client", "submitter-1", 0.3, held)
+    assert (second.affected, second.waiting) == (1, set()), "a kill over work, but a long step of it is no recovery"
+
+
+def test_a_long_step_elsewhere_is_no_slow_recovery() -> None:
+    scene = Scene()
+    scene.state(0.0)
+    scene.award(0.1, agent=OTHER)
+    assert not scene.witness.awarded(AGENT)
+    assert not scene.witness.asked("index-1")
+    owner = scene.witness.wound("coordinator", "coordinator-1", 1.0, scene.witness.owned("coordinator-1"))
+    scene.state(1.4, HEIR)
+    scene.done(9.0, agent=OTHER)
+    assert owner.healed == {("t", ""): pytest.approx(0.4)}
+
+
+def test_a_task_without_a_step_has_paused() -> None:
+    scene = Scene()
+    scene.state(0.0)
+    scene.award(0.1)
+    scene.state(4.0, HEIR)
+    scene.award(8.1, "a2", OTHER)
+    scene.done(8.5, "a2", OTHER)
+    assert scene.witness.pauses == {"t": pytest.approx(8.0)}, "that somebody owns it is not yet a step"
 
 
 def test_two_different_results_are_seen() -> None:
@@ -157,6 +196,37 @@ def test_a_submitter_remembers_what_is_on_its_way(tmp_path: Path) -> None:
     again = Memory(tmp_path / "sent")
     assert (again.open, again.next) == ({1: False, 2: False}, 3)
     again.close()
+
+
+def test_a_submitter_goes_on_with_what_waits_in_its_outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker is there at all: the first life hands in, the second has all of it from the outbox."""
+    facts: list[Fact] = []
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger"))
+    monkeypatch.setenv("FOA_BROKER_URL", f"mqtt://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("FOA_NODE_STATE_DIR", str(tmp_path / "state"))
+    orders = Orders("submitter-1", 1, 50.0, 60.0, tmp_path / "sent", tmp_path / "over")
+
+    def told(word: str) -> set[str]:
+        return {fact.task for fact in facts if fact.word == word}
+
+    async def live(enough: Callable[[], bool]) -> None:
+        life = asyncio.get_running_loop().create_task(submit(orders))
+        while not enough():
+            assert not life.done()
+            await asyncio.sleep(0.01)
+        life.cancel()
+        await asyncio.wait({life})
+
+    async def main() -> None:
+        ledger = await listen(str(tmp_path / "ledger"), facts.append)
+        await live(lambda: len(told("sent")) >= 3)
+        sent = told("sent")
+        orders.over.touch()
+        await live(lambda: told("resumed") >= sent)
+        assert told("sent") == sent
+        ledger.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_a_cable_carries_stalls_and_is_cut() -> None:

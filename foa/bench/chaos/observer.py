@@ -47,7 +47,7 @@ class Observer:
             topic = self._topics.parse(frame.topic)
             if topic.kind == "ask":
                 asker = self._topics.parse(frame.response_topic or "").node
-                self._witness.ask(topic.node, asker, frame.correlation or b"")
+                self._witness.ask(topic.node, asker, frame.correlation or b"", time.monotonic())
             elif topic.kind == "reply":
                 self._witness.told(frame.correlation or b"")
             else:

@@ -98,6 +98,8 @@ class Books:
             "missed_faults": faults.missed,
             "restarts": town.restarts,
             **{f"recovery_{key}": value for key, value in recovery(hit).items()},
+            "paused_over_5_s": len(self._witness.pauses),
+            "longest_pause_s": round(max(self._witness.pauses.values(), default=0.0), 2),
             "kinds": _kinds(self._witness.wounds),
             "failures": self._failures(failures),
             "handlers": len(self._begun),
@@ -166,6 +168,10 @@ class Books:
             "rejected": [f"{task}: {reason}" for task, reason in self._rejected.items()][:SHOWN],
             "wrong": self._wrong[:SHOWN],
             "without_progress": unhealed[:SHOWN],
+            "pauses": [
+                f"{pause:.1f} s {task}"
+                for task, pause in sorted(self._witness.pauses.items(), key=lambda row: -row[1])[:SHOWN]
+            ],
             "slowest": [
                 f"{took:.2f} s {wound.kind} {wound.victim} {'/'.join(spot)}" for took, spot, wound in slow[:20]
             ],

@@ -31,6 +31,12 @@ from foa.wire.topics import Topic
 FLIGHT_S: Final = 0.25
 """What a killed process had sent may still be on its way for so long: it is nobody's progress."""
 
+FRESH_S: Final = 0.5
+"""A task that waits for an answer of an index node became ready for its question at most so long before that came."""
+
+PAUSE_S: Final = 5.0
+"""A task without a step for longer has paused."""
+
 Spot = tuple[str, str]
 """A task, and one of its subtasks or "" for all of it."""
 
@@ -41,15 +47,19 @@ class Seat:
 
     agent: str
     spot: Spot
-    told: bool = False
 
 
 @dataclass
 class Known:
-    """A task on its way: who owns it, who asked for it, and its awards that run."""
+    """A task on its way: who owns it, who asked for it, its awards that run, when it was last spoken of.
+
+    ``stepped`` is when its work went on last: an award, an answer, a sign of life of a handler.
+    """
 
     owner: str = ""
     submitter: str = ""
+    spoken: float = 0.0
+    stepped: float | None = None
     awards: dict[str, Seat] = field(default_factory=dict)
 
 
@@ -57,7 +67,8 @@ class Known:
 class Wound:
     """Something done to ``victim`` (a node, or an agent's identity) at ``at``, and what became of the work it held.
 
-    ``waiting`` are the spots without progress so far, ``healed`` the seconds that the others took. ``link`` is the
+    ``affected`` counts the spots it held, ``waiting`` are those held up that had no progress so far, ``healed`` the
+    seconds that the others took. ``link`` is the
     number of the observer's connection: over a broker's death only what comes over a later one counts.
     """
 
@@ -83,10 +94,11 @@ class Witness:
         self.dead: Counter[str] = Counter()
         self.deaths: list[tuple[float, Dead]] = []
         self.wounds: list[Wound] = []
+        self.pauses: dict[str, float] = {}
         self.messages = 0
         self.link = 0
         self._awards: dict[str, Seat] = {}
-        self._asks: dict[bytes, tuple[str, str]] = {}
+        self._asks: dict[bytes, tuple[str, str, float]] = {}
         self._open: list[Wound] = []
 
     # --- what comes -------------------------------------------------------------------------------------------
@@ -98,12 +110,25 @@ class Witness:
         for wound in self._open:
             self._judge(wound, spot, message, now)
         self._open = [wound for wound in self._open if wound.waiting]
+        if isinstance(message, _STEPS) and topic.task in self.tasks:
+            self._step(topic.task, now)
+        elif isinstance(message, Award) and message.task in self.tasks:
+            self._step(message.task, now)
         self._learn(topic, message, now)
+        if topic.task in self.tasks:
+            self.tasks[topic.task].spoken = now
 
-    def ask(self, node: str, asker: str, correlation: bytes) -> None:
+    def _step(self, task: str, now: float) -> None:
+        """Note that the work of a task went on, and for how long it had not."""
+        known = self.tasks[task]
+        if known.stepped is not None and now - known.stepped > max(PAUSE_S, self.pauses.get(task, 0.0)):
+            self.pauses[task] = now - known.stepped
+        known.stepped = now
+
+    def ask(self, node: str, asker: str, correlation: bytes, now: float) -> None:
         """See a coordinator ask an index node."""
         if len(self._asks) < _MANY:
-            self._asks[correlation] = (node, asker)
+            self._asks[correlation] = (node, asker, now)
 
     def told(self, correlation: bytes) -> None:
         """See an answer of an index node."""
@@ -164,9 +189,18 @@ class Witness:
         return {seat.spot for known in self.tasks.values() for seat in known.awards.values() if seat.agent == agent}
 
     def asked(self, node: str) -> set[Spot]:
-        """Return the tasks that may wait for an answer of an index node: those nobody works on, of who asked it."""
-        askers = {asker for at, asker in self._asks.values() if at == node}
-        return {(task, "") for task, known in self.tasks.items() if known.owner in askers and not known.awards}
+        """Return the tasks that may wait for an answer of an index node.
+
+        Those of who asked it that nobody works on, and that were spoken of just before it was asked: which task a
+        question is for is not in it, but a step that became ready was said so.
+        """
+        asks = [(asker, since) for at, asker, since in self._asks.values() if at == node]
+        return {
+            (task, "")
+            for task, known in self.tasks.items()
+            if not known.awards
+            and any(known.owner == asker and abs(since - known.spoken) < FRESH_S for asker, since in asks)
+        }
 
     def submitted(self, node: str) -> set[Spot]:
         """Return the tasks that a submitter has on their way."""
@@ -179,12 +213,17 @@ class Witness:
     # --- wounds -----------------------------------------------------------------------------------------------
 
     def wound(self, kind: str, victim: str, now: float, spots: Iterable[Spot]) -> Wound:
-        """Note that something was done to `victim`, which held `spots`."""
-        waiting = set(spots)
+        """Note that something was done to `victim`, which held `spots`.
+
+        Of a submitter's tasks only those are held up that nobody had accepted: the others go on without it.
+        """
+        waiting = spots = set(spots)
+        if _role(kind) == "client":
+            waiting = {spot for spot in spots if spot[0] not in self.accepted}
         held = frozenset(
             award for known in self.tasks.values() for award, seat in known.awards.items() if seat.agent == victim
         )
-        found = Wound(kind, victim, now, self.link, len(waiting), waiting, held=held)
+        found = Wound(kind, victim, now, self.link, len(spots), waiting, held=held)
         self.wounds.append(found)
         if waiting:
             self._open.append(found)
@@ -212,7 +251,7 @@ def _verdict(wound: Wound, message: Any, now: float, link: int) -> bool | None:
     """Return True if `message` is progress, None if it tells nothing, False if it shows that nothing was held up."""
     fresh = now - wound.at < FLIGHT_S
     who = _author(message)
-    match wound.kind.partition("-")[2] or wound.kind:
+    match _role(wound.kind):
         case "broker":
             return True if link > wound.link else None
         case "coordinator":
@@ -227,6 +266,10 @@ def _verdict(wound: Wound, message: Any, now: float, link: int) -> bool | None:
             return True
 
 
+def _role(kind: str) -> str:
+    return kind.partition("-")[2] or kind
+
+
 def _author(message: Any) -> str:
     """Return the coordinator that says this, "" if none or it does not tell."""
     epoch = getattr(message, "epoch", None)
@@ -234,3 +277,4 @@ def _author(message: Any) -> str:
 
 
 _MANY: Final = 10_000
+_STEPS: Final = (Taken, Progress, Done, Failed, Declined, Result)

@@ -61,6 +61,10 @@ class Writer:
         except OSError:  # the bench has ended, and we will with it
             return
 
+    def close(self) -> None:
+        """Say nothing more."""
+        self._socket.close()
+
 
 class Reader(asyncio.DatagramProtocol):
     """Hands facts on as they come."""

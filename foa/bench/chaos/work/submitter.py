@@ -8,6 +8,7 @@ broker or without. In a file of its own it notes only which of its tasks those a
 import asyncio
 import hashlib
 import os
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -78,12 +79,12 @@ def digest(result: Result) -> str:
 class Submitter:
     """Submits by the clock, and sees every task through."""
 
-    def __init__(self, client: Client, orders: Orders) -> None:
+    def __init__(self, client: Client, orders: Orders, memory: Memory, ledger: Writer) -> None:
         """Nothing happens before `run`."""
         self._client = client
         self._orders = orders
-        self._memory = Memory(orders.memory)
-        self._ledger = Writer(orders.name)
+        self._memory = memory
+        self._ledger = ledger
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -161,4 +162,5 @@ async def submit(orders: Orders) -> None:
     settings = Settings.from_mapping(from_env(os.environ), "the environment")
     async with Client(settings, orders.name, patient=True) as client:
         print(f"{orders.name} {READY}", flush=True)
-        await Submitter(client, orders).run()
+        with closing(Memory(orders.memory)) as memory, closing(Writer(orders.name)) as ledger:
+            await Submitter(client, orders, memory, ledger).run()
