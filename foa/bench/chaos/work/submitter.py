@@ -135,26 +135,26 @@ class Submitter:
         ident = made.task.id
         try:
             await submitted.accepted()
-            self._memory.note("accepted", number)
             self._ledger.say("accepted", ident)
+            self._memory.note("accepted", number)
             if made.cancel_s is not None:
                 await asyncio.sleep(made.cancel_s)
                 self._ledger.say("cancel", ident)
                 submitted.cancel("enough of it")
             outcome = await submitted.result()
         except TaskError as error:
-            self._memory.note("ended", number)
             self._ledger.say("rejected", ident, reason=str(error)[:300])
+            self._memory.note("ended", number)
             return
         except BusError as error:
             self._ledger.say("gone", ident, reason=str(error)[:300])
             return
-        self._memory.note("ended", number)
         result = outcome.result
         words = {"status": outcome.status, "code": result.code, "reason": outcome.reason[:300]}
         self._ledger.say("result", ident, digest=digest(result), **words)
         if made.wanted and outcome.status == "done" and outcome.output != made.wanted:
             self._ledger.say("wrong", ident, reason=f"{str(outcome.output)[:80]!r} instead of {made.wanted!r}")
+        self._memory.note("ended", number)  # only now: killed in between, the next life hears it again
 
 
 async def submit(orders: Orders) -> None:
