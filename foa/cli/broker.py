@@ -106,6 +106,7 @@ def init(
     people: Annotated[str, typer.Option(help="role=name of people and their tools")] = PEOPLE,
     port: Annotated[int, typer.Option(help="port of processes; people's is the next", min=1, max=65_534)] = 8883,
     days: Annotated[int, typer.Option(help="how long certificates hold", min=1, max=3650)] = 825,
+    unsealed: Annotated[bool, typer.Option("--unsealed", help="nothing is signed: accounts and rules alone")] = False,
     again: Annotated[bool, typer.Option("--if-missing", help="do nothing if the folder is there")] = False,
 ) -> None:
     """Make certificates, accounts, access control and settings files of a secured federation, all in one folder."""
@@ -116,7 +117,7 @@ def init(
     hosts = tuple(host or ["127.0.0.1"])
     root = options_of(ctx).load().settings.wire.root
     accounts = {**numbered(coordinators, indices), "agent": identities(every(agents)), **_people(people)}
-    made = Folder.create(folder, Federation(hosts, port, port + 1, root, days, accounts))
+    made = Folder.create(folder, Federation(hosts, port, port + 1, root, days, not unsealed, accounts))
     say(f"{len(made.names)} accounts, certificates for {days} days, and the broker's configuration are in {folder}:")
     say(f"  foa broker --secured {folder}             the embedded broker, or")
     say(f"  mosquitto -c {folder}/mosquitto.conf")

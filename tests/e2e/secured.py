@@ -13,7 +13,7 @@ from foa.bus.mqtt.broker.access import files
 from foa.bus.mqtt.client import MqttBus
 from foa.bus.port import Delivery, Facts, Options, Subscription, Tls, Will
 from foa.cli.nodes import agent_members, node_members, numbered
-from foa.cli.securing.folder import CREDENTIALS, Federation, Folder
+from foa.cli.securing.folder import CLIENTS, CREDENTIALS, TRUST, Federation, Folder
 from foa.nodes.federation import Federation as Processes
 from foa.nodes.federation import Member
 from foa.settings import Settings
@@ -139,6 +139,8 @@ async def secured(kind: Kind, path: Path, folk: Sequence[Path], identities: Sequ
         "FOA_BROKER_URL": f"mqtts://127.0.0.1:{folder.federation.port}",
         "FOA_BROKER_CA": str(folder.path / files.CA),
         "FOA_BROKER_PASSWORD_FILE": str(folder.path / CREDENTIALS),
+        "FOA_SECURITY_KEY": str(folder.path / CLIENTS),
+        "FOA_SECURITY_TRUST": str(folder.path / TRUST),
         "FOA_BROKER_BACKOFF_MAX_S": "0.2",
         "FOA_NODE_STATE_DIR": str(path / "state"),
         "FOA_INDEX_MODEL": "hash",

@@ -12,6 +12,7 @@
 """
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Mapping
 from math import inf
@@ -24,6 +25,7 @@ from foa.wire.trust.policy import MAX_KEYS, ROLES, Entry, Grant, Trust, Voices
 from foa.wire.trust.seal import is_key
 
 MAX_FILE: Final = 8 * 1024 * 1024
+_BLOCK: Final = re.compile(r"(?m)^(?=\s*\[\[key\]\])")
 FIELDS: Final = ("name", "key", "as", "from", "until", "voices")
 _ROLES: Final[frozenset[str]] = frozenset(ROLES)
 _AGENT_LEVELS: Final = 3
@@ -148,9 +150,24 @@ def append(path: Path, entry: Entry) -> None:
         entry
     )
     parse(text, str(path))
+    _replace(path, text)
+
+
+def remove(path: Path, key: str) -> None:
+    """Take `key` out of the trust file, and leave all else as it is written; nothing if it is not named there."""
+    if not path.exists() or key not in load(path).by_key():
+        return
+    blocks = _BLOCK.split(path.read_text(encoding="utf-8"))
+    kept = [block for block in blocks if all(each.get("key") != key for each in tomllib.loads(block).get("key", ()))]
+    _replace(path, "".join(kept))
+
+
+def _replace(path: Path, text: str) -> None:
     scratch = path.with_name(f".{path.name}.new")
     try:
         scratch.write_text(text, encoding="utf-8")
+        if path.exists():
+            scratch.chmod(path.stat().st_mode & 0o777)
         scratch.replace(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error

@@ -10,8 +10,10 @@
     mosquitto.conf           Mosquitto on all of this; the embedded broker takes the folder itself (--secured)
     credentials local.toml   the passwords of all processes, and settings for those that run on this machine
     clients/NAME.toml        settings of one account; copy it, and ca.crt, to where that process runs
+    clients/NAME.seal        the key that the account signs with; copy it too, and trust.toml
+    trust.toml               the public keys of all of them; yours to add to
 
-Everything is readable by its owner alone.
+Who submits has no key: accounts say who may, so that any MQTT client can. All is readable by its owner alone.
 """
 
 import getpass
@@ -25,12 +27,14 @@ from typing import Final
 import msgspec
 
 from foa.adapters.certificates import Pair, Term, authority, check_hosts, issue
+from foa.adapters.keys import keyfile, trustfile
 from foa.bus.mqtt.broker.access import files, passwords
 from foa.cli.securing import mosquitto
 from foa.errors import ConfigError
 from foa.wire.acl import PEOPLE, ROLES, SERVICES, Role
 from foa.wire.acl.mosquitto import written
 from foa.wire.ids import is_segment, node_of
+from foa.wire.trust.policy import Entry, Grant
 
 FEDERATION: Final = "federation.json"
 CREDENTIALS: Final = "credentials"
@@ -38,6 +42,8 @@ LOCAL: Final = "local.toml"
 CLIENTS: Final = "clients"
 CONF: Final = "mosquitto.conf"
 CA_KEY: Final = "ca.key"
+TRUST: Final = "trust.toml"
+SEALED: Final[tuple[Role, ...]] = ("coordinator", "index", "agent", "gateway", "operator")
 CA_DAYS: Final = 3650
 PASSWORD_BYTES: Final = 24
 HOSTS: Final = ("localhost", "127.0.0.1", "::1")
@@ -48,13 +54,17 @@ MAX_ACCOUNTS: Final = 100_000
 
 
 class Federation(msgspec.Struct):
-    """What a folder is made for. ``hosts``: the broker's names, the first one is what clients are told."""
+    """What a folder is made for. ``hosts``: the broker's names, the first one is what clients are told.
+
+    ``sealed``: what accounts of `SEALED` roles say is signed, and believed only then.
+    """
 
     hosts: tuple[str, ...]
     port: int = 8883
     people_port: int = 8884
     root: str = "foa/v1"
     days: int = 825
+    sealed: bool = True
     accounts: dict[Role, list[str]] = {}
 
 
@@ -83,6 +93,8 @@ class Folder:
         signer = authority(f"foa {federation.hosts[0]}", Term(_now(), CA_DAYS))
         folder._keep(files.CA, signer.cert)
         folder._keep(CA_KEY, signer.key)
+        if federation.sealed:
+            folder._keep(TRUST, b"# Who may say what, by public key; see 'foa key trust --help'.\n")
         folder.renew()
         folder.add(wanted)
         return folder
@@ -146,7 +158,9 @@ class Folder:
             raise ConfigError(f"{name}: has no account in {self.path}; 'foa broker account list' shows who has")
         self.federation.accounts[role].remove(name)
         del self._stored[name]
-        for ending in ("toml", "crt", "key"):
+        if (seal := self._seal(name)).exists():
+            trustfile.remove(self.path / TRUST, keyfile.load(seal).key)
+        for ending in ("toml", "crt", "key", "seal"):
             (self.path / CLIENTS / f"{node_of(name)}.{ending}").unlink(missing_ok=True)
         self._write({})
 
@@ -176,18 +190,33 @@ class Folder:
         place = mosquitto.Place(folder, f"{folder}/{CONF}", *ports, address, getpass.getuser())
         self._keep(CONF, mosquitto.configuration(place).encode())
         for name, password in added.items():
+            if federation.sealed and known[name] in SEALED:
+                key = keyfile.new(self._seal(name))
+                grant = Grant(known[name], "*" if known[name] == "operator" else name)
+                trustfile.append(self.path / TRUST, Entry(node_of(name), key, (grant,)))
             self._keep(f"{CLIENTS}/{node_of(name)}.toml", self._settings(name, known[name], password).encode())
 
     def _settings(self, name: str, role: Role, password: str) -> str:
         """Return the settings file of an account."""
         words = f"{role} {name}: its settings and its password. Nobody else may read this file."
-        node = {"node": {"name": name}} if role in {"coordinator", "index"} else {}
-        return self._toml(words, self._broker(people=role in PEOPLE) | {"username": name, "password": password}, node)
+        more = {"node": {"name": name}} if role in {"coordinator", "index"} else {}
+        more |= self._security(self._seal(name) if role in SEALED else None)
+        return self._toml(words, self._broker(people=role in PEOPLE) | {"username": name, "password": password}, more)
 
     def _local(self) -> str:
         """Return the settings file of all processes on this machine."""
         words = "Every process on this machine: each finds its own password under its name."
-        return self._toml(words, self._broker(people=False) | {"password_file": str(self.path / CREDENTIALS)}, {})
+        passwords_ = {"password_file": str(self.path / CREDENTIALS)}
+        return self._toml(words, self._broker(people=False) | passwords_, self._security(self.path / CLIENTS))
+
+    def _security(self, key: Path | None) -> dict[str, dict[str, str]]:
+        """Return the settings of who signs with `key` (None: who does not) and believes the folder's trust file."""
+        if not self.federation.sealed:
+            return {}
+        return {"security": ({} if key is None else {"key": str(key)}) | {"trust": str(self.path / TRUST)}}
+
+    def _seal(self, name: str) -> Path:
+        return keyfile.of_account(self.path / CLIENTS, name)
 
     def _broker(self, *, people: bool) -> dict[str, str]:
         federation = self.federation

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from foa.bus.mqtt.broker.access import files
 from foa.bus.process import STORE
-from foa.cli.securing.folder import CREDENTIALS, FEDERATION, Federation, Folder
+from foa.cli.securing.folder import CLIENTS, CREDENTIALS, FEDERATION, TRUST, Federation, Folder
 from foa.nodes.federation import Member
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def secured(
     url = f"mqtts://127.0.0.1:{port}"
     moved = f" --broker {url}" if folder.federation.people_port != port else ""
     changes |= {"broker.url": url, "broker.ca": path / files.CA, "broker.password_file": path / CREDENTIALS}
+    if folder.federation.sealed:
+        changes |= {"security.key": path / CLIENTS, "security.trust": path / TRUST}
     member = Member(
         "broker",
         ("broker", "--port", str(port), "--secured", str(path), "--store", str(path.parent / STORE)),

@@ -105,7 +105,7 @@ class Trust(msgspec.Struct, frozen=True):
 
     def names_submitters(self) -> bool:
         """Tell whether somebody is named who submits: then nobody else may."""
-        return any(entry.holds(frozenset({"submitter", "gateway", "operator"})) for entry in self.entries)
+        return any(entry.holds(frozenset({"submitter"})) for entry in self.entries)
 
     def voice(self, agent: str) -> str:
         """Return whose voice an agent has; `PROBATION` if no key in the file stands for it."""
