@@ -359,7 +359,7 @@ class Life:
             for _, (seen, until) in sorted(self.snapshots.items(), reverse=True):
                 left = max(0, int(until - self.now))
                 self.feed(fx.Received(Topic("state", PLACE, "t1"), seen, retained=True, expiry_s=left))
-        self.asked, self.words, self.book = [], [], Book()
+        self.asked, self.words = [], []
         if self.rng.random() < 0.5:
             self._says()
         self.own()

@@ -270,3 +270,35 @@ def test_what_is_unknown_and_late_leaves_nothing_behind() -> None:
         bench = Bench()
         bench.feed(event)
         assert bench.retired, event
+
+
+def test_an_answer_that_was_paid_is_not_paid_again_by_the_next_owner() -> None:
+    """What was done was taken back, so that its award has no seat any more: only the snapshot can tell."""
+    owner = Bench(hit("a1"), hit("a2"))
+    _, (first,) = owner_of(owner, plan=chain(), text="", budget=10.0)
+    paid = done(first, "one", cost=1.0)
+    (second,) = sent(owner.answer(paid), Award)
+    refuted = replace(failed(second), refutes="a")
+    effects = owner.answer(refuted)
+    snapshot = sent(effects, State)[-1]
+    assert (snapshot.spent, snapshot.paid[0]) == (1.0, first.award)
+    heir = heir_of(owner, snapshot)
+    heir.become_owner()
+    for _ in range(2):
+        effects = heir.answer(paid)
+        assert [one.used for one in sent(effects, Settled)] == [False]
+    assert heir.live.spent == 1.0
+
+
+def test_what_was_done_before_the_owner_changed_is_paid_once_though_it_is_taken_back_after() -> None:
+    owner = Bench(hit("a1"), hit("a2"))
+    _, (first,) = owner_of(owner, plan=chain(), text="", budget=10.0)
+    paid = done(first, "one", cost=1.0)
+    effects = owner.answer(paid)
+    (second,) = sent(effects, Award)
+    heir = heir_of(owner, sent(effects, State)[-1])
+    heir.become_owner()
+    heir.answer(replace(failed(second), refutes="a"))
+    assert heir.live.works["a"].phase != "done", "it is done again"
+    heir.answer(paid)
+    assert heir.live.spent == 1.0

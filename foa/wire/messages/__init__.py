@@ -151,7 +151,8 @@ class State(Message, frozen=True, tag="state.1"):
     it was published. Of a large plan group 0 names the number of further ``groups`` (at most 256 works each, of a task
     of which they say the id alone) and where the plan lies: the blob ``plan_ref`` of ``plan_size`` bytes, the `Plan` as
     msgpack. ``heard`` are the correlations of a person's words taken lately. ``last``: its owner stepped back, nothing
-    of it comes after this. ``request`` is as in `Result`.
+    of it comes after this. ``request`` is as in `Result`. ``paid`` are awards whose answer was counted and whose seat
+    no longer stands: the same answer again is not paid again.
     """
 
     task: Task
@@ -176,6 +177,7 @@ class State(Message, frozen=True, tag="state.1"):
     heard: Annotated[tuple[Annotated[bytes, Meta(max_length=64)], ...], Meta(max_length=64)] = ()
     last: bool = False
     request: Annotated[str, Meta(max_length=64)] = ""
+    paid: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
 
 
 class Events(Message, frozen=True, tag="events.1"):

@@ -34,6 +34,9 @@ Stage = Literal["finding", "planning", "running"]
 MAX_SHADOW_ANSWERS = 1024
 MAX_SHADOW_WORDS = 32
 MAX_DECISIONS = 4096
+MAX_PAID = 256
+"""Answers that are known to have been counted, the latest."""
+
 MAX_TAIL = 32
 """Decisions that the snapshot of a large plan carries, the latest; a small one carries all."""
 

@@ -12,6 +12,7 @@ from foa.core.dag.works import Works
 from foa.core.effects import Effect
 from foa.core.machines.task.live import (
     MAX_DECISIONS,
+    MAX_PAID,
     MAX_SHADOW_ANSWERS,
     MAX_SHADOW_WORDS,
     MAX_TAIL,
@@ -166,7 +167,20 @@ def snapshot(live: Live, now: float) -> State:
         edits=live.edits,
         heard=live.heard,
         request=live.request,
+        paid=_gone(live) if live.paid else (),
     )
+
+
+def _gone(live: Live) -> tuple[str, ...]:
+    """Return the awards that were paid and whose seats do not tell it, since they stand no more."""
+    told = {seat.award for work in live.works.values() for seat in work.seats if seat.phase == "done"}
+    return tuple(award for award in live.paid if award not in told)
+
+
+def _paid(seen: State) -> tuple[str, ...]:
+    """Return the awards that a snapshot tells to be paid: what was done, and what `_gone` said."""
+    done = (seat.award for work in seen.work for seat in work.seats if seat.phase == "done")
+    return tuple(dict.fromkeys((*seen.paid, *done)))[-MAX_PAID:]
 
 
 def _head(live: Live, graph: Graph, now: float) -> State:
@@ -215,6 +229,7 @@ def resumed(partition: int, seen: State, epoch: Epoch, since: float) -> Live:
             edits=seen.edits,
             request=seen.request,
             heard=seen.heard,
+            paid=_paid(seen),
         )
     )
 

@@ -1,7 +1,5 @@
 """What agents say about their awards. The owner settles every final answer, also those that come twice or late."""
 
-from typing import Final
-
 import msgspec
 
 from foa.core import effects as fx
@@ -11,6 +9,7 @@ from foa.core.effects import Effect
 from foa.core.machines.task.awarding import again
 from foa.core.machines.task.changing import taken_back, unrepeatable
 from foa.core.machines.task.finish import fail, withdrawals
+from foa.core.machines.task.live import MAX_PAID
 from foa.core.machines.task.pending import JOINING, PLANNING, is_pseudo
 from foa.core.machines.task.place import advance
 from foa.core.machines.task.planning.sessions import planned
@@ -36,10 +35,6 @@ from foa.wire.records import Given, Seat, Work
 
 PASSING = frozenset({"busy", "draining"})  # reasons to decline that do not last
 PIECE = 500  # characters of a partial answer that one note carries
-
-
-MAX_PAID: Final = 256
-"""Answers that are known to have been counted, the latest."""
 
 
 def answered(live: Live, message: AnswerMessage, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
