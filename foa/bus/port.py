@@ -157,7 +157,7 @@ class Options(msgspec.Struct, frozen=True):
     max_queued: int = 10_000
     connect_timeout_s: float = 5.0
     backoff_min_s: float = 0.05
-    backoff_max_s: float = 5.0
+    backoff_max_s: float = 2.0
     tls: Tls | None = None
 
     def __repr__(self) -> str:

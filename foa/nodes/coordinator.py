@@ -111,7 +111,7 @@ def _ownership_rules(settings: Settings) -> ownership.Rules:
     return ownership.Rules(
         refresh_s=settings.coordinator.refresh_s,
         reclaim_s=settings.coordinator.claim_ms / 1000,
-        return_s=settings.broker.backoff_max_s,
+        return_s=settings.broker.backoff_max_s + settings.coordinator.grace_ms / 1000,
     )
 
 

@@ -45,7 +45,7 @@ class Broker(msgspec.Struct, frozen=True):
     packet_limit: Annotated[int, _doc("largest packet we take, in bytes", ge=65_536, le=1 << 28)] = 1 << 20
     connect_timeout_s: Annotated[float, _doc("how long one attempt to connect may take", gt=0, le=300)] = 5.0
     backoff_min_s: Annotated[float, _doc("first pause between attempts to connect", gt=0, le=300)] = 0.05
-    backoff_max_s: Annotated[float, _doc("longest pause between attempts to connect", gt=0, le=3600)] = 5.0
+    backoff_max_s: Annotated[float, _doc("longest pause between attempts to connect", gt=0, le=3600)] = 2.0
 
     def __repr__(self) -> str:
         """Show where and as whom, never the password."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from foa.bus.memory import Faults, MemoryBus, MemoryNetwork, VirtualClock, Way
 from foa.bus.port import Options, Subscription, Will
 from foa.errors import BusError
+from foa.settings import Settings
 from foa.wire.envelope import Frame
 from tests.bus.worlds import Recorder
 
@@ -314,3 +315,20 @@ def test_a_broker_may_give_up_a_client_that_does_not_know() -> None:
     table.run(5.0)
     assert "gave up" in table.heard["b"].ends[0][0]
     assert table.heard["watcher"].payloads == [b"b is gone", b"b believes to be there"]
+
+
+@pytest.mark.parametrize("away_s", [0.3, 2.0, 60.0])
+def test_all_are_back_two_seconds_after_the_broker_however_long_it_was_away(away_s: float) -> None:
+    """What is promised of a broker's restart stands on this, and what peers are given to come back in."""
+    table = Table(7)
+    names = [f"c{number}" for number in range(40)]
+    for name in names:
+        table.join(name)
+    table.run(1.0)
+    table.network.crash_broker()
+    table.run(away_s)
+    table.network.restart_broker()
+    longest = Options("any").backoff_max_s
+    assert longest == Settings().broker.backoff_max_s == 2.0
+    table.run(longest + 0.1)
+    assert all(len(table.heard[name].facts) == 2 for name in names)

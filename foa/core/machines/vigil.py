@@ -34,7 +34,7 @@ class State(msgspec.Struct, frozen=True):
 
     topics: Topics
     grace_s: float = 1.0
-    return_s: float = 5.0
+    return_s: float = 2.0
     followed: Mapping[AgentId, bool] = {}
     away: bool = False
     term: float = 0.0

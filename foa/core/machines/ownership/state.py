@@ -40,7 +40,7 @@ class Rules(msgspec.Struct, frozen=True):
     refresh_s: float = 10.0
     settle_s: float = 0.25
     reclaim_s: float = 1.0
-    return_s: float = 5.0
+    return_s: float = 3.0
 
 
 class State(msgspec.Struct, frozen=True):
