@@ -6,7 +6,8 @@ from foa.core import effects as fx
 from foa.core.effects import Effect, Key
 from foa.core.machines.task.entry.unshown import SHOW_S, TIMER
 from foa.core.machines.task.state import Shadow
-from foa.core.routing.ownership import Anew, Left, Lost, Opened
+from foa.core.routing.ownership import Anew, Forget, Left, Lost, Opened
+from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.ids import Epoch
 from foa.wire.messages import Award, Result, State
 from tests.core.task_bench import E1, Bench, chain, hit, sent
@@ -117,3 +118,26 @@ def test_an_owner_says_its_own_word_again_where_an_older_one_of_it_stands() -> N
     snapshot, _ = owner_of(owner, plan=chain(), text="")
     assert sent(owner.feed(owner.received("state", replace(snapshot, seq=snapshot.seq - 1))), State)
     assert not sent(owner.feed(owner.received("state", replace(snapshot, seq=owner.live.seq))), State)
+
+
+def test_an_heir_that_was_never_asked_to_tell_a_result_forgets_it_in_time() -> None:
+    bench = Bench(hit("a1"))
+    snapshot, _ = owner_of(bench)
+    heir = heir_of(bench, snapshot)
+    ended = heir.received("result", Result("t1", "done", snapshot.epoch))._replace(retained=True, expiry_s=4000)
+    heir.feed(ended)
+    assert heir.ended.to is not None, "its owner may die before it was heard"
+    heir.feed(fx.Told(Key("memory"), Forget(full=False)))
+    assert heir.retired
+
+
+def test_a_snapshot_that_would_be_too_large_leaves_out_its_older_records() -> None:
+    owner = Bench(hit("a1"))
+    owner_of(owner, plan=chain(), text="")
+    (decision, *_) = owner.live.decisions
+    long = replace(decision, reason="x" * 500)
+    owner.state = replace(owner.live, decisions=(decision,) + (long,) * 1000)
+    (word,) = sent(owner.feed(fx.Told(OWNERSHIP, Anew(lost=False))), State)
+    assert 0 < len(word.decisions) < 1001
+    assert len(encode(word)) <= MAX_PAYLOAD
+    assert owner.live.decisions[0] == decision, "what is known here stays"

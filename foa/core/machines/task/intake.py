@@ -91,7 +91,7 @@ def _over(shadow: Shadow, result: Result, received: fx.Received, now: float) -> 
     until = now + received.expiry_s if received.expiry_s is not None else 0.0
     seen = shadow.snapshot
     to = Reply(seen.reply_to, seen.correlation, seen.task) if seen is not None and seen.reply_to else None
-    return Ended(shadow.partition, result, confirmed=True, until=until, to=to)
+    return Ended(shadow.partition, result, confirmed=True, until=until, to=to, heir=True)
 
 
 def _with_group(shadow: Shadow, seen: State) -> Shadow:

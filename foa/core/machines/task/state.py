@@ -1,6 +1,7 @@
 """What is done with the states of a task machine: changed, saved so that an heir can go on from each, and told of."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -29,10 +30,14 @@ from foa.core.machines.task.live import (
 )
 from foa.core.machines.task.pending import JOINING, PLANNING, Pool, Session, is_pseudo
 from foa.wire import door
+from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.envelope import Envelope
 from foa.wire.ids import Epoch
 from foa.wire.messages import Accepted, Blob, Events, Rejected, Required, Result, State
 from foa.wire.records import Note, Plan, Task, Work
+
+MAX_SNAPSHOT: Final = MAX_PAYLOAD * 3 // 4
+"""Bytes of a snapshot beyond which it leaves records out: what it grows by until the next is room enough."""
 
 __all__ = [
     "JOINING",
@@ -245,7 +250,7 @@ def save(live: Live, context: Context, now: float, token: str = "") -> tuple[Liv
     if live.plan is None or graph is None or graph.groups <= 1:
         effects = cleared(live, context, 0)
         live = msgspec.structs.replace(live, records=0, saved=(), stored="", blobs=0)
-        return live, [*effects, *_kept(live, snapshot(live, now), context, now, token)]
+        return live, [*effects, *_kept(live, _fitted(snapshot(live, now)), context, now, token)]
     live, effects = _stored(live, graph, context, now)
     chunks = works_of(live).chunks
     if live.records > graph.groups:
@@ -255,6 +260,16 @@ def save(live: Live, context: Context, now: float, token: str = "") -> tuple[Liv
             effects += _kept(live, _group(live, at + 1, chunk, now), context, now)
     effects += _kept(live, _head(live, graph, now), context, now, token)
     return msgspec.structs.replace(live, saved=chunks, records=graph.groups), effects
+
+
+def _fitted(seen: State) -> State:
+    """Return a snapshot as it can travel: of one too large the older half of its records is left out, again and again."""
+    if len(seen.decisions) + len(seen.deliberations) + len(seen.edits) <= MAX_TAIL:
+        return seen
+    for name in ("decisions", "deliberations", "edits"):
+        while (records := getattr(seen, name)) and len(encode(seen)) > MAX_SNAPSHOT:
+            seen = msgspec.structs.replace(seen, **{name: records[(len(records) + 1) // 2 :]})
+    return seen
 
 
 def anew(live: Live, context: Context, now: float) -> tuple[Live, list[Effect]]:

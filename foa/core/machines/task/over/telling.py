@@ -50,8 +50,8 @@ def acknowledged(state: Ended, epoch: Epoch) -> tuple[Ended, list[Effect]]:
 
 
 def waits(state: Ended, now: float) -> bool:
-    """Tell whether somebody is still to be told."""
-    return state.to is not None and state.to.task.format == "msgpack" and now < state.until
+    """Tell whether somebody is still to be told, and by us."""
+    return not state.heir and state.to is not None and state.to.task.format == "msgpack" and now < state.until
 
 
 def refused(task: Task, known: str) -> Rejected | None:

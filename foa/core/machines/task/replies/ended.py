@@ -33,7 +33,7 @@ def ended_step(context: Context, state: Ended, event: Event, now: float) -> Step
         case fx.Told(_, Holds(partition)) if partition == state.partition:
             return _held(context, state, now)
         case fx.Told(_, Lost(partition)) if partition == state.partition:
-            return state, [fx.Sleep(TIMER)]
+            return msgspec.structs.replace(state, heir=True), [fx.Sleep(TIMER)]
         case fx.Told(_, Anew(lost=True)):
             return state, _restore(context, state, now)
         case fx.Elapsed(timer) if timer == TIMER:
@@ -89,7 +89,7 @@ def _submitted_again(context: Context, state: Ended, task: Task, received: fx.Re
         return state, list(answer_to(to, taken, context))
     result = state.result
     said = [*answer_to(to, Accepted(result.task, result.epoch), context), *answer_to(to, result, context)]
-    state, again = told(msgspec.structs.replace(state, to=to, told=0), context, now)
+    state, again = told(msgspec.structs.replace(state, to=to, told=0, heir=False), context, now)
     return state, [*said, *again]
 
 
@@ -98,7 +98,7 @@ def _held(context: Context, state: Ended, now: float) -> Stepped:
 
     The node that decided may have died between deciding and saying.
     """
-    state, again = told(state, context, now)
+    state, again = told(msgspec.structs.replace(state, heir=False), context, now)
     if state.confirmed:
         return state, again
     state = msgspec.structs.replace(state, doubtful=False)
