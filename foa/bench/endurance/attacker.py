@@ -1,7 +1,7 @@
 """The process that floods: it hears what it may, makes it hostile, and publishes that at a rate; damaged packets too.
 
-``python -m foa.bench.endurance.attacker RATE SEED`` connects as the settings in its environment say. It reads ``on``
-and ``off`` from standard input, and writes what it did as one line of JSON when that closes.
+``python -m foa.bench.endurance.attacker RATE SEED NAME`` connects as the settings in its environment say. It
+reads ``on`` and ``off`` from standard input, and writes what it did as one line of JSON when that closes.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from foa.testing.fuzzing.mutate import damaged, hostile
 from foa.testing.fuzzing.streams import PACKETS
 from foa.testing.fuzzing.tape import Tape
 from foa.wire.envelope import Frame
+from foa.wire.ids import node_of
 
 HEARD: Final = 256
 TURN_S: Final = 0.01
@@ -39,7 +40,7 @@ REFUSED: Final = 0x80
 class Attacker:
     """A client that wishes nobody well."""
 
-    def __init__(self, settings: Settings, rate: float, seed: int) -> None:
+    def __init__(self, settings: Settings, rate: float, seed: int, name: str) -> None:
         """Connect with `open`; flood while `on`."""
         self.on = False
         self.counts: Counter[str] = Counter()
@@ -48,8 +49,7 @@ class Attacker:
         self._root = settings.wire.root
         self._heard: deque[Frame] = deque(maxlen=HEARD)
         self._url = urlsplit(settings.broker.url)
-        name = settings.node.name or "attacker"
-        self.bus = MqttBus(options_of(settings, Place(name, name, session_s=0)), self)
+        self.bus = MqttBus(options_of(settings, Place(name, node_of(name), session_s=0)), self)
 
     def connected(self, facts: Facts) -> None:
         """Listen to all that one may."""
@@ -119,10 +119,10 @@ class Attacker:
                     writer.close()
 
 
-async def run(rate: float, seed: int) -> None:
+async def run(rate: float, seed: int, name: str) -> None:
     """Obey standard input until it closes, then say what was done."""
     settings, _ = resolve([("the environment", from_env(os.environ))])
-    attacker = Attacker(settings, rate, seed)
+    attacker = Attacker(settings, rate, seed, name)
     await attacker.bus.open(10.0)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -142,4 +142,4 @@ async def run(rate: float, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(float(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(run(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

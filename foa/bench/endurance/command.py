@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
 from foa.bench.endurance import flood as flooding
 from foa.bench.endurance import soak as soaking
+from foa.bench.endurance.town import Defence
+from foa.errors import ConfigError
 
 FLOOD_EXAMPLES = """\b
 Examples:
@@ -22,6 +24,9 @@ Examples:
 """
 
 Broker = Annotated[str, typer.Option(help="embedded or mosquitto")]
+Defended = Annotated[
+    str, typer.Option("--defence", help="full: TLS, accounts, access control and seals; seals: those alone; or none")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print the figures as JSON")]
 
 
@@ -30,11 +35,12 @@ def flood_command(
     rate: Annotated[float, typer.Option(help="hostile messages a second", min=1, max=100_000)] = 2000.0,
     tasks_per_second: Annotated[float, typer.Option(help="honest tasks a second", min=0.1, max=1000)] = 40.0,
     broker: Broker = "embedded",
+    defence: Defended = "seals",
     seed: Annotated[int, typer.Option(help="of what the attacker does")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Flood a federation at work with messages mutated from its own, and look at what it accepts and still does."""
-    burden = flooding.Burden(messages, rate, tasks_per_second, broker, seed)
+    burden = flooding.Burden(messages, rate, tasks_per_second, broker, _defence(defence), seed)
     _show(asyncio.run(flooding.flood(burden, _say)), as_json=as_json)
 
 
@@ -42,10 +48,18 @@ def soak_command(
     minutes: Annotated[float, typer.Option(help="how long", min=0.1)] = 15.0,
     tasks_per_second: Annotated[float, typer.Option(help="honest tasks a second", min=0.1, max=1000)] = 20.0,
     broker: Broker = "embedded",
+    defence: Defended = "none",
     as_json: AsJson = False,
 ) -> None:
     """Work steadily for a long time, and look at the slopes of memory and open files of every process."""
-    _show(asyncio.run(soaking.soak(minutes, tasks_per_second, broker, _say)), as_json=as_json)
+    _show(asyncio.run(soaking.soak(minutes, tasks_per_second, broker, _defence(defence), _say)), as_json=as_json)
+
+
+def _defence(word: str) -> Defence:
+    for known in get_args(Defence):
+        if word == known:
+            return cast("Defence", known)
+    raise ConfigError(f"--defence {word}: must be one of {', '.join(get_args(Defence))}")
 
 
 def _say(line: str) -> None:

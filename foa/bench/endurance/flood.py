@@ -15,14 +15,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from foa.bench.endurance.counters import counted
 from foa.bench.endurance.load import DEADLINE_S, Steady
 from foa.bench.endurance.sampling import Samples
-from foa.bench.endurance.town import Town, town
+from foa.bench.endurance.town import EVIL, Defence, Town, town
 from foa.errors import FoaError
 
 CALM_S: Final = 10.0
 FLOOD_S: Final = 30.0
 SAMPLE_S: Final = 1.0
+REFUSED: Final = "foa_dead_letters_total:"
 
 
 class Burden(NamedTuple):
@@ -32,6 +34,7 @@ class Burden(NamedTuple):
     rate: float
     tasks_per_s: float
     broker: str
+    defence: Defence
     seed: int = 0
 
 
@@ -47,14 +50,20 @@ class Window(NamedTuple):
 async def flood(burden: Burden, say: Callable[[str], None]) -> dict[str, Any]:
     """Run it; FoaError if the federation does not come up."""
     with tempfile.TemporaryDirectory(prefix="foa-flood-") as folder:
-        async with town(burden.broker, Path(folder), say) as running, _attacker(burden, running) as attacker:
+        async with (
+            town(burden.broker, burden.defence, Path(folder), say) as running,
+            _attacker(burden, running) as attacker,
+        ):
+            before = await counted(running.metrics)
             samples, steady = Samples(), Steady(running.client, burden.tasks_per_s)
             await asyncio.sleep(2.0)
             windows = await _take_turns(burden, running, attacker, steady, samples, say)
             await steady.stop(DEADLINE_S)
             attacked = await attacker.end()
+            seen = await counted(running.metrics) - before
             trends = samples.trends(samples_warm(windows))
-    return _report(burden, windows, steady, attacked, {name: trend._asdict() for name, trend in trends.items()})
+    processes = {name: trend._asdict() for name, trend in trends.items()}
+    return _harm(steady, seen) | _report(burden, windows, steady, attacked, processes)
 
 
 async def _take_turns(
@@ -83,6 +92,27 @@ def samples_warm(windows: list[Window]) -> float:
     return sum(one.seconds for one in windows) / 4
 
 
+def _harm(steady: Steady, seen: Counter[str]) -> dict[str, Any]:
+    """Return what of the flood was taken for honest, and what was refused and why.
+
+    Taken for honest: tasks that coordinators accepted, or handlers worked on, beyond those that were submitted; tasks
+    that failed or ended with another result.
+    """
+    tasks = max(0, seen["foa_tasks_accepted_total"] - len(steady.tasks))
+    handled = max(0, seen["foa_handler_seconds_count"] - steady.counts["calls"])
+    spoilt = steady.counts["wrong"] + steady.counts["failed"] + steady.counts["lost"]
+    refused = {name.partition(":")[2]: times for name, times in sorted(seen.items()) if name.startswith(REFUSED)}
+    steps = sum(times for name, times in seen.items() if name.startswith("foa_step_failures_total"))
+    return {
+        "accepted": tasks + handled + spoilt,
+        "accepted_tasks": tasks,
+        "handled_again": handled,
+        "spoilt": spoilt,
+        "step_failures": steps,
+        "refused": refused,
+    }
+
+
 def _report(
     burden: Burden, windows: list[Window], steady: Steady, attacked: Counter[str], trends: dict[str, Any]
 ) -> dict[str, Any]:
@@ -102,6 +132,7 @@ def _report(
         "processes": trends,
         "faults": steady.faults,
         "broker": burden.broker,
+        "defence": burden.defence,
     }
 
 
@@ -135,8 +166,8 @@ class Attacking:
 @asynccontextmanager
 async def _attacker(burden: Burden, running: Town) -> AsyncIterator[Attacking]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "foa.bench.endurance.attacker", str(burden.rate), str(burden.seed),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=dict(running.environment),
+        sys.executable, "-m", "foa.bench.endurance.attacker", str(burden.rate), str(burden.seed), EVIL,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=dict(running.outside),
     )  # fmt: skip
     assert process.stdout is not None
     try:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from foa.bench.endurance.load import DEADLINE_S, Steady
 from foa.bench.endurance.sampling import Samples
-from foa.bench.endurance.town import town
+from foa.bench.endurance.town import Defence, town
 
 SAMPLE_S: Final = 5.0
 WARM: Final = 0.25
@@ -19,10 +19,12 @@ WARM: Final = 0.25
 SAY_S: Final = 60.0
 
 
-async def soak(minutes: float, rate: float, broker: str, say: Callable[[str], None]) -> dict[str, Any]:
+async def soak(
+    minutes: float, rate: float, broker: str, defence: Defence, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Work at `rate` tasks a second for `minutes`; return counts, latencies and the trend of every process."""
     with tempfile.TemporaryDirectory(prefix="foa-soak-") as folder:
-        async with town(broker, Path(folder), say) as running:
+        async with town(broker, defence, Path(folder), say) as running:
             samples, steady = Samples(), Steady(running.client, rate)
             begun = said = time.monotonic()
             while (now := time.monotonic()) - begun < minutes * 60:
@@ -37,6 +39,7 @@ async def soak(minutes: float, rate: float, broker: str, say: Callable[[str], No
     return {
         "minutes": minutes,
         "broker": broker,
+        "defence": defence,
         **counts,
         "task_p50_ms": round(statistics.median(steady.latencies) * 1000, 2) if steady.latencies else None,
         "processes": {name: trend._asdict() for name, trend in sorted(trends.items())},
