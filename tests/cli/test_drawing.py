@@ -13,8 +13,8 @@ from foa.cli import tasks
 from foa.cli.main import main
 from foa.cli.planning.drawing import svg, wrapped
 from foa.cli.planning.files import picture_of
-from foa.cli.planning.layout import Size, layers, placed
 from foa.cli.watching.picture import Picture
+from foa.core.dag.layout import Size, layers, placed
 from foa.wire.ids import Epoch
 from foa.wire.messages import State
 from foa.wire.records import Plan, Seat, Subtask, Task, Work

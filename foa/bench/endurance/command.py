@@ -31,6 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print the figures as JSON"
 
 
 def flood_command(
+    *,
     messages: Annotated[int, typer.Option(help="hostile messages in all", min=1000)] = 1_000_000,
     rate: Annotated[float, typer.Option(help="hostile messages a second", min=1, max=100_000)] = 2000.0,
     tasks_per_second: Annotated[float, typer.Option(help="honest tasks a second", min=0.1, max=1000)] = 40.0,
@@ -45,6 +46,7 @@ def flood_command(
 
 
 def soak_command(
+    *,
     minutes: Annotated[float, typer.Option(help="how long", min=0.1)] = 15.0,
     tasks_per_second: Annotated[float, typer.Option(help="honest tasks a second", min=0.1, max=1000)] = 20.0,
     broker: Broker = "embedded",

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from foa.cli.planning.layout import Placed, Size, placed
 from foa.cli.watching.lines import flat, plural
 from foa.cli.watching.tree import MARKS, phase_of
+from foa.core.dag.layout import Placed, Size, placed
 
 if TYPE_CHECKING:
     from foa.cli.watching.picture import Picture
