@@ -103,7 +103,11 @@ class Bench:
 
     def elapse(self, ident: str, timer: str) -> list[Effect]:
         self.now = max(self.now, self.timers.pop((ident, timer)))
-        return self.feed(Key("award", ident), fx.Elapsed(timer))
+        said: list[Effect] = []
+        if self.timers.get(("", "tick"), self.now) < self.now:  # in order of time, as the driver has it
+            del self.timers["", "tick"]
+            said = self.feed(announce.KEY, fx.Elapsed("tick"))
+        return [*said, *self.feed(Key("award", ident) if ident else announce.KEY, fx.Elapsed(timer))]
 
     def recorded(self, ident: str) -> list[Effect]:
         """Give the broker's receipt for the word that once-work begins."""

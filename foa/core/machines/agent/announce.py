@@ -33,6 +33,10 @@ MAX_BEGUN: Final = 10_000
 MAX_PAST: Final = 256
 """Awards that are over and are known again; the oldest is forgotten first."""
 
+TICK_S: Final = 1.0
+LATE_S: Final = 1.0
+"""A tick that is later tells of a process that stood still. An award is given to another after twice that."""
+
 MAX_CRASHES: Final = 256
 """Awards that this process ended over and still remembers; the oldest is forgotten first."""
 
@@ -50,7 +54,7 @@ def step(context: Context, state: Agent, event: Event, now: float, rng: Random) 
         case fx.Told(_, Answer("embed", _, _)):
             return state, [fx.Wake("embed", now + context.rules.embed_retry_s)]
         case fx.Elapsed(timer):
-            return state, _elapsed(context, state, timer, now)
+            return _elapsed(context, state, timer, now)
         case fx.Received():
             return _received(context, state, event, now)
         case fx.Offline():
@@ -77,10 +81,25 @@ def _own(context: Context, state: Agent, told: Freed | Crashed | Taking, now: fl
             return msgspec.structs.replace(state, begun={**state.begun, key: (award_id, ends)}), []
 
 
-def _elapsed(context: Context, state: Agent, timer: str, now: float) -> list[Effect]:
+def _elapsed(context: Context, state: Agent, timer: str, now: float) -> Stepped:
+    if timer == "tick":
+        return _ticked(context, state, now)
     if timer == "card" and not state.draining:
-        return [shown(context, state), fx.Wake("card", now + context.rules.refresh_s)]
-    return [_embed(context)] if timer == "embed" and state.vcv is None else []
+        return state, [shown(context, state), fx.Wake("card", now + context.rules.refresh_s)]
+    return state, [_embed(context)] if timer == "embed" and state.vcv is None else []
+
+
+def _ticked(context: Context, state: Agent, now: float) -> Stepped:
+    """Note that time goes on; begin what waited for that alone."""
+    stood = _stood_still(state, now)
+    state = msgspec.structs.replace(state, tick=now + TICK_S)
+    state, effects = _started(context, state) if stood else (state, [])
+    return state, [fx.Wake("tick", state.tick), *effects]
+
+
+def _stood_still(state: Agent, now: float) -> bool:
+    """Tell whether this process was stopped until now: what it hears first was said to it long ago."""
+    return state.tick > 0.0 and now - state.tick > LATE_S
 
 
 def _received(context: Context, state: Agent, event: fx.Received, now: float) -> Stepped:
@@ -111,10 +130,11 @@ def _online(context: Context, state: Agent, now: float) -> Stepped:
         fx.Subscribe((topics.request(agent), topics.discovery(agent), topics("control/+"))),
         shown(context, state),
         fx.Wake("card", now + context.rules.refresh_s),
+        *([] if state.tick else [fx.Wake("tick", now + TICK_S)]),
         _embed(context) if state.vcv is None else vector(context, state),
         fx.TellAll("award", Linked(up=True)),
     ]
-    return msgspec.structs.replace(state, online=True), effects
+    return msgspec.structs.replace(state, online=True, tick=state.tick or now + TICK_S), effects
 
 
 def _embed(context: Context) -> Effect:
@@ -157,7 +177,8 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
             state, begun={**dict(kept), award.key: (award.award, now + award.left_ms / 1000)}
         )
     state = _suspected(state, award, now)
-    start = not state.waiting and _may_start(context, state, state.running, award.award)
+    still = _stood_still(state, now)  # then it begins with the next tick, if it was not taken back meanwhile
+    start = not still and not state.waiting and _may_start(context, state, state.running, award.award)
     if start:
         state = msgspec.structs.replace(state, running=(*state.running, award.award))
     else:
@@ -240,21 +261,31 @@ def _freed(context: Context, state: Agent, told: Freed) -> Stepped:
     if told.untouched and state.begun:
         begun = {key: held for key, held in state.begun.items() if held[0] != award}
         state = msgspec.structs.replace(state, begun=begun)
-    running = tuple(one for one in state.running if one != award)
-    waiting = tuple(one for one in state.waiting if one != award)
+    state = msgspec.structs.replace(
+        state,
+        running=tuple(one for one in state.running if one != award),
+        waiting=tuple(one for one in state.waiting if one != award),
+    )
     left = {one: channel for one, channel in state.clusters.items() if one != award}
     channel = state.clusters.get(award)
     state, effects = _kept(context, state, told)
     if channel is not None and channel not in left.values():
         effects.append(fx.Unsubscribe((context.topics.channel(*channel, "+/+/+"),)))
+    state, started = _started(context, msgspec.structs.replace(state, clusters=left))
+    effects += started
+    if award in state.suspects:
+        state = msgspec.structs.replace(state, suspects=tuple(one for one in state.suspects if one != award))
+    return state, [*effects, *departure(context, state)]
+
+
+def _started(context: Context, state: Agent) -> Stepped:
+    """Begin the awards whose turn it is, as far as there are slots."""
+    running, waiting, effects = state.running, state.waiting, list[Effect]()
     while waiting and _may_start(context, state, running, waiting[0]):
         running, waiting = (*running, waiting[0]), waiting[1:]
         effects.append(fx.Tell(Key("award", running[-1]), Start()))
     turns = {one: state.turns[one] for one in waiting} if state.turns else state.turns
-    state = msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns, clusters=left)
-    if award in state.suspects:
-        state = msgspec.structs.replace(state, suspects=tuple(one for one in state.suspects if one != award))
-    return state, [*effects, *departure(context, state)]
+    return msgspec.structs.replace(state, running=running, waiting=waiting, turns=turns), effects
 
 
 def _kept(context: Context, state: Agent, told: Freed) -> Stepped:

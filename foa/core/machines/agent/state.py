@@ -61,6 +61,7 @@ class Agent(msgspec.Struct, frozen=True):
     order of their ``turns``. ``answers`` are awards whose answer nobody settled yet, oldest first; ``crashes`` those
     during which this process ended: the key of each, and until when it counts; ``past`` those that are over;
     ``suspects`` those here that such a crash may be due to: each works alone.
+    ``tick`` is when time is to be noted next: a process that was stopped finds it long past.
     ``watcher`` is told how draining goes. ``birth`` is above the process's own where an earlier life had a later clock.
     """
 
@@ -80,6 +81,7 @@ class Agent(msgspec.Struct, frozen=True):
     draining: bool = False
     watcher: str = ""
     birth: int = 0
+    tick: float = 0.0
 
 
 class Fresh(msgspec.Struct, frozen=True):

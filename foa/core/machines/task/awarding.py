@@ -1,6 +1,7 @@
 """Awards: what an agent is told to do, with all it needs for it; and work that waits for another attempt."""
 
 from collections.abc import Mapping
+from math import ceil
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -218,8 +219,8 @@ def _award(live: Live, ident: str, seat: Seat, terms: Terms, context: Context, n
         seat.agent,
         live.task.priority,
     )
-    expiry = max(1, left_ms(live, now) // 1000 + 1)
-    return fx.Publish(context.topics.request(seat.agent), message, headers(live), expiry_s=expiry)
+    patience = context.rules.accept_s + context.rules.grace_s  # who does not hear of it by then need not
+    return fx.Publish(context.topics.request(seat.agent), message, headers(live), expiry_s=max(1, ceil(patience)))
 
 
 def _shares(live: Live, ident: str) -> tuple[float, float]:

@@ -212,7 +212,8 @@ class Ended(msgspec.Struct, frozen=True):
     ``confirmed``: the result was read back from the broker as the first; ``restored``: how often it had to be
     said again. ``doubtful``: it is from an earlier life, and only what the broker keeps can tell what became of it.
     ``to`` is where its submitter listens, until that acknowledged the result; ``told`` counts how often it was told in
-    vain, ``heir``: by the task's owner, not by us. ``until`` is the end of the retained result's life. ``letter`` is that of a task that was given up.
+    vain, ``heir``: by the task's owner, not by us. ``until`` is the end of the retained result's life. ``letter`` is
+    that of a task that was given up.
     """
 
     partition: int

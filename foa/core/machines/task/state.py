@@ -263,12 +263,16 @@ def save(live: Live, context: Context, now: float, token: str = "") -> tuple[Liv
 
 
 def _fitted(seen: State) -> State:
-    """Return a snapshot as it can travel: of one too large the older half of its records is left out, again and again."""
+    """Return a snapshot as it can travel: of one too large the older half of its records is left out, repeatedly."""
     if len(seen.decisions) + len(seen.deliberations) + len(seen.edits) <= MAX_TAIL:
         return seen
-    for name in ("decisions", "deliberations", "edits"):
-        while (records := getattr(seen, name)) and len(encode(seen)) > MAX_SNAPSHOT:
-            seen = msgspec.structs.replace(seen, **{name: records[(len(records) + 1) // 2 :]})
+    while (seen.decisions or seen.deliberations or seen.edits) and len(encode(seen)) > MAX_SNAPSHOT:
+        seen = msgspec.structs.replace(
+            seen,
+            decisions=seen.decisions[(len(seen.decisions) + 1) // 2 :],
+            deliberations=seen.deliberations[(len(seen.deliberations) + 1) // 2 :],
+            edits=seen.edits[(len(seen.edits) + 1) // 2 :],
+        )
     return seen
 
 
