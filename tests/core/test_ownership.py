@@ -114,6 +114,7 @@ def test_the_heir_claims_above_when_the_owner_dies() -> None:
     one, other = settled("c1", "c2")
     lost = one.owns
     other.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
+    other.elapse("doubt")
     exchange(other)
     assert other.owns == list(range(TOPICS.partitions))
     assert {other.state.claims[p].n for p in lost} == {2}
@@ -289,6 +290,7 @@ def test_what_is_retained_is_read_back_before_anything_is_said_again() -> None:
     mine = one.owns
     one.feed(fx.Offline())
     other.hear(fx.Publish(TOPICS.presence("coordinator", "c1"), Presence("c1", "coordinator", 1, alive=False)))
+    other.elapse("doubt")
     exchange(other)
     one.feed(fx.Online(resumed=True))
     assert not [frame for frame in one.take() if isinstance(frame.message, Own)]

@@ -4,9 +4,9 @@ from msgspec.structs import replace
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Key
-from foa.core.machines.task.entry.unshown import SHOW_S, TIMER
+from foa.core.machines.ownership.state import SHOW_S
 from foa.core.machines.task.state import Shadow
-from foa.core.routing.ownership import Anew, Forget, Left, Lost, Opened
+from foa.core.routing.ownership import Anew, Forget, Left, Lost, Opened, Unshown
 from foa.wire.codec import MAX_PAYLOAD, encode
 from foa.wire.ids import Epoch
 from foa.wire.messages import Award, Result, State
@@ -29,6 +29,11 @@ def back(bench: Bench) -> list[Effect]:
     return bench.feed(fx.Told(OWNERSHIP, Anew(lost=False)))
 
 
+def waited(bench: Bench) -> list[Effect]:
+    bench.now += SHOW_S
+    return bench.feed(fx.Told(OWNERSHIP, Unshown()))
+
+
 def said(effects: list[Effect]) -> list[fx.Publish]:
     return [one for one in effects if isinstance(one, fx.Publish) and isinstance(one.message, State)]
 
@@ -38,8 +43,7 @@ def test_what_the_broker_does_not_show_is_read_back_and_then_said_again() -> Non
     asked = [one.patterns for one in back(bench) if isinstance(one, fx.Subscribe)]
     topic = bench.context.topics.task(bench.partition, "t1", "state/0")
     assert asked == [(topic, bench.context.topics.task(bench.partition, "t1", "result"))]
-    assert bench.timers[TIMER] == bench.now + SHOW_S
-    (again,) = said(bench.elapse(TIMER))
+    (again,) = said(waited(bench))
     assert (again.topic, again.retain, again.envelope.epoch) == (topic, True, E1)
     assert isinstance(again.message, State)
     assert again.message.left_ms == snapshot.left_ms - 1000 - int(SHOW_S * 1000), "time goes on"
@@ -49,7 +53,7 @@ def test_what_the_broker_does_not_show_is_read_back_and_then_said_again() -> Non
 def test_its_new_owner_who_never_heard_of_it_goes_on_with_it() -> None:
     bench, _ = restarted()
     back(bench)
-    (again,) = said(bench.elapse(TIMER))
+    (again,) = said(waited(bench))
     owner = Bench(hit("a1"))
     heard = owner.received("state", again.message)
     effects = owner.feed(fx.Told(OWNERSHIP, Opened(owner.partition, Epoch(2, "c2"), heard)))
@@ -61,29 +65,28 @@ def test_what_was_shown_is_not_said_again() -> None:
     bench, snapshot = restarted()
     back(bench)
     bench.feed(bench.received("state", snapshot)._replace(retained=True))
-    assert said(bench.elapse(TIMER)) == []
+    assert said(waited(bench)) == []
 
 
 def test_something_older_than_what_is_remembered_does_not_count_as_shown() -> None:
     bench, snapshot = restarted()
     back(bench)
     bench.feed(bench.received("state", replace(snapshot, seq=snapshot.seq - 1))._replace(retained=True))
-    assert len(said(bench.elapse(TIMER))) == 1
+    assert len(said(waited(bench))) == 1
 
 
 def test_a_task_that_ended_meanwhile_is_not_brought_back() -> None:
     bench, snapshot = restarted()
     back(bench)
     bench.feed(bench.received("result", Result("t1", "done", snapshot.epoch))._replace(retained=True))
-    assert said(bench.elapse(TIMER)) == []
+    assert said(waited(bench)) == []
 
 
 def test_a_snapshot_older_than_any_result_would_be_is_not_said() -> None:
     bench, snapshot = restarted()
     back(bench)
     bench.now += (snapshot.left_ms / 1000) + snapshot.task.retention_s + 1
-    bench.timers[TIMER] = bench.now
-    assert said(bench.elapse(TIMER)) == []
+    assert said(waited(bench)) == []
 
 
 def test_who_stands_by_no_more_forgets_nothing_that_was_not_shown() -> None:
@@ -103,7 +106,7 @@ def test_a_former_owner_keeps_the_task_until_the_next_was_heard_of() -> None:
     (word,) = sent(bench.feed(fx.Told(OWNERSHIP, Lost(bench.partition))), State)
     bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
     assert isinstance(bench.state, Shadow)
-    assert [one.message for one in said(bench.elapse(TIMER))] == [
+    assert [one.message for one in said(waited(bench))] == [
         replace(word, last=False, left_ms=word.left_ms - int(SHOW_S * 1000))
     ]
     other = heir_of(bench, snapshot)

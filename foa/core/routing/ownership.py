@@ -53,6 +53,10 @@ class Anew(NamedTuple):
     lost: bool
 
 
+class Unshown(NamedTuple):
+    """The broker had its time to show what it keeps: who remembers more than it showed says so."""
+
+
 class Follow(NamedTuple):
     """A task to ``Key("vigil")``: `agent` works for it; tell if it dies."""
 

@@ -27,6 +27,8 @@ from foa.core.machines.ownership.state import (
     KEY,
     MAX_KNOCKED,
     MAX_PEERS,
+    SHOW_S,
+    WILL_S,
     Rules,
     State,
     Stepped,
@@ -37,7 +39,7 @@ from foa.core.machines.ownership.state import (
     owned,
     presence,
 )
-from foa.core.routing.ownership import Anew, Opened
+from foa.core.routing.ownership import Anew, Opened, Unshown
 from foa.wire.messages import Blob, Cancel, Control, Own, Presence, Submit
 
 __all__ = ["KEY", "Rules", "State", "owned", "step"]
@@ -78,6 +80,8 @@ def _elapsed(state: State, timer: str, now: float, rng: Random) -> Stepped:
             return roles.arrange(state, now)
         case "doubt":
             return _believed(state, now)
+        case "unshown":
+            return state, [fx.TellAll("task", Unshown())] if state.online else []
         case "hold":
             return _offered(msgspec.structs.replace(state, held=False), now)
         case _:
@@ -123,7 +127,6 @@ def _online(state: State, now: float, *, resumed: bool) -> Stepped:
         held=pause > 0.0 and not state.leaving,
         heard=dict.fromkeys(state.peers, now),
         due=now + rules.refresh_s,
-        doubted={},
         term=now + rules.return_s if state.settled else 0.0,
         unread=frozenset(holdings(state)),
         away="resumed" if resumed else "lost",
@@ -133,6 +136,8 @@ def _online(state: State, now: float, *, resumed: bool) -> Stepped:
         presence(state),
         fx.Wake("refresh", state.due),
     ]
+    if state.doubted:
+        effects.append(fx.Wake("doubt", max(state.term, now + WILL_S)))
     if state.held:
         log = fx.Log("held_back", {"seconds": pause, "ups": len(ups)}, "warning")
         effects += [fx.Wake("hold", now + pause), log, fx.Measure("foa_holds_total")]
@@ -166,10 +171,15 @@ def _settled(state: State, now: float, rng: Random) -> Stepped:
 
 
 def _reclaim(state: State, now: float) -> Stepped:
-    """Say again what was not read back: claims under way, and after an absence all that is still ours."""
+    """Say again what was not read back: claims under way, and after an absence all that is still ours.
+
+    Not while the bus is away again: it would leave unread with the reconnection.
+    """
+    if not state.online:
+        return state, []
     effects: list[Effect] = [claim(state, p) for p in sorted(state.unread) if state.roles.get(p) == "owner"]
     if state.away:
-        effects.append(fx.TellAll("task", Anew(lost=state.away == "lost")))
+        effects += [fx.TellAll("task", Anew(lost=state.away == "lost")), fx.Wake("unshown", now + SHOW_S)]
     state = msgspec.structs.replace(state, unread=frozenset(), away="")
     state, more = roles.arrange(state, now)
     return state, [*effects, *more, *roles.insist(state, now)]
@@ -179,13 +189,21 @@ def _reclaim(state: State, now: float) -> Stepped:
 
 
 def _peer(state: State, seen: Presence, now: float) -> Stepped:
-    """Take a peer's birth or death; a will of an older life than the one we know is late and means nothing."""
+    """Take a peer's birth or death; a will is believed a moment later, or at our `term`."""
     if seen.node == state.node:
         return _ourselves(state, seen)
     known = state.peers.get(seen.node)
-    if now < state.term and known is not None and known.alive and seen.epoch == known.epoch and not seen.alive:
+    is_will = not (seen.held or seen.partitions)
+    dies = known is not None and known.alive and known.epoch == seen.epoch and not seen.alive
+    if dies and (is_will or now < state.term):
         state = msgspec.structs.replace(state, doubted={**state.doubted, seen.node: seen})
-        return state, [fx.Wake("doubt", state.term)]
+        return state, [fx.Wake("doubt", max(state.term, now + WILL_S))]
+    return _told(state, seen, now)
+
+
+def _told(state: State, seen: Presence, now: float) -> Stepped:
+    """Believe what is said of a peer; a will of an older life than the one we know is late and means nothing."""
+    known = state.peers.get(seen.node)
     if (known is None and len(state.peers) >= MAX_PEERS) or (known is not None and seen.epoch < known.epoch):
         return state, []
     peers = {**state.peers, seen.node: seen}
@@ -197,10 +215,12 @@ def _peer(state: State, seen: Presence, now: float) -> Stepped:
 
 
 def _believed(state: State, now: float) -> Stepped:
-    """Take for dead who was said to be when the bus came back, and has not said otherwise since."""
+    """Take for dead who was said to be, and has not said otherwise since; not while we hear nobody."""
     effects: list[Effect] = []
+    if not state.online:
+        return state, []
     for seen in [state.doubted[node] for node in sorted(state.doubted)]:
-        state, more = _peer(state, seen, now)
+        state, more = _told(state, seen, now)
         effects += more
     return state, effects
 

@@ -7,6 +7,7 @@ from foa.core.effects import Effect
 from foa.core.machines.ownership.state import (
     AT_ONCE,
     MORE_S,
+    SHOW_S,
     Role,
     State,
     Stepped,
@@ -170,6 +171,7 @@ def _superseded(state: State, said: Own, role: Role, now: float) -> Stepped:
     effects: list[Effect] = []
     if role == "owner":
         effects += [fx.TellAll(kind, Lost(said.partition)) for kind in ("task", "match")]
+        effects.append(fx.Wake("unshown", now + SHOW_S))
     if want == "owner":
         return state, [*effects, fx.Wake("reclaim", now + state.rules.reclaim_s)]
     if want == "none":

@@ -28,6 +28,12 @@ AT_ONCE: Final = 8
 MORE_S: Final = 0.05
 """When the next of those are claimed."""
 
+WILL_S: Final = 0.1
+"""How long a will waits to be believed: a broker that ends in good order publishes all wills, then ends our link."""
+
+SHOW_S: Final = 1.0
+"""How long the broker may take to show a snapshot, or a result, before it is held to have neither."""
+
 FLAP_S: Final = 60.0
 STEADY: Final = 3
 HELD_MAX_S: Final = 32.0
@@ -48,8 +54,8 @@ class State(msgspec.Struct, frozen=True):
 
     ``kept`` are the highest epochs we ever claimed with, as our journal has them. ``unread`` are partitions we own and
     whose claim was not read back since the bus is there again, ``givers`` those whose last owner hands them over.
-    ``due`` is when presence is to be refreshed next. ``doubted`` are deaths heard of since the bus came back: what
-    the broker kept may be old, and peers may be on their way back still, until ``term``.
+    ``due`` is when presence is to be refreshed next. ``doubted`` are deaths heard of and not believed yet: what
+    the broker kept while it was away may be old, and peers may be on their way back still, until ``term``.
     ``ups`` are the latest instants at which we came up (those of earlier lives below our clock's zero), ``held``:
     that was so often that we do not offer ourselves for now. ``away`` is what became of our session while the bus was
     gone, until tasks have been told. ``leaving``: never again, and ``urged`` even if nobody

@@ -36,7 +36,7 @@ from foa.core.machines.task.state import (
 )
 from foa.core.machines.task.verdict import dropped
 from foa.core.routing.exchange import Answer, Turn, Weighed
-from foa.core.routing.ownership import Anew, Gone, Holds, Left, Lost, Opened, Over
+from foa.core.routing.ownership import Anew, Gone, Holds, Left, Lost, Opened, Over, Unshown
 from foa.wire.messages import Blob, Cancel, Found, Input, Result, State, Submit
 from foa.wire.topics import Topic
 
@@ -64,7 +64,7 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
     match event:
         case fx.Told(_, Opened(partition, epoch, received)):
             return _heard(context, msgspec.structs.replace(state, partition=partition, epoch=epoch), received, now)
-        case fx.Told(_, Holds() | Lost() | Anew()) | fx.Elapsed("handed" | unshown.TIMER):
+        case fx.Told(_, Holds() | Lost() | Anew() | Unshown()) | fx.Elapsed("handed"):
             return _moved(context, state, event, now)
         case fx.Received():
             return _heard(context, unshown.shown(state, event), event, now)
@@ -101,8 +101,8 @@ def _moved(context: Context, state: Shadow, event: Event, now: float) -> Stepped
         case fx.Told(_, Lost(partition)) if partition == state.partition:
             return msgspec.structs.replace(state, epoch=None, handed=False), [fx.Sleep("handed")]
         case fx.Told(_, Anew()):
-            return unshown.doubted(context, state, now)
-        case fx.Elapsed(unshown.TIMER):
+            return unshown.doubted(context, state)
+        case fx.Told(_, Unshown()):
             return unshown.said(context, state, now)
         case _:
             return state, []
@@ -304,8 +304,7 @@ def _step_back(context: Context, state: Live, now: float) -> Stepped:
     said = [_marked(each) for each in said]
     shadow = Shadow(state.partition, since=now, snapshot=snapshot(state, now), plan=state.plan, unshown=True)
     released = dropped(state, list(state.works.values()), None, context, now)
-    kept = [_forgetting(context, shadow, now), fx.Wake(unshown.TIMER, now + unshown.SHOW_S)]
-    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, *kept]
+    return shadow, [*(fx.Sleep(timer) for timer in timers), *said, *released, _forgetting(context, shadow, now)]
 
 
 def _marked(effect: Effect) -> Effect:

@@ -5,8 +5,6 @@ did has it in memory or journal. So whoever remembers a snapshot reads it back o
 its owner forgets it only once the next was heard of.
 """
 
-from typing import Final
-
 import msgspec
 
 from foa.core import effects as fx
@@ -16,18 +14,14 @@ from foa.core.machines.task.live import Context, Shadow
 from foa.wire.envelope import Envelope
 from foa.wire.messages import State
 
-TIMER: Final = "unshown"
-SHOW_S: Final = 1.0
-"""How long the broker may take to show a snapshot, or a result, before it is held to have neither."""
 
-
-def doubted(context: Context, shadow: Shadow, now: float) -> tuple[Shadow, list[Effect]]:
+def doubted(context: Context, shadow: Shadow) -> tuple[Shadow, list[Effect]]:
     """Have the broker show what it keeps of a task that somebody else owns."""
     if shadow.snapshot is None or shadow.epoch is not None:
         return shadow, []
     ident = shadow.snapshot.task.id
     topics = tuple(context.topics.task(shadow.partition, ident, kind) for kind in ("state/0", "result"))
-    effects: list[Effect] = [fx.Subscribe(topics), fx.Unsubscribe(topics), fx.Wake(TIMER, now + SHOW_S)]
+    effects: list[Effect] = [fx.Subscribe(topics), fx.Unsubscribe(topics)]
     return msgspec.structs.replace(shadow, unshown=True), effects
 
 

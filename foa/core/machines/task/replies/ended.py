@@ -68,12 +68,12 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
 
 
 def _gone_on(context: Context, state: Ended, seen: State, now: float) -> Stepped:
-    """Clear a snapshot of a task that is over; an owner of a higher epoch that goes on with it is told how it ended.
+    """Clear a snapshot of a task that is over; whoever goes on with it, or remembers it so, is told how it ended.
 
-    The broker may have forgotten the result and remembered the snapshot, so that this owner never knew.
+    The broker may have forgotten the result and remembered the snapshot, so that they never knew.
     """
     cleared = _clear(context, state, seen.group)
-    if not state.confirmed or seen.epoch <= state.result.epoch or state.restored >= MAX_RESTORED:
+    if not state.confirmed or seen.group or state.restored >= MAX_RESTORED:
         return state, [cleared]
     state = msgspec.structs.replace(state, restored=state.restored + 1)
     return state, [cleared, *_restore(context, state, now), fx.Measure("foa_results_restored_total")]
