@@ -13,7 +13,6 @@ from typing import Any, Final
 from foa.bench.bus import work
 from foa.errors import ConfigError
 
-
 LASTING_S: Final = 300
 
 
