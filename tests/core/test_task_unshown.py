@@ -29,9 +29,9 @@ def back(bench: Bench) -> list[Effect]:
     return bench.feed(fx.Told(OWNERSHIP, Anew(lost=False)))
 
 
-def waited(bench: Bench) -> list[Effect]:
+def waited(bench: Bench, *, ours: bool = True) -> list[Effect]:
     bench.now += SHOW_S
-    return bench.feed(fx.Told(OWNERSHIP, Unshown()))
+    return bench.feed(fx.Told(OWNERSHIP, Unshown(frozenset({bench.partition} if ours else ()))))
 
 
 def said(effects: list[Effect]) -> list[fx.Publish]:
@@ -97,6 +97,15 @@ def test_who_stands_by_no_more_forgets_nothing_that_was_not_shown() -> None:
     assert not bench.retired
     bench.feed(bench.received("state", snapshot)._replace(retained=True))
     bench.feed(left)
+    assert bench.retired
+
+
+def test_who_stands_by_no_more_says_what_was_not_shown_and_then_forgets_it() -> None:
+    """Else it would go on one day with what has ended unheard."""
+    bench, _ = restarted()
+    back(bench)
+    bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
+    assert len(said(waited(bench, ours=False))) == 1
     assert bench.retired
 
 

@@ -54,7 +54,12 @@ class Anew(NamedTuple):
 
 
 class Unshown(NamedTuple):
-    """The broker had its time to show what it keeps: who remembers more than it showed says so."""
+    """The broker had its time to show what it keeps: who remembers more than it showed says so.
+
+    ``ours`` are the partitions that this node owns or stands by for; of others nothing is remembered longer.
+    """
+
+    ours: frozenset[int] = frozenset()
 
 
 class Follow(NamedTuple):

@@ -81,7 +81,8 @@ def _elapsed(state: State, timer: str, now: float, rng: Random) -> Stepped:
         case "doubt":
             return _believed(state, now)
         case "unshown":
-            return state, [fx.TellAll("task", Unshown())] if state.online else []
+            ours = frozenset(p for p, role in state.roles.items() if role != "none")
+            return state, [fx.TellAll("task", Unshown(ours))] if state.online else []
         case "hold":
             return _offered(msgspec.structs.replace(state, held=False), now)
         case _:

@@ -102,8 +102,9 @@ def _moved(context: Context, state: Shadow, event: Event, now: float) -> Stepped
             return msgspec.structs.replace(state, epoch=None, handed=False), [fx.Sleep("handed")]
         case fx.Told(_, Anew()):
             return unshown.doubted(context, state)
-        case fx.Told(_, Unshown()):
-            return unshown.said(context, state, now)
+        case fx.Told(_, Unshown(ours)):
+            after, effects = unshown.said(context, state, now)
+            return after, effects if state.partition in ours else [*effects, *unkept(after), fx.Retire()]
         case _:
             return state, []
 
