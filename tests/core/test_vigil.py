@@ -75,3 +75,24 @@ def test_one_is_followed_once() -> None:
     bench = Bench()
     assert bench.feed(fx.Told(TASK, Follow(AGENT))) == []
     assert Key("vigil") == vigil.KEY
+
+
+def test_a_broker_that_ends_publishes_every_will_first_and_nobody_died_of_that() -> None:
+    bench = Bench()
+    bench.card("offline", "lwt", 5.0)
+    bench.feed(fx.Offline(), 5.01)
+    assert told(bench.feed(fx.Elapsed(f"gone:{AGENT}"), 6.0)) == [], "our link is away: theirs may be as well"
+    (wake,) = bench.feed(fx.Online(resumed=True), 6.3)
+    assert isinstance(wake, fx.Wake)
+    bench.card("online", "agent", 7.0)
+    assert told(bench.feed(fx.Elapsed(wake.timer), wake.at)) == []
+
+
+def test_who_does_not_come_back_after_the_broker_is_told_of() -> None:
+    bench = Bench()
+    bench.card("offline", "lwt", 5.0)
+    bench.feed(fx.Offline(), 5.01)
+    bench.feed(fx.Elapsed(f"gone:{AGENT}"), 6.0)
+    (wake,) = bench.feed(fx.Online(resumed=True), 6.3)
+    assert isinstance(wake, fx.Wake)
+    assert told(bench.feed(fx.Elapsed(wake.timer), wake.at)) == [AGENT]

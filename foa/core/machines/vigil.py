@@ -2,7 +2,8 @@
 
 An agent's will (`a2a-status-source` ``lwt``) says that its connection broke; it may be back in a moment, so its tasks
 hear `Gone` only after a grace; longer where our own link broke as well, since then the broker may have been away, and
-agents come back each after a back-off of its own. Who leaves in good order says so itself and finishes first: that is
+agents come back each after a back-off of its own. A broker that is asked to end publishes everybody's will first: while
+our link is away nobody is held dead. Who leaves in good order says so itself and finishes first: that is
 no death. Agents are followed one by one, since a coordinator has nothing to do with most cards.
 """
 
@@ -58,7 +59,7 @@ def step(state: State, event: Event, now: float, rng: Random) -> Stepped:
             return state, [_missed(state, agent, now) for agent, dead in state.followed.items() if dead]
         case fx.Elapsed(timer) if timer.startswith(_GONE):
             agent = timer.removeprefix(_GONE)
-            if not state.followed.get(agent, False):
+            if state.away or not state.followed.get(agent, False):
                 return state, []
             return state, [fx.TellAll("task", Gone(agent)), fx.Measure("foa_agents_gone_total")]
         case _:
