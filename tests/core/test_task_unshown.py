@@ -100,6 +100,12 @@ def test_who_stands_by_no_more_forgets_nothing_that_was_not_shown() -> None:
     assert bench.retired
 
 
+def test_what_the_journal_alone_has_is_not_forgotten_before_the_broker_was_asked() -> None:
+    bench, _ = restarted()
+    bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
+    assert not bench.retired
+
+
 def test_who_stands_by_no_more_says_what_was_not_shown_and_then_forgets_it() -> None:
     """Else it would go on one day with what has ended unheard."""
     bench, _ = restarted()

@@ -118,7 +118,7 @@ def _restored(context: Context, state: Shadow, event: fx.Restored, now: float) -
     assert isinstance(event.message, State)
     after, effects = _remembered(context, state, fx.Received(Topic("state", state.partition), event.message), now)
     if isinstance(after, Shadow) and after.snapshot is event.message:
-        after = msgspec.structs.replace(after, since=now - event.age_s)
+        after = msgspec.structs.replace(after, since=now - event.age_s, unshown=True)
     return after, effects
 
 
