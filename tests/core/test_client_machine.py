@@ -23,12 +23,15 @@ from foa.core.machines.client import (
     Say,
     Submission,
 )
+from foa.core.machines.client.records import Back
+from foa.core.machines.client.submission import MAX_AGAIN
 from foa.core.routing.exchange import Answer, Asked
 from foa.wire.ids import Epoch, partition_of
 from foa.wire.messages import (
     Accepted,
     Acknowledged,
     Ask,
+    Blob,
     Cancel,
     Events,
     Feedback,
@@ -343,6 +346,42 @@ def test_an_earlier_life_s_submission_is_sent_again_with_its_bodies() -> None:
         (frame.topic, frame.message) for frame in published(effects)
     }
     assert len(persisted(second.hear(Accepted("t1", E1)))) == 5
+
+
+def test_what_is_large_is_said_again_when_the_bus_is_back_until_the_result_is_there() -> None:
+    submitter = Submitter()
+    large = Given("x", Value("text/plain", "text/plain", b"y" * 3000))
+    first = submitter.tell(Submission(msgspec.structs.replace(TASK, inputs=(large,)), watch=False))
+    bodies = [frame for frame in published(first) if isinstance(frame.message, Blob)]
+    assert len(bodies) == 4
+    assert published(submitter.tell(Back())) == bodies
+    submitter.hear(Accepted("t1", E1))
+    assert published(submitter.tell(Back())) == bodies, "what it accepted lives longer than a broker that forgets"
+    submitter.hear(Result("t1", "done", E1))
+    assert submitter.retired
+
+
+def test_what_an_earlier_life_left_is_said_again_as_well() -> None:
+    first, second = Submitter(), Submitter()
+    large = Given("x", Value("text/plain", "text/plain", b"y" * 3000))
+    effects = first.tell(Submission(msgspec.structs.replace(TASK, inputs=(large,)), watch=False))
+    for _, message in persisted(effects):
+        second.feed(fx.Restored(message))
+    assert published(second.tell(Back())) == published(first.tell(Back()))
+
+
+def test_what_is_too_large_to_be_held_is_said_once() -> None:
+    submitter = Submitter()
+    large = Given("x", Value("text/plain", "text/plain", b"y" * (MAX_AGAIN + 1)))
+    submitter.tell(Submission(msgspec.structs.replace(TASK, inputs=(large,)), watch=False))
+    assert submitter.tell(Back()) == []
+
+
+def test_submissions_hear_of_the_bus_only_once_it_is_back() -> None:
+    desk, first = client.desk_step(Desk(CONTEXT), fx.Online(resumed=False), 0.0, Random(0))
+    _, again = client.desk_step(desk, fx.Online(resumed=True), 9.0, Random(0))
+    assert fx.TellAll("client", Back()) not in first
+    assert fx.TellAll("client", Back()) in again
 
 
 def test_what_is_rejected_or_given_up_is_kept_no_longer() -> None:

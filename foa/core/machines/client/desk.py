@@ -10,6 +10,7 @@ from foa.core.dag.blobs import outsource
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.client.records import (
     ORDER_S,
+    Back,
     Clear,
     Collect,
     Context,
@@ -30,10 +31,11 @@ BODY_S: Final = 86_400
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """What is being collected: filters by token. ``context`` says whose desk it is."""
+    """What is being collected: filters by token. ``context`` says whose desk it is; ``met``: the bus was there once."""
 
     context: Context
     collecting: dict[str, tuple[str, ...]] = {}
+    met: bool = False
 
     @property
     def replies(self) -> dict[str, str]:
@@ -46,7 +48,8 @@ def desk_step(state: Desk, event: Event, now: float, rng: Random) -> tuple[Desk,
     del now, rng
     match event:
         case fx.Online():
-            return state, [fx.Subscribe(tuple(state.replies.values()))]
+            back = [fx.TellAll("client", Back())] if state.met else []
+            return msgspec.structs.replace(state, met=True), [fx.Subscribe(tuple(state.replies.values())), *back]
         case fx.Told(_, Rate() | Say() | Order() | Clear() as said):
             return state, _said(state, said)
         case fx.Received(topic, Result() as result) if topic.kind == "reply":

@@ -4,7 +4,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from foa.core.effects import Key
+from foa.core.effects import Key, Publish
 from foa.core.routing.exchange import Asked
 from foa.wire.ids import Digest, Epoch
 from foa.wire.messages import Blob, Control, Feedback, Input, Result
@@ -56,6 +56,10 @@ class Abandon(NamedTuple):
 
     cancel: bool
     reason: str = ""
+
+
+class Back(NamedTuple):
+    """The desk to every submission: the bus is there again, and the broker may have forgotten what it had."""
 
 
 class Question(NamedTuple):
@@ -121,7 +125,8 @@ class Idle(msgspec.Struct, frozen=True):
 class Sending(msgspec.Struct, frozen=True):
     """Not accepted yet: sent again until it is. ``parts`` is how many bodies are kept in the outbox with it.
 
-    ``bodies`` are those of an earlier life, read back, until the manifest that names them was.
+    ``bodies`` are those of an earlier life, read back, until the manifest that names them was. ``large`` is what was
+    sent by reference, to be said again should the broker have lost it.
     """
 
     id: str
@@ -130,12 +135,14 @@ class Sending(msgspec.Struct, frozen=True):
     listening: bool = False
     parts: int = 0
     bodies: dict[Digest, Blob] = {}
+    large: tuple[Publish, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True):
     """Accepted, or somebody else's: the result will come. ``mine``: we submitted it, and acknowledge the result.
 
     ``heard`` are the epochs under which owners spoke of it: while there is one, its first result is the only one.
+    ``large`` is as in `Sending`: owners know digests alone, and only who submitted can say the bodies again.
     """
 
     id: str
@@ -143,6 +150,7 @@ class Pending(msgspec.Struct, frozen=True):
     listening: bool
     mine: bool = False
     heard: frozenset[Epoch] = frozenset()
+    large: tuple[Publish, ...] = ()
 
 
 class Checking(msgspec.Struct, frozen=True):

@@ -6,7 +6,9 @@
        |'--Rejected--> (gone)    '--several owners--> Checking --what the broker keeps--> Fetching
 
 What is not accepted yet is in the outbox (`Persist`): a client that ended sends it again in its next life, under the
-same id. While it is pending the owner may ask a person (`Required`): that is reported, and changes nothing here.
+same id. What is large is said again whenever the bus is back (`Back`), until the result: a broker that died may have
+lost it, and nobody else has it. While it is pending the owner may ask a person (`Required`): that is reported, and
+changes nothing here.
 """
 
 from random import Random
@@ -19,6 +21,7 @@ from foa.core.dag.blobs import Fetch, Fetched, filled, outsource, references
 from foa.core.effects import Effect, Event, Key
 from foa.core.machines.client.records import (
     Abandon,
+    Back,
     Checking,
     Context,
     Fetching,
@@ -45,6 +48,9 @@ LOOK_S: Final = 3.0
 CHECK_S: Final = 0.5
 """How long two owners may take to settle which result stands, before what the broker keeps then is taken."""
 
+MAX_AGAIN: Final = 4 * 1024 * 1024
+"""Bodies of a submission that are larger together are not kept here to be said again."""
+
 MAX_CHECKS: Final = 6
 """Where the broker keeps none after so many looks, the one that was heard is taken."""
 
@@ -67,6 +73,8 @@ def task_step(context: Context, state: TaskState, event: Event, now: float, rng:
         case fx.Restored(Submit(task)) if isinstance(state, Idle):
             again = Sending(state.id, Submission(task, watch=False))
             return again, [_send(context, again), fx.Wake("retry", now + RETRY_S)]
+        case fx.Told(_, Back()) if isinstance(state, Sending | Pending):
+            return state, list(state.large)
         case fx.Restored(Blob() as body) if isinstance(state, Sending):
             return _body(context, state, body)
         case fx.Told(_, Fetched(_, bodies, error)) if isinstance(state, Fetching):
@@ -85,7 +93,7 @@ def _submit(context: Context, submission: Submission, now: float, rng: Random) -
     task = submission.task
     inputs, blobs = outsource(task.inputs, context.topics, _life(task), context.inline_bytes, context.chunk_bytes)
     submission = submission._replace(task=msgspec.structs.replace(task, inputs=inputs))
-    state = Sending(task.id, submission, parts=len(blobs))
+    state = Sending(task.id, submission, parts=len(blobs), large=_affordable(tuple(blobs)))
     effects: list[Effect] = [fx.Persist(Submit(submission.task))]
     for at, blob in enumerate(blobs):
         assert isinstance(blob.message, Blob)
@@ -103,14 +111,20 @@ def _life(task: Task) -> int:
     return task.deadline_ms // 1000 + task.retention_s + 1
 
 
+def _affordable(large: tuple[fx.Publish, ...]) -> tuple[fx.Publish, ...]:
+    """Return the frames to be said again; none of them where they are too many bytes: a part alone is of no use."""
+    size = sum(len(frame.message.body) for frame in large if isinstance(frame.message, Blob))
+    return large if size <= MAX_AGAIN else ()
+
+
 def _body(context: Context, state: Sending, body: Blob) -> Stepped:
     """Send a body of an earlier life again; a manifest comes after all that it names, and is named by the whole."""
     whole = b"".join(state.bodies[chunk].body for chunk in body.chunks if chunk in state.bodies)
     digest = digest_of(whole if body.chunks else body.body)
     bodies = {} if body.chunks else {**state.bodies, digest: body}
-    state = msgspec.structs.replace(state, parts=state.parts + 1, bodies=bodies)
-    expiry = _life(state.submission.task)
-    return state, [fx.Publish(context.topics.blob(digest), body, retain=True, expiry_s=expiry)]
+    said = fx.Publish(context.topics.blob(digest), body, retain=True, expiry_s=_life(state.submission.task))
+    large = _affordable((*state.large, said)) if state.parts == len(state.large) else ()
+    return msgspec.structs.replace(state, parts=state.parts + 1, bodies=bodies, large=large), [said]
 
 
 def _kept(state: TaskState) -> list[Effect]:
@@ -169,7 +183,8 @@ def _received(context: Context, state: TaskState, message: object, now: float, *
 
 
 def _accepted(state: Sending, word: Accepted, now: float) -> Stepped:
-    after = Pending(state.id, state.submission.watch, state.listening, mine=True, heard=frozenset((word.epoch,)))
+    heard = frozenset((word.epoch,))
+    after = Pending(state.id, state.submission.watch, state.listening, mine=True, heard=heard, large=state.large)
     return after, [*_kept(state), fx.Wake("look", now + LOOK_S), _report("accepted", state.id, word)]
 
 
