@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from foa.core import effects as fx
 from foa.core.effects import Key
+from foa.core.machines.task.machine import OFFERED_S
 from foa.core.machines.task.replies.ended import MAX_RESTORED
 from foa.core.machines.task.state import Ended, Shadow
 from foa.core.routing.ownership import Forget, Left, Lost, Opened
@@ -302,3 +303,13 @@ def test_what_was_done_before_the_owner_changed_is_paid_once_though_it_is_taken_
     assert heir.live.works["a"].phase != "done", "it is done again"
     heir.answer(paid)
     assert heir.live.spent == 1.0
+
+
+def test_a_submission_that_its_owner_never_kept_is_soon_forgotten() -> None:
+    """It was refused, for want of room or of quota: should the owner die much later, it must not run after all."""
+    heir = Bench(hit("a1"))
+    opened = Opened(heir.partition, None, heir.received("submit", Submit(task(deadline_ms=3_600_000)), reply_to=REPLY))
+    heir.feed(fx.Told(Key("ownership"), opened))
+    assert heir.timers["forget"] == heir.now + OFFERED_S
+    heir.elapse("forget")
+    assert heir.retired

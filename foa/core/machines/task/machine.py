@@ -40,6 +40,9 @@ from foa.core.routing.ownership import Anew, Gone, Holds, Left, Lost, Opened, Ov
 from foa.wire.messages import Blob, Cancel, Found, Input, Result, State, Submit
 from foa.wire.topics import Topic
 
+OFFERED_S = 60.0
+"""How long a submission is remembered of which no snapshot was heard: an owner that lives has one in milliseconds."""
+
 HANDED_S = 0.25
 """How long a new owner waits for the last word of one that lives."""
 
@@ -157,8 +160,8 @@ def _forgetting(context: Context, shadow: Shadow, now: float) -> fx.Wake:
     pause = context.rules.remember_s
     if shadow.snapshot is not None:
         pause += shadow.snapshot.left_ms / 1000
-    elif shadow.submit is not None and isinstance(shadow.submit.message, Submit):
-        pause += shadow.submit.message.task.deadline_ms / 1000
+    elif shadow.submit is not None:  # nobody was promised anything: its owner refused it, or it is submitted again
+        pause = min(pause, OFFERED_S)
     return fx.Wake("forget", now + pause)
 
 
