@@ -86,6 +86,7 @@ def test_what_does_not_come_is_given_up_by_name() -> None:
     assert timer.at == PATIENCE_S
     (late,) = fetched(reader.feed(fx.Elapsed(timer.timer)))
     assert ref.digest[:12] in late.error
+    assert late.lacking == (ref.digest,)
     assert reader.state.wanted == {}
     assert reader.feed(fx.Elapsed(timer.timer)) == []
 

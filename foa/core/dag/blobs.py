@@ -80,11 +80,12 @@ class Fetch(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The bodies by digest; ``error`` is empty, or one line, and then bodies are missing."""
+    """The bodies by digest; ``error`` is empty, or one line, and then bodies are missing; ``lacking`` are not there."""
 
     token: str
     bodies: dict[Digest, bytes]
     error: str = ""
+    lacking: tuple[Digest, ...] = ()
 
 
 def filled(given: tuple[Given, ...], bodies: Mapping[Digest, bytes]) -> tuple[Given, ...]:

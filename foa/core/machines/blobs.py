@@ -89,7 +89,8 @@ def _finish(state: State, number: int) -> tuple[State, list[Effect]]:
     state, effects = _distrust(msgspec.structs.replace(state, wanted=rest), broken)
     state, more = _trim(state)
     effects += more
-    return state, [fx.Sleep(f"late:{number}"), fx.Tell(wanted.sender, Fetched(wanted.token, whole, error)), *effects]
+    told = Fetched(wanted.token, whole, error, tuple(broken))
+    return state, [fx.Sleep(f"late:{number}"), fx.Tell(wanted.sender, told), *effects]
 
 
 def _distrust(state: State, broken: list[Digest]) -> tuple[State, list[Effect]]:
@@ -134,7 +135,8 @@ def _late(state: State, number: int) -> tuple[State, list[Effect]]:
     if wanted is None:
         return state, []
     lacking = missing(wanted.refs, state.held)
+    gone = tuple(digest for digest, ref in wanted.refs.items() if assemble(ref, state.held) is None)
     rest = {other: each for other, each in state.wanted.items() if other != number}
     state, effects = _trim(msgspec.structs.replace(state, wanted=rest))
     error = f"blob {lacking[0][:12] if lacking else '?'} is not at the broker (expired, or never sent)"
-    return state, [fx.Tell(wanted.sender, Fetched(wanted.token, {}, error)), *effects]
+    return state, [fx.Tell(wanted.sender, Fetched(wanted.token, {}, error, gone)), *effects]

@@ -48,6 +48,7 @@ from foa.core.machines.agent.state import (
     Withdraw,
     Yielded,
 )
+from foa.wire.ids import Digest
 from foa.wire.messages import Asking, Award, Done, Draft, Failed, Progress, Settled
 
 REFUSED: Final = 0x80
@@ -169,9 +170,10 @@ def _work(context: Context, state: Running, now: float) -> list[Effect]:
 
 def _running(context: Context, state: Running, event: Event, now: float) -> Stepped:
     match event:
-        case fx.Told(_, Fetched("inputs", bodies, error)):
+        case fx.Told(_, Fetched("inputs", bodies, error) as told):
             if error:
-                return stumble(context, state.award, Stumbled("failed", "inputs", error), now)
+                lost = Stumbled("failed", "inputs", error, refutes=_source(state, told.lacking))
+                return stumble(context, state.award, lost, now)
             state = msgspec.structs.replace(state, inputs=filled(state.inputs, bodies))
             return state, _work(context, state, now)
         case fx.Returned("draft", Yielded() as made, _):
@@ -188,6 +190,17 @@ def _running(context: Context, state: Running, event: Event, now: float) -> Step
             return state, [taken(context, state.award)]
         case _:
             return _either(context, state, event, now)
+
+
+def _source(state: Running, lacking: tuple[Digest, ...]) -> str:
+    """Return the subtask whose output is nowhere any more: it is to be done again. "" where a person gave it.
+
+    The first who does not find it may have had a bad link; the second is believed.
+    """
+    if state.award.attempt < 2:  # noqa: PLR2004 - the second
+        return ""
+    lost = (one.source for one in state.inputs if one.value.ref is not None and one.value.ref.digest in lacking)
+    return next((source for source in lost if source), "")
 
 
 def _drafted(context: Context, state: Running, made: Yielded, now: float) -> Stepped:
@@ -253,8 +266,9 @@ def _answered(context: Context, state: Answered, event: Event, now: float) -> St
         case fx.Told(_, Linked(up)):
             if not up:
                 return state, [fx.Sleep("repeat")]
-            again = msgspec.structs.replace(state, tries=0)
-            return again, [say(context, state.message, again=True), fx.Wake("repeat", now + context.rules.repeat_s)]
+            again = msgspec.structs.replace(state, tries=0)  # the broker may have forgotten what it had
+            repeat = fx.Wake("repeat", now + context.rules.repeat_s)
+            return again, [*state.large, say(context, state.message, again=True), repeat]
         case fx.Elapsed("repeat"):
             tries = state.tries + 1
             pause = min(context.rules.repeat_max_s, context.rules.repeat_s * 2 ** min(tries, MAX_DOUBLED))

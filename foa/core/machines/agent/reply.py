@@ -29,6 +29,8 @@ MAX_OPTIONS: Final = 16
 MAX_QUESTION: Final = 4096
 MAX_PARTIAL: Final = 4096
 MOST_USD: Final = 1e15
+MAX_AGAIN: Final = 1024 * 1024
+"""An answer whose bodies are larger together has them said once: as many as wait to be settled would be held."""
 
 Stepped = tuple[AwardState, list[Effect]]
 Working = Running | Joined
@@ -109,7 +111,8 @@ def answer(context: Context, state: Working, made: Made, now: float) -> Stepped:
         award.award, award.task, context.profile.agent, award.key, outputs, _usage(context, state, now), made.round,
         made.agreed, made.confidence, made.votes,
     )  # fmt: skip
-    answered, effects = _final(context, award, message, now)
+    large = tuple(blobs) if sum(len(each.value.body or b"") for each in made.outputs) <= MAX_AGAIN else ()
+    answered, effects = _final(context, award, message, now, large)
     return answered, [*blobs, fx.Measure("foa_handler_seconds", seconds=now - state.began), *effects]
 
 
@@ -147,7 +150,9 @@ def stumble(
     return state, [*effects, log, fx.Measure("foa_handler_failures_total", label=stumbled.code)]
 
 
-def _final(context: Context, award: Award, message: Done | Failed | Asking, now: float) -> Stepped:
+def _final(
+    context: Context, award: Award, message: Done | Failed | Asking, now: float, large: tuple[fx.Publish, ...] = ()
+) -> Stepped:
     """Keep the answer until it is settled, over restarts too, and say it. Who asks has not begun yet."""
     asks = isinstance(message, Asking)
     timers = [fx.Sleep(timer) for timer in ("silent", "beat", "deadline", "round", "hung")]
@@ -156,7 +161,12 @@ def _final(context: Context, award: Award, message: Done | Failed | Asking, now:
     effects: list[Effect] = [*timers, fx.Persist(message), fx.Wake("expire", ends)]
     once = award if context.profile.effects == "once" and not asks else None
     repeat = fx.Wake("repeat", now + context.rules.repeat_s)
-    return Answered(message, once=once), [*effects, first, repeat, freed(award, untouched=asks, answered=True)]
+    return Answered(message, once=once, large=large), [
+        *effects,
+        first,
+        repeat,
+        freed(award, untouched=asks, answered=True),
+    ]
 
 
 def say(context: Context, message: Done | Failed | Asking, *, again: bool = False) -> fx.Publish:

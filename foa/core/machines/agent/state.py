@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from foa.core.cluster.rounds import Refining
+from foa.core.effects import Publish
 from foa.core.vcv.profile import Profile
 from foa.wire.ids import Epoch, node_of
 from foa.wire.messages import Asking, Award, Done, Draft, Failed, Vcv
@@ -135,11 +136,15 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """The answer stands and is repeated until the owner settles it. ``once``: the award, if it must stay known."""
+    """The answer stands and is repeated until the owner settles it. ``once``: the award, if it must stay known.
+
+    ``large`` is what of it was sent by reference: said again when the bus is back, since only we have it.
+    """
 
     message: Done | Failed | Asking
     tries: int = 0
     once: Award | None = None
+    large: tuple[Publish, ...] = ()
 
 
 class Spent(msgspec.Struct, frozen=True):
