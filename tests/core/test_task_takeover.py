@@ -12,7 +12,7 @@ from foa.core.machines.task.replies.ended import MAX_RESTORED
 from foa.core.machines.task.state import Ended, Shadow
 from foa.core.routing.ownership import Forget, Left, Lost, Opened
 from foa.wire.ids import Epoch
-from foa.wire.messages import Accepted, Award, Cancel, Result, Settled, State, Submit, Taken
+from foa.wire.messages import Accepted, Award, Cancel, Declined, Result, Settled, State, Submit, Taken, Withdrawn
 from foa.wire.records import Plan, Subtask
 from tests.core.task_bench import E1, E2, REPLY, Bench, chain, done, failed, hit, sent, taken, task
 
@@ -30,12 +30,13 @@ def heir_of(bench: Bench, snapshot: State) -> Bench:
     return heir
 
 
-def test_an_heir_goes_on_from_the_snapshot_and_awards_nothing_twice() -> None:
+def test_an_heir_goes_on_from_the_snapshot_and_repeats_what_runs_under_its_epoch() -> None:
     owner = Bench(hit("a1"))
     snapshot, (award,) = owner_of(owner)
     heir = heir_of(owner, snapshot)
     effects = heir.become_owner()
-    assert sent(effects, Award) == []
+    (again,) = sent(effects, Award)
+    assert (again.award, again.agent, again.epoch) == (award.award, award.agent, E2)
     assert sent(effects, State)[0].epoch == E2
     assert sent(effects, Accepted) == [Accepted("t1", E2)]
     result = sent(heir.answer(done(award)), Result)[0]
@@ -59,6 +60,37 @@ def test_an_heir_with_the_submission_alone_begins_anew() -> None:
     assert sent(heir.feed(fx.Told(Key("ownership"), opened)), Award) == []
     effects = heir.become_owner()
     assert [award.epoch for award in sent(effects, Award)] == [E2]
+
+
+def test_an_award_that_nobody_has_any_more_waits_for_no_lease() -> None:
+    owner = Bench(hit("a1"), hit("a2"))
+    snapshot, (award,) = owner_of(owner)
+    heir = heir_of(owner, snapshot)
+    heir.become_owner()
+    over = Declined(award.award, "t1", award.agent, "over", "it was settled long ago")
+    effects = heir.answer(over)
+    (second,) = sent(effects, Award)
+    assert (second.agent, second.attempt) == ("acme/tools/a2", award.attempt)
+
+
+def test_what_was_heard_along_is_not_awarded_again() -> None:
+    owner = Bench(hit("a1"))
+    snapshot, (award,) = owner_of(owner)
+    heir = heir_of(owner, snapshot)
+    heir.answer(done(award))
+    assert sent(heir.become_owner(), Award) == []
+
+
+def test_an_award_that_waits_at_an_agent_and_stands_no_more_is_taken_back() -> None:
+    owner = Bench(hit("a1"))
+    _, (award,) = owner_of(owner)
+    other = replace(taken(award), award="of-long-ago", started=False)
+    assert [word.award for word in sent(owner.answer(other), Withdrawn)] == ["of-long-ago"]
+    assert sent(owner.answer(replace(taken(award), started=False)), Withdrawn) == []
+    assert sent(owner.answer(replace(other, started=True)), Withdrawn) == [], "what was begun may count yet"
+    owner.answer(done(award))
+    assert isinstance(owner.state, Ended)
+    assert [word.award for word in sent(owner.answer(other), Withdrawn)] == ["of-long-ago"]
 
 
 def test_an_heir_takes_a_silent_seat_for_dead_after_a_lease() -> None:

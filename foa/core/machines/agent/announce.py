@@ -1,5 +1,6 @@
 """Shows the agent (card, capability vector), takes awards in at the gate, and shares out its slots."""
 
+from math import inf
 from random import Random
 from typing import Final
 
@@ -7,6 +8,7 @@ import msgspec
 
 from foa.core import effects as fx
 from foa.core.effects import Effect, Event, Key
+from foa.core.machines.agent.reply import say, send
 from foa.core.machines.agent.showing import departure, read_back, shown, vector
 from foa.core.machines.agent.state import (
     Agent,
@@ -25,13 +27,13 @@ from foa.core.routing.exchange import Answer, Asked
 from foa.core.turns import turn
 from foa.core.vcv.build import build_vcv, texts_of
 from foa.wire.codec import SPEAKS
-from foa.wire.ids import NO_EPOCH, Version, digest_of
-from foa.wire.messages import Award, Blob, Control, Declined, Draft, Embed, Vectors, Withdrawn
+from foa.wire.ids import NO_EPOCH, Version, digest_of, partition_of
+from foa.wire.messages import Asking, Award, Blob, Control, Declined, Done, Draft, Embed, Failed, Vectors, Withdrawn
 
 KEY: Final = Key("agent")
 MAX_BEGUN: Final = 10_000
 MAX_PAST: Final = 256
-"""Awards that are over and are known again; the oldest is forgotten first."""
+"""Awards that are over and are known again, with what was answered; the oldest is forgotten first."""
 
 TICK_S: Final = 1.0
 LATE_S: Final = 1.0
@@ -47,8 +49,8 @@ def step(context: Context, state: Agent, event: Event, now: float, rng: Random) 
     """Take one event. Bind `context` with functools.partial to get the shape every machine has."""
     del rng
     match event:
-        case fx.Online():
-            return _online(context, state, now)
+        case fx.Online(resumed):
+            return _online(context, state, now, resumed=resumed)
         case fx.Told(_, Answer("embed", Vectors() as vectors, _)):
             return _embedded(context, state, vectors)
         case fx.Told(_, Answer("embed", _, _)):
@@ -99,7 +101,7 @@ def _ticked(context: Context, state: Agent, now: float) -> Stepped:
 
 def _stood_still(state: Agent, now: float) -> bool:
     """Tell whether this process was stopped until now: what it hears first was said to it long ago."""
-    return state.tick > 0.0 and now - state.tick > LATE_S
+    return now - state.tick > LATE_S
 
 
 def _received(context: Context, state: Agent, event: fx.Received, now: float) -> Stepped:
@@ -107,7 +109,7 @@ def _received(context: Context, state: Agent, event: fx.Received, now: float) ->
         case Award() as award:
             return _offered(context, state, award, now)
         case Withdrawn() as message:
-            return _withdrawn(state, message)
+            return _withdrawn(context, state, message)
         case Draft() as draft if draft.agent == event.topic.agent:  # nobody speaks for another
             channel = (draft.task, draft.cluster)
             return state, [
@@ -123,18 +125,24 @@ def _received(context: Context, state: Agent, event: fx.Received, now: float) ->
             return state, []
 
 
-def _online(context: Context, state: Agent, now: float) -> Stepped:
-    """Listen first, then show up: whoever finds us may award at once. What is said of us is read along."""
+def _online(context: Context, state: Agent, now: float, *, resumed: bool = False) -> Stepped:
+    """Listen first, then show up: whoever finds us may award at once. What is said of us is read along.
+
+    Awards that an earlier life left at the broker were given long ago: they wait for the first tick.
+    """
     agent, topics = context.profile.agent, context.topics
+    first = state.tick == inf
     effects: list[Effect] = [
         fx.Subscribe((topics.request(agent), topics.discovery(agent), topics("control/+"))),
         shown(context, state),
         fx.Wake("card", now + context.rules.refresh_s),
-        *([] if state.tick else [fx.Wake("tick", now + TICK_S)]),
+        *([fx.Wake("tick", now + TICK_S)] if first else []),
         _embed(context) if state.vcv is None else vector(context, state),
         fx.TellAll("award", Linked(up=True)),
     ]
-    return msgspec.structs.replace(state, online=True, tick=state.tick or now + TICK_S), effects
+    if first:
+        state = msgspec.structs.replace(state, tick=now - 2 * LATE_S if resumed else now + TICK_S)
+    return msgspec.structs.replace(state, online=True), effects
 
 
 def _embed(context: Context) -> Effect:
@@ -157,8 +165,8 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
     if award.epoch < state.epochs.get(award.partition, NO_EPOCH):
         return state, [fx.Measure("foa_ghost_awards_total")]
     state = msgspec.structs.replace(state, epochs={**state.epochs, award.partition: award.epoch})
-    if award.award in state.past:  # sent twice, and late: an award's id is never used again
-        return state, [fx.Measure("foa_late_awards_total")]
+    if award.award in state.past:  # sent twice: an award's id is never used again
+        return state, [_said(context, state, award), fx.Measure("foa_late_awards_total")]
     if award.award in state.running or award.award in state.waiting:
         return state, [fx.Tell(Key("award", award.award), Begin(award, start=False))]
     if context.profile.effects == "once":
@@ -168,9 +176,8 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
     refusal = _refusal(context, state, award, now)
     if refusal is not None:
         code, reason = refusal
-        declined = Declined(award.award, award.task, context.profile.agent, code, reason[:500])
-        topic = context.topics.answer(award.partition, award.task, context.profile.agent)
-        return state, [fx.Publish(topic, declined), fx.Measure("foa_awards_declined_total", label=code)]
+        state = msgspec.structs.replace(state, past=_past(state, award.award))
+        return state, [_declined(context, award, code, reason), fx.Measure("foa_awards_declined_total", label=code)]
     if context.profile.effects == "once":
         kept = [(key, held) for key, held in state.begun.items() if held[1] > now][-MAX_BEGUN:]
         state = msgspec.structs.replace(
@@ -189,6 +196,27 @@ def _offered(context: Context, state: Agent, award: Award, now: float) -> Steppe
         state = msgspec.structs.replace(state, clusters={**state.clusters, award.award: channel})
         effects.append(fx.Subscribe((context.topics.channel(*channel, "+/+/+"),), no_local=True))
     return state, effects
+
+
+def _declined(context: Context, award: Award, code: str, reason: str) -> fx.Publish:
+    return send(context, award, Declined(award.award, award.task, context.profile.agent, code, reason[:500]))
+
+
+def _said(context: Context, state: Agent, award: Award) -> fx.Publish:
+    """Say what came of an award that is over here: whoever took over its task may not have heard."""
+    answer = state.past[award.award]
+    if answer is not None:
+        return say(context, answer, again=True)
+    return _declined(context, award, "over", "this agent had it, and does not have it any more")
+
+
+def _past(
+    state: Agent, award: str, answer: Done | Failed | Asking | None = None
+) -> dict[str, Done | Failed | Asking | None]:
+    past = {**state.past, award: answer}
+    if len(past) > MAX_PAST:
+        del past[next(iter(past))]
+    return past
 
 
 def _suspected(state: Agent, award: Award, now: float) -> Agent:
@@ -251,7 +279,10 @@ def _refusal(context: Context, state: Agent, award: Award, now: float) -> tuple[
     return None
 
 
-def _withdrawn(state: Agent, message: Withdrawn) -> Stepped:
+def _withdrawn(context: Context, state: Agent, message: Withdrawn) -> Stepped:
+    """Give an award back, unless a ghost says so: another has the task now, and may count on it."""
+    if message.epoch < state.epochs.get(partition_of(message.task, context.topics.partitions), NO_EPOCH):
+        return state, [fx.Measure("foa_ghost_withdrawals_total")]
     return state, [fx.Tell(Key("award", message.award), Withdraw(message.reason))]
 
 
@@ -292,8 +323,7 @@ def _kept(context: Context, state: Agent, told: Freed) -> Stepped:
     """Keep along which answers wait to be settled; while the bus is away none of them is said."""
     if not told.answered:
         answers = {one: None for one in state.answers if one != told.award} if state.answers else state.answers
-        past = state.past if told.untouched else (*state.past, told.award)[-MAX_PAST:]
-        return msgspec.structs.replace(state, answers=answers, past=past), []
+        return msgspec.structs.replace(state, answers=answers, past=_past(state, told.award, told.said)), []
     answers = {**state.answers, told.award: None}
     effects: list[Effect] = [] if state.online else [fx.Tell(Key("award", told.award), Linked(up=False))]
     if len(answers) > context.rules.kept:

@@ -284,7 +284,7 @@ def _answered(context: Context, state: Answered, event: Event, now: float) -> St
 
 def _settled(state: Answered, now: float) -> Stepped:
     """Forget the answer; that work with ``effects = once`` was begun stays known until its deadline."""
-    over = fx.Tell(Key("agent"), Freed(state.message.award))
+    over = fx.Tell(Key("agent"), Freed(state.message.award, said=state.message))
     if state.once is None:
         return state, [fx.Persist(None), over, fx.Retire()]
     forget = fx.Wake("forget", now + state.once.left_ms / 1000)

@@ -60,9 +60,10 @@ class Agent(msgspec.Struct, frozen=True):
     ``begun`` holds, for ``effects = once``, the idempotency keys taken on: which award, and until when no other
     may come for it. ``clusters`` are, by award, the channels listened to: (task, cluster). ``waiting`` stand in the
     order of their ``turns``. ``answers`` are awards whose answer nobody settled yet, oldest first; ``crashes`` those
-    during which this process ended: the key of each, and until when it counts; ``past`` those that are over;
+    during which this process ended: the key of each, and until when it counts; ``past`` those that are over,
+    each with what was answered, if it was;
     ``suspects`` those here that such a crash may be due to: each works alone.
-    ``tick`` is when time is to be noted next: a process that was stopped finds it long past.
+    ``tick`` is when time is to be noted next: long past in a process that was stopped, or comes back.
     ``watcher`` is told how draining goes. ``birth`` is above the process's own where an earlier life had a later clock.
     """
 
@@ -73,7 +74,7 @@ class Agent(msgspec.Struct, frozen=True):
     waiting: tuple[str, ...] = ()
     turns: dict[str, float] = {}
     answers: dict[str, None] = {}
-    past: tuple[str, ...] = ()
+    past: dict[str, Done | Failed | Asking | None] = {}
     suspects: tuple[str, ...] = ()
     crashes: dict[str, tuple[str, float]] = {}
     clusters: dict[str, tuple[str, str]] = {}
@@ -82,7 +83,7 @@ class Agent(msgspec.Struct, frozen=True):
     draining: bool = False
     watcher: str = ""
     birth: int = 0
-    tick: float = 0.0
+    tick: float = inf
 
 
 class Fresh(msgspec.Struct, frozen=True):
@@ -171,11 +172,15 @@ class HandBack(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """Award to agent: the slot is free again. ``untouched``: the work was never begun; ``answered``: it is kept yet."""
+    """Award to agent: the slot is free again. ``untouched``: the work was never begun; ``answered``: it is kept yet.
+
+    ``said`` is the answer that is kept no longer.
+    """
 
     award: str
     untouched: bool = False
     answered: bool = False
+    said: Done | Failed | Asking | None = None
 
 
 class Crashed(NamedTuple):

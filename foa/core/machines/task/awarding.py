@@ -192,6 +192,21 @@ def recorded(live: Live, seq: int, code: int, context: Context, now: float) -> t
     ]
 
 
+def repeated(live: Live, context: Context, now: float) -> list[Effect]:
+    """Say again, under our epoch, the awards that run: who has one says where it stands, who never had it takes it.
+
+    What was settled by an owner whose last words are lost is answered again; what nobody has any more is declined, and
+    waits for no lease.
+    """
+    left = budget_left(live)
+    return [
+        _award(live, work.id, seat, Terms(None, None if left is None else left + seat.price), context, now)
+        for work in active(live)
+        for seat in work.seats
+        if seat.phase == "running" and seat.award not in live.unsent and not is_pseudo(work.id)
+    ]
+
+
 class Terms(NamedTuple):
     """What all members of a team are awarded alike: the team (None: alone), and what may be spent (None: no bound)."""
 

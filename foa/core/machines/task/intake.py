@@ -9,6 +9,7 @@ from foa.core.dag.blobs import Fetch, Fetched, assemble
 from foa.core.dag.plan import validated
 from foa.core.dag.replay import request_of
 from foa.core.effects import Effect, Key
+from foa.core.machines.task.awarding import repeated
 from foa.core.machines.task.finish import fail
 from foa.core.machines.task.over.telling import refused
 from foa.core.machines.task.place import advance
@@ -267,7 +268,10 @@ def resubmitted(state: Live, received: fx.Received, context: Context) -> tuple[L
 
 
 def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
-    """Go on with a task whose owner is gone: from its snapshot, else from its submission; then hear the answers."""
+    """Go on with a task whose owner is gone: from its snapshot, else from its submission; then hear the answers.
+
+    What still runs after that is awarded once more: nobody knows which of the awards and answers arrived.
+    """
     if shadow.snapshot is None:
         if shadow.submit is None:
             return shadow, []
@@ -283,9 +287,20 @@ def take_over(shadow: Shadow, epoch: Epoch, context: Context, now: float) -> tup
         told = inherited(live, seen, context)
         state, effects = _resume(live, context, now)
         effects = told + effects
-    if shadow.cancel is not None and isinstance(state, Live):
-        state, more = fail(state, context, now, "cancelled", shadow.cancel.reason, "cancelled")
+    if isinstance(state, Live):
+        state, more = _caught_up(shadow, state, context, now)
         effects = effects + more
+    if isinstance(state, Live) and shadow.snapshot is not None:
+        effects = effects + repeated(state, context, now)
+    return state, effects
+
+
+def _caught_up(shadow: Shadow, live: Live, context: Context, now: float) -> tuple[TaskState, list[Effect]]:
+    """Hear what was said to whom the task had before, in order, until it ends of that."""
+    state: TaskState = live
+    effects: list[Effect] = []
+    if shadow.cancel is not None:
+        state, effects = fail(live, context, now, "cancelled", shadow.cancel.reason, "cancelled")
     for answer in shadow.answers:
         if isinstance(state, Live):
             state, more = answered(state, answer, context, now)

@@ -30,10 +30,10 @@ from foa.core.machines.task.state import (
 )
 from foa.core.machines.task.verdict import LEASE_LOST, NEVER_SENT, concluded, dropped
 from foa.wire.ids import Epoch, idempotency_key
-from foa.wire.messages import Asking, Declined, Done, Failed, Progress, Required, Settled, Taken
+from foa.wire.messages import Asking, Declined, Done, Failed, Progress, Required, Settled, Taken, Withdrawn
 from foa.wire.records import Given, Seat, Work
 
-PASSING = frozenset({"busy", "draining"})  # reasons to decline that do not last
+PASSING = frozenset({"busy", "draining", "over"})  # reasons to decline that do not last
 PIECE = 500  # characters of a partial answer that one note carries
 
 
@@ -41,7 +41,7 @@ def answered(live: Live, message: AnswerMessage, context: Context, now: float) -
     """Take an answer; a final one is settled whatever it is worth, or the agent would repeat it for ever."""
     found = _find(live, message)
     if found is None:
-        return live, _settle(live, message, context, used=False)
+        return live, [*_settle(live, message, context, used=False), *stale(message, live.epoch, context)]
     work, seat = found
     state: TaskState
     match message:
@@ -92,6 +92,14 @@ def settle(message: AnswerMessage, epoch: Epoch, context: Context, *, used: bool
         return []
     reply = Settled(message.award, message.task, epoch, used)
     return [fx.Publish(context.topics.request(message.agent), reply, qos=0)]
+
+
+def stale(message: AnswerMessage, epoch: Epoch, context: Context) -> list[Effect]:
+    """Take back an award that waits at an agent and stands no more: it may have been on its way for long."""
+    if not isinstance(message, Taken) or message.started:
+        return []
+    word = Withdrawn(message.award, message.task, epoch, "it was given to another meanwhile, or the task is over")
+    return [fx.Publish(context.topics.request(message.agent), word, qos=0)]
 
 
 def _settle(live: Live, message: AnswerMessage, context: Context, *, used: bool) -> list[Effect]:

@@ -10,10 +10,10 @@ from foa.core.machines.task.live import Context, Ended, Reply
 from foa.core.machines.task.over.letters import sent
 from foa.core.machines.task.over.telling import TIMER, acknowledged, refused, repeated, told, waits
 from foa.core.machines.task.replies import dialogue
-from foa.core.machines.task.replies.answers import settle
+from foa.core.machines.task.replies.answers import settle, stale
 from foa.core.machines.task.state import answer_to
 from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
-from foa.wire.messages import Accepted, Acknowledged, Asking, Done, Failed, Input, Result, State, Submit
+from foa.wire.messages import Accepted, Acknowledged, Asking, Done, Failed, Input, Result, State, Submit, Taken
 from foa.wire.records import Task
 
 MAX_RESTORED: Final = 8
@@ -50,6 +50,8 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
     match received.message:
         case Done() | Failed() | Asking() as late_answer:
             return state, settle(late_answer, state.result.epoch, context, used=False)
+        case Taken() as late_start:
+            return state, stale(late_start, state.result.epoch, context)
         case Submit(task):
             return _submitted_again(context, state, task, received, now)
         case Acknowledged(_, epoch):
@@ -57,7 +59,7 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
         case Input():
             return state, dialogue.refused(received, None, f"the task has ended: {state.result.status}", context)
         case State() as seen:
-            return _gone_on(context, state, seen, now)
+            return _gone_on(context, state, seen, now, retained=received.retained)
         case Result() as result if state.doubtful:
             first = msgspec.structs.replace(state, result=result, confirmed=True, doubtful=False)
             return (first, [fx.Persist(result)]) if received.retained else (state, [])
@@ -67,11 +69,17 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
             return state, []
 
 
-def _gone_on(context: Context, state: Ended, seen: State, now: float) -> Stepped:
+def _gone_on(context: Context, state: Ended, seen: State, now: float, *, retained: bool) -> Stepped:
     """Clear a snapshot of a task that is over; whoever goes on with it, or remembers it so, is told how it ended.
 
-    The broker may have forgotten the result and remembered the snapshot, so that they never knew.
+    The broker may have forgotten the result and remembered the snapshot, so that they never knew. A result of which
+    our journal alone knows is told to whoever says a snapshot now: they know of none. What is shown as retained proves
+    nothing, since the result that stands may be shown after it; and it may be all that an owner's heir would have.
     """
+    if state.doubtful:
+        if retained or seen.group or state.restored >= MAX_RESTORED:
+            return state, []
+        return msgspec.structs.replace(state, restored=state.restored + 1), _restore(context, state, now)
     cleared = _clear(context, state, seen.group)
     if not state.confirmed or seen.group or state.restored >= MAX_RESTORED:
         return state, [cleared]
