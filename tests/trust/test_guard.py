@@ -192,7 +192,7 @@ def test_a_stored_frame_is_verified_once() -> None:
 def test_a_node_hears_its_own_stored_words_without_verifying_them() -> None:
     by = Guard(Rules(), TOPICS, START, key=OWNER.key, sign=OWNER.sign, verify=lambda *_: False)
     by.trusting(TRUST)
-    admit(by, by.seal(frame("own/1"), LATER), LATER)
+    admit(by, by.seal(frame("own/1", retain=True), LATER), LATER)
 
 
 @pytest.mark.parametrize("topic", [AWARD, "control/drain", "task/1/t/submit", "task/1/t/input", "task/1/t/feedback"])
@@ -288,7 +288,8 @@ def test_agents_that_nobody_named_are_heard_on_probation_and_as_nobody_else() ->
 
 
 def test_memories_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "MAX_SEEN", 8)
+    monkeypatch.setattr(guards, "MAX_SEEN", 4)
+    monkeypatch.setattr(guards, "MAX_PASSING", 4)
     monkeypatch.setattr(guards, "MAX_LATEST", 8)
     monkeypatch.setattr(guards, "MAX_PINNED", 8)
     by = guard(trust=TRUST, rules=Rules(probation=True))
@@ -297,7 +298,7 @@ def test_memories_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         admit(by, owner.seal(frame(AWARD, b"%d" % at), LATER), LATER)
         admit(by, owner.seal(frame(f"task/1/t{at}/result"), LATER), LATER)
         admit(by, alice.seal(frame(f"discovery/acme/sales/b{at}"), LATER), LATER)
-    assert len(by._once) == len(by._verified) == len(by._latest) == 8
+    assert len(by._once) == len(by._passing) == len(by._lasting) == len(by._latest) == 8
     strangers = [strange.seal(frame(f"discovery/else/where/b{at}"), LATER) for at in range(20)]
     for sealed in strangers[:8]:
         admit(by, sealed, LATER)
@@ -339,3 +340,19 @@ def test_without_a_key_nothing_is_sealed_and_bodies_never_are() -> None:
     body = frame(f"blob/{'0' * 64}")
     assert guard(OWNER).seal(body, LATER) == body
     assert seal.seal_of(guard(OWNER).seal(frame(AWARD), LATER)) is not None
+
+
+def test_work_that_goes_on_leaves_no_more_behind_than_is_still_fresh() -> None:
+    by, owner, people = guard(OWNER, trust=WITH_PEOPLE), guard(OWNER), guard(PEOPLE)
+    rules = Rules()
+    sizes: list[int] = []
+    for at in range(40):
+        now = LATER + int(at * rules.skew_s / 5 * MICRO)
+        for one in range(5):
+            admit(by, people.seal(frame(f"task/1/t{at}-{one}/submit"), now), now)
+            admit(by, owner.seal(frame(f"task/1/t{at}-{one}/result", retain=True), now), now)
+            by.seal(frame(f"task/1/t{at}-{one}/state/0", retain=True), now)
+            by.seal(frame("request/acme/sales/bot"), now)
+        sizes.append(len(by._once) + len(by._passing))
+    assert max(sizes[20:]) == max(sizes[:21]), "twice the time to be stale fills it, and nothing more does"
+    assert len(by._lasting) == 0, "what is a task's does not push out what is read again at every connection"

@@ -22,10 +22,15 @@ from foa.wire.trust import policy, seal
 from foa.wire.trust.jws import card_signers
 from foa.wire.trust.policy import PROBATION, Entry, Grant, Trust
 from foa.wire.trust.rates import Buckets
+from foa.wire.trust.recent import Recent
 from foa.wire.trust.seal import Seal, Stamp
 
 MAX_SEEN: Final = 100_000
-"""Frames remembered: of those heard once, and apart of stored ones whose seal was verified; the oldest goes first."""
+"""Frames remembered at least, and twice as many at most (18 MB): of those heard once, and apart of `LASTING` ones whose
+seal was verified. Those heard once are forgotten as soon as they would be `stale`."""
+
+MAX_PASSING: Final = 50_000
+"""As many of tasks' stored frames, and of our own, whose seal need not be verified: as long as the others; 9 MB."""
 
 MAX_LATEST: Final = 200_000
 """Topics of which the newest stamp is remembered, the oldest out first: 100,000 agents and what is known of each."""
@@ -44,6 +49,12 @@ NEWEST: Final[frozenset[TopicKind]] = frozenset({"discovery", "presence", "evide
 """Stored words without an order of their own: of one signer the newest counts."""
 
 KEPT: Final[frozenset[TopicKind]] = frozenset(rule.kind for rule in TABLE if rule.retained)
+
+LASTING: Final[frozenset[TopicKind]] = frozenset(
+    rule.kind for rule in TABLE if rule.retained and "{task}" not in rule.pattern
+)
+"""Stored words that are read again at every connection; those of a task are over when it is."""
+
 _WRITER: Final[dict[TopicKind, str]] = {rule.kind: rule.writer for rule in TABLE}
 
 QUIET: Final = frozenset({"rate", "replayed"})
@@ -94,8 +105,10 @@ class Guard:
         self._trust: Trust | None = None
         self._entries: dict[str, Entry] = {}
         self._buckets = Buckets(rules.rate, rules.burst) if rules.rate else None
-        self._once: OrderedDict[bytes, None] = OrderedDict()
-        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        life_us = int(2 * rules.skew_s * MICRO)  # a stamp may lie ahead by as much as behind
+        self._once = Recent(MAX_SEEN, life_us)
+        self._passing = Recent(MAX_PASSING, life_us)
+        self._lasting = Recent(MAX_SEEN)
         self._latest: OrderedDict[bytes, Stamp] = OrderedDict()
         self._pinned: dict[str, str] = {}
         self._voices: dict[str, str] = {}
@@ -125,18 +138,19 @@ class Guard:
         if self._sign is None or frame.topic.startswith(self._bodies):
             return frame
         self._last = max(now - self._life, self._last + 1, 1)
-        return self._signed(frame, self._last)
+        return self._signed(frame, self._last, now)
 
     def seal_will(self, frame: Frame) -> Frame:
         """Return a will sealed beforehand: its stamp is the start of this life."""
-        return frame if self._sign is None else self._signed(frame, 0)
+        return frame if self._sign is None else self._signed(frame, 0, self._life)
 
-    def _signed(self, frame: Frame, since: int) -> Frame:
+    def _signed(self, frame: Frame, since: int, now: int) -> Frame:
         assert self._sign is not None
         stamped = seal.stamped(frame, self._key, Stamp(self._life, since))
         body = seal.covered(stamped)
         signature = self._sign(body)
-        _remember(self._verified, _digest(body, signature), MAX_SEEN)  # our own stored words come back to us
+        if frame.retain:  # our own stored words come back to us
+            self._passing.add(_digest(body, signature), now)
         return seal.signed(stamped, signature)
 
     # --- what arrives -----------------------------------------------------------------------------------
@@ -202,13 +216,13 @@ class Guard:
         digest = _digest(body, found.signature)
         place = _digest(found.key.encode(), frame.topic.encode())
         self._timely(found.stamp, topic.kind, place, digest, now)
-        if digest not in self._verified:
+        if digest not in self._passing and digest not in self._lasting:
             if self._verify is None or not self._verify(found.key, found.signature, body):
                 raise WireError("forged", f"the signature is not that of the key {found.key}")
             if topic.kind in KEPT:
-                _remember(self._verified, digest, MAX_SEEN)
+                (self._lasting if topic.kind in LASTING else self._passing).add(digest, now)
         if topic.kind in ONCE:
-            _remember(self._once, digest, MAX_SEEN)
+            self._once.add(digest, now)
         elif topic.kind in NEWEST and found.stamp.since:
             self._latest.pop(place, None)
             self._latest[place] = found.stamp
@@ -239,9 +253,3 @@ def _claimed(topic: Topic) -> str:
 def _digest(*parts: bytes) -> bytes:
     """Return 16 bytes that stand for two parts, one of which is always of one length."""
     return blake2b(b"".join(parts), digest_size=16).digest()
-
-
-def _remember(table: OrderedDict[bytes, None], digest: bytes, most: int) -> None:
-    table[digest] = None
-    if len(table) > most:
-        table.popitem(last=False)
