@@ -325,6 +325,10 @@ def retained(submitter: Submitter, result: Result) -> list[Effect]:
     return submitter.feed(fx.Received(Topic("result", 0, "t1"), result, retained=True))
 
 
+def wakes(effects: list[Effect]) -> list[str]:
+    return [one.timer for one in effects if isinstance(one, fx.Wake)]
+
+
 def test_a_submission_is_kept_with_its_bodies_until_it_is_accepted() -> None:
     submitter = Submitter()
     large = Given("x", Value("text/plain", "text/plain", b"y" * 3000))
@@ -424,6 +428,19 @@ def test_where_two_owners_spoke_what_the_broker_keeps_is_taken() -> None:
     effects = submitter.feed(fx.Elapsed("check"))
     assert reports(effects) == [("result", mine)]
     assert acknowledged(effects) == [Acknowledged("t1", E1)]
+
+
+def test_while_what_the_broker_keeps_changes_the_owners_are_given_their_time_again() -> None:
+    first, later = Result("t1", "done", Epoch(2, "c2")), Result("t1", "expired", E1)
+    submitter = Submitter()
+    submitter.tell(Submission(TASK, watch=False))
+    submitter.hear(Accepted("t1", E1))
+    submitter.hear(Accepted("t1", Epoch(2, "c2")))
+    submitter.hear(first)
+    assert wakes(retained(submitter, first)) == []
+    assert wakes(retained(submitter, later)) == ["check"]  # by an owner whose link was away
+    assert wakes(retained(submitter, first)) == ["check"]  # its own owner has restored it
+    assert reports(submitter.feed(fx.Elapsed("check"))) == [("result", first)]
 
 
 def test_where_the_broker_keeps_none_the_one_that_was_heard_is_taken_in_the_end() -> None:

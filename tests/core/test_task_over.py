@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from foa.core import effects as fx
@@ -224,3 +225,14 @@ def test_ids_of_replays_follow_from_the_old_and_always_fit() -> None:
         assert len(long) <= MAX_SEGMENT
         assert long not in seen
         seen.add(long)
+
+
+def test_a_result_that_the_journal_alone_knows_is_told_to_whoever_goes_on_with_the_task() -> None:
+    bench = Bench(hit("a1"))
+    (snapshot, *_) = sent(bench.submit(task()), State)
+    result = Result("t1", "failed", E1)
+    bench = Bench(hit("a1"))
+    bench.feed(fx.Restored(result))
+    shown = bench.received("state", msgspec.structs.replace(snapshot, epoch=E2))
+    assert bench.feed(shown._replace(retained=True)) == [], "the result that stands may be shown after it"
+    assert [one.message for one in bench.feed(shown) if isinstance(one, fx.Publish)] == [result]

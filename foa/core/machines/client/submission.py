@@ -218,7 +218,7 @@ def _ended(
 ) -> Stepped:
     """Take the result; where several owners spoke of the task, the one that the broker keeps, once that is settled."""
     if isinstance(state, Checking):
-        return msgspec.structs.replace(state, kept=result) if retained else state, []
+        return _settling(state, result, now) if retained else (state, [])
     before = _kept(state)
     if isinstance(state, Sending):
         state = Pending(state.id, state.submission.watch, state.listening, mine=True)
@@ -228,6 +228,14 @@ def _ended(
     listen = [] if state.listening else [_listen(context, state.id, watch=False)]
     checking = Checking(state.id, state.watch, True, state.mine, result, result if retained else None)
     return checking, [*before, *listen, fx.Sleep("look"), fx.Wake("check", now + CHECK_S)]
+
+
+def _settling(state: Checking, result: Result, now: float) -> Stepped:
+    """Hear what the broker keeps: where it changes, the owners have not settled it, and get their time again."""
+    changed = state.kept is not None and state.kept != result and state.looks < MAX_CHECKS
+    looks = state.looks + changed
+    again: list[Effect] = [fx.Wake("check", now + CHECK_S)] if changed else []
+    return msgspec.structs.replace(state, kept=result, looks=looks), again
 
 
 def _checked(context: Context, state: Checking, now: float) -> Stepped:
