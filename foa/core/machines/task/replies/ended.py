@@ -10,10 +10,10 @@ from foa.core.machines.task.live import Context, Ended, Reply
 from foa.core.machines.task.over.letters import sent
 from foa.core.machines.task.over.telling import TIMER, acknowledged, refused, repeated, told, waits
 from foa.core.machines.task.replies import dialogue
-from foa.core.machines.task.replies.answers import settle
+from foa.core.machines.task.replies.answers import settle, stale
 from foa.core.machines.task.state import answer_to
 from foa.core.routing.ownership import Anew, Forget, Holds, Lost, Opened, Over
-from foa.wire.messages import Accepted, Acknowledged, Asking, Done, Failed, Input, Result, State, Submit
+from foa.wire.messages import Accepted, Acknowledged, Asking, Done, Failed, Input, Result, State, Submit, Taken
 from foa.wire.records import Task
 
 MAX_RESTORED: Final = 8
@@ -50,6 +50,8 @@ def _heard(context: Context, state: Ended, received: fx.Received, now: float) ->
     match received.message:
         case Done() | Failed() | Asking() as late_answer:
             return state, settle(late_answer, state.result.epoch, context, used=False)
+        case Taken() as late_start:
+            return state, stale(late_start, state.result.epoch, context)
         case Submit(task):
             return _submitted_again(context, state, task, received, now)
         case Acknowledged(_, epoch):
