@@ -116,7 +116,7 @@ def test_bytes_on_every_kind_of_topic(running: Square, body: bytes, request: pyt
         ("shape", "task/0/x/submit", NOISE),
         ("shape", "request/test/folk/worker", DEEP),
         ("shape", "index/index-1/ask", msgspec.msgpack.encode({"kind": "ask.1", "queries": 3})),
-        ("version", "task/0/x/submit", msgspec.msgpack.encode({"kind": "submit.99", "task": {}})),
+        ("version", "task/0/x/submit", msgspec.msgpack.encode({"kind": "submit.98", "task": {}})),
         ("kind", "request/test/folk/worker", msgspec.msgpack.encode({"kind": "format-disk.1"})),
         ("size", "answer/0/x/test/folk/worker", codec.encode(Blob(bytes(codec.MAX_PAYLOAD + 1)))),
         ("place", "task/0/x/submit", codec.encode(Control("drain"))),

@@ -19,11 +19,13 @@ from foa.errors import ConfigError, FoaError
 from foa.nodes.client import Client
 from foa.nodes.federation import Federation, Member
 from foa.settings import Settings
+from foa.wire.trust.policy import Entry, Grant
 
 Defence = Literal["none", "seals", "full"]
 
 ECHO: Final = Path(__file__).parents[3] / "agents" / "echo"
 KINDS: Final = ("coordinator", "index")
+SUBMITTER: Final = "submitter.seal"
 EVIL: Final = "evil/corp/mallory"
 """The attacker: in a full defence an agent with an account of its own, and no key that anybody trusts."""
 
@@ -54,7 +56,7 @@ async def town(broker: str, defence: Defence, folder: Path, say: Callable[[str],
         if secured is not None:
             seals = {"security.trust": f"{secured}/trust.toml"}
             inside = {**common, **seals, "security.key": f"{secured}/clients"}
-            client = {**common, **seals}
+            client = {**common, **seals, "security.key": f"{secured}/{SUBMITTER}"}
         if defence == "full":
             inside, client, outside = _accounts(broker, Path(str(secured)), inside, client, outside)
         environment = _environment(inside, folder)
@@ -89,6 +91,8 @@ async def _secured(folder: Path) -> Path:
     await _foa("broker", "account", "add", str(folder), EVIL, "--role", "agent")
     seal = keyfile.of_account(folder / "clients", EVIL)  # an account brings a key that is trusted: this one is not
     trustfile.remove(folder / "trust.toml", keyfile.load(seal).key)
+    ours = keyfile.new(folder / SUBMITTER)  # else whoever has the broker may submit, under an id of ours too
+    trustfile.append(folder / "trust.toml", Entry("submitter", ours, (Grant("submitter"),)))
     return folder
 
 
