@@ -247,6 +247,7 @@ def test_members_that_disagree_refine_in_few_publications(running: Square) -> No
             listening = asyncio.create_task(listen())
             outcome = await client.submit("Votes for a colour", skills=("voting",), team=3).result()
             listening.cancel()
+            await asyncio.wait({listening})
         return outcome, said
 
     outcome, said = running.run(main)
