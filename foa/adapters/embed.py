@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from foa.adapters.embed_cache import EmbedCache, digest
-from foa.core.vcv.vector import Floats, normalised, pack, unpack_all
+from foa.adapters.embed_cache import EmbedCache
+from foa.core.vcv.vector import Floats, digest, normalised, pack, unpack_all
 from foa.errors import ConfigError, TaskError
 from foa.wire.messages import Vectors
 

@@ -1,11 +1,10 @@
-"""Computed embeddings on disk: SQLite, by digest of model and text, bounded, the least recently used goes first.
+"""Computed embeddings on disk: SQLite, by `foa.core.vcv.vector.digest`, bounded, the least recently used goes first.
 
 A cache: whatever is wrong with the file, the answer is "not known" and the node works on. Thread-safe.
 """
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -17,11 +16,6 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS vectors (digest BLOB PRIMARY KEY, body BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_use ON vectors (used);
 """
-
-
-def digest(model: str, text: str) -> bytes:
-    """Return what an embedding is kept under."""
-    return blake2b(f"{model}\x00{text}".encode(), digest_size=16).digest()
 
 
 class EmbedCache:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from foa.adapters import embed
-from foa.adapters.embed_cache import EmbedCache, digest
+from foa.adapters.embed_cache import EmbedCache
+from foa.core.vcv.vector import digest
 from foa.errors import ConfigError
 
 

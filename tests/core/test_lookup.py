@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from foa.adapters.embed import serve
 from foa.core.effects import Publish, Told
 from foa.core.machines import lookup
+from foa.core.machines.lookup.state import Job, keep_answer, reusable
 from foa.core.routing.exchange import Answer, Asked
 from foa.core.vcv.vector import cosine
 from foa.wire.messages import Ask, Embed, Found, Presence, Rejected, Vectors
@@ -276,6 +277,17 @@ def test_the_memory_of_vectors_is_bounded() -> None:
     for first in range(0, lookup.MAX_VECTORS + 640, 64):
         net.ask(Embed(tuple(f"t{first + at}" for at in range(64))))
     assert len(node.state.vectors) == lookup.MAX_VECTORS
+    assert {len(place) for place in node.state.vectors} == {16}, "a long text takes no more room than a short one"
+
+
+def test_an_answer_is_kept_no_longer_than_it_serves() -> None:
+    state = lookup.new(lookup.Setup(topics=TOPICS, node="me", reuse_s=0.25))
+    for number in range(50):
+        ask, now = Ask((Query(f"t{number}"),), 3), number * 0.1
+        keep_answer(state, Job(ME, "", ask, now), Found(hits=((),), covered=(0,)), now)
+        assert reusable(state, ask, now + 0.2) is not None
+        assert reusable(state, ask, now + 0.3) is None
+        assert len(state.answers) <= 4, "in a quarter of a second three were asked before this one"
 
 
 MOVES = st.lists(

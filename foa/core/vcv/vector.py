@@ -5,6 +5,7 @@ model's name, and index nodes embed the text again rather than compare across mo
 """
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from math import sqrt
 from typing import Final
 
@@ -18,6 +19,11 @@ TOLERANCE: Final = 0.01
 """How far from 1 the norm of a stranger's vector may be; float16 rounding alone stays below 0.002."""
 
 _HALF: Final = np.dtype("<f2")
+
+
+def digest(model: str, text: str) -> bytes:
+    """Return the 16 bytes under which a text's vector is kept, however long the text is."""
+    return blake2b(f"{model}\x00{text}".encode(errors="replace"), digest_size=16).digest()
 
 
 def normalised(vectors: npt.ArrayLike) -> Floats:

@@ -166,7 +166,7 @@ def _entries(node: Node) -> int:
 
 def _size(value: Any, depth: int) -> int:
     """Count entries of nested tables, records among them, so deep."""
-    if depth == 0 or isinstance(value, str | bytes | int | float | np.ndarray | None):
+    if depth == 0 or isinstance(value, str | bytes | bytearray | int | float | np.ndarray | None):
         return 0
     if isinstance(value, list) and value and isinstance(value[0], int | float):
         return 0  # a filter of fixed size

@@ -6,6 +6,7 @@ The tables belong to the one state that holds them and are mutable; what is smal
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import count
 from random import Random
 from typing import Final, NamedTuple
@@ -18,16 +19,17 @@ from foa.core.routing.exchange import Answer
 from foa.core.routing.members import Members
 from foa.core.routing.merge import merge_found
 from foa.core.routing.voices import Voice, heard
+from foa.core.vcv.vector import digest
 from foa.wire.codec import encode
 from foa.wire.messages import Ask, Embed, Found, Vectors
 from foa.wire.topics import Topics
 
 MAX_JOBS: Final = 4_096
 MAX_VECTORS: Final = 4_096
-"""Texts whose vectors are remembered (3 MB at 384 dimensions); the least recently used goes first."""
+"""Texts whose vectors are remembered (4 MB at 384 dimensions); the least recently used goes first."""
 
 MAX_ANSWERS: Final = 512
-"""Answers kept for the same question; the oldest goes first."""
+"""Answers kept for the same question, for as long as they serve; the oldest goes first."""
 
 MAX_TEXTS: Final = 64
 """What one `Embed` may carry."""
@@ -87,8 +89,8 @@ class Lookup:
 
     ``jobs`` by number, ``asked``: the job of each correlation in flight, ``loads``: how many are in flight per node,
     ``doubted``: live nodes that let a question time out and were not heard since, which are asked last,
-    ``vectors`` by model and text, ``answers`` by question with the instant until which they serve, ``whole`` at most
-    one cover of everything that these members leave no choice in.
+    ``vectors`` by digest of model and text, ``answers`` by digest of the question with the instant until which they
+    serve, ``whole`` at most one cover of everything that these members leave no choice in.
     """
 
     setup: Setup
@@ -97,7 +99,7 @@ class Lookup:
     asked: dict[bytes, int] = field(default_factory=dict)
     loads: Counter[str] = field(default_factory=Counter)
     doubted: set[str] = field(default_factory=set)
-    vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    vectors: dict[bytes, bytes] = field(default_factory=dict)
     answers: dict[bytes, tuple[float, Found]] = field(default_factory=dict)
     whole: list[tuple[Members, Cover]] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -140,9 +142,10 @@ def recall(state: Lookup, job: Job) -> tuple[str, ...]:
     """Look up the vectors of a job's texts; return the texts, each once, that have none yet."""
     missing: dict[str, None] = {}
     for text in texts_of(job):
-        known = state.vectors.pop((job.model, text), None)
+        place = digest(job.model, text)
+        known = state.vectors.pop(place, None)
         if known is not None:
-            state.vectors[job.model, text] = job.vectors[text] = known
+            state.vectors[place] = job.vectors[text] = known
         elif text not in job.vectors:
             missing[text] = None
     return tuple(missing)
@@ -158,8 +161,9 @@ def texts_of(job: Job) -> tuple[str, ...]:
 def remember(state: Lookup, job: Job, texts: Iterable[str], vectors: Iterable[bytes]) -> None:
     """Keep the vectors of texts for this job and for later ones, within `MAX_VECTORS`."""
     for text, vector in zip(texts, vectors, strict=True):
-        state.vectors.pop((job.model, text), None)
-        state.vectors[job.model, text] = job.vectors[text] = vector
+        place = digest(job.model, text)
+        state.vectors.pop(place, None)
+        state.vectors[place] = job.vectors[text] = vector
     while len(state.vectors) > MAX_VECTORS:
         del state.vectors[next(iter(state.vectors))]
 
@@ -205,7 +209,7 @@ def reusable(state: Lookup, ask: Ask | Embed, now: float) -> Found | None:
     """Return a fresh enough answer to the very same question."""
     if not state.answers or isinstance(ask, Embed):
         return None
-    until, found = state.answers.get(encode(ask), (0.0, None))
+    until, found = state.answers.get(_question(ask), (0.0, None))
     return found if now < until else None
 
 
@@ -213,8 +217,15 @@ def keep_answer(state: Lookup, job: Job, found: Found | Vectors | None, now: flo
     """Keep a complete answer for the same question, for a moment: load and newcomers change."""
     if state.setup.reuse_s <= 0.0 or job.retried or job.error or not isinstance(found, Found) or not found.covered:
         return
-    question = encode(job.ask)
+    question = _question(job.ask)
     state.answers.pop(question, None)
-    while len(state.answers) >= MAX_ANSWERS:
-        del state.answers[next(iter(state.answers))]
+    while state.answers:
+        oldest = next(iter(state.answers))
+        if len(state.answers) < MAX_ANSWERS and state.answers[oldest][0] > now:
+            break
+        del state.answers[oldest]
     state.answers[question] = (now + state.setup.reuse_s, found)
+
+
+def _question(ask: Ask | Embed) -> bytes:
+    return blake2b(encode(ask), digest_size=16).digest()

@@ -18,7 +18,7 @@ from foa.core.learn.features import NAMES, SCALE, M, unpacked
 from foa.core.learn.kinds import D
 from foa.core.machines.match.state import Known, Match, Memory
 from foa.core.routing.exchange import Asked, Concluded
-from foa.core.vcv.vector import BYTES_PER_DIM, is_unit
+from foa.core.vcv.vector import BYTES_PER_DIM, digest, is_unit
 from foa.wire.ids import partition_of
 from foa.wire.lessons import Counted, Exemplar
 from foa.wire.messages import Embed, Evidence, Vectors
@@ -34,6 +34,8 @@ MAX_AGENTS: Final = 1_000
 _WORDS: Final = NAMES.index("words")
 
 MAX_VECTORS: Final = 2_048
+"""Texts whose vector is remembered, and as many whose shortened one is (3 MB together)."""
+
 MAX_WAITING: Final = 256
 MAX_FRESH: Final = 64
 AT_ONCE: Final = 16
@@ -42,8 +44,9 @@ AT_ONCE: Final = 16
 def placed(memory: Memory, text: str, vector: bytes) -> None:
     """Remember the vector of a text that is placed, for when it is done."""
     if vector:
-        memory.vectors[text] = vector
-        memory.vectors.move_to_end(text)
+        place = _place(text)
+        memory.vectors[place] = vector
+        memory.vectors.move_to_end(place)
         while len(memory.vectors) > MAX_VECTORS:
             memory.vectors.popitem(last=False)
 
@@ -54,18 +57,23 @@ def finished(state: Match, told: Concluded, now: float) -> list[Effect]:
     if not state.setup.rules.evidence or not told.text or told.score is None or not memory.model:
         return []
     known = memory.known.get(told.agent)
-    if known is not None and known.texts.get(told.text) == told.score:
+    if known is not None and known.texts.get(_place(told.text)) == told.score:
         return [Measure("foa_evidence_repeated_total")]  # the same again, which teaches nothing
-    short = memory.short.get(told.text)
+    short = memory.short.get(_place(told.text))
     if short is not None:
         return _learned(state, told, told.score, short, now)
-    vector = memory.vectors.get(told.text)
+    vector = memory.vectors.get(_place(told.text))
     if vector is not None:
         return _learned(state, told, told.score, _short(memory, told.text, vector), now)
     memory.waiting[told.award] = told
     while len(memory.waiting) > MAX_WAITING:
         memory.waiting.popitem(last=False)
     return [Tell(Key("lookup"), Asked(TOKEN + told.award, Embed((told.text,))))]
+
+
+def _place(text: str) -> bytes:
+    """Return what stands for a text of whatever length in the tables; all their vectors are of one model."""
+    return digest("", text)
 
 
 def answered(state: Match, token: str, found: object, now: float) -> list[Effect]:
@@ -79,7 +87,7 @@ def answered(state: Match, token: str, found: object, now: float) -> list[Effect
 def _short(memory: Memory, text: str, vector: bytes) -> bytes:
     """Return a text's vector as evidence has it, made once; empty where it is none."""
     made = shortened(vector) if is_unit(vector, len(vector) // BYTES_PER_DIM) else b""
-    memory.short[text] = made
+    memory.short[_place(text)] = made
     while len(memory.short) > MAX_VECTORS:
         memory.short.popitem(last=False)
     return made
@@ -114,8 +122,9 @@ def _keep(state: Match, agent: str, exemplar: Exemplar, now: float, text: str = 
         effects += _evicted(state)
     memory.known.move_to_end(agent)
     if text:
-        known.texts.pop(text, None)
-        known.texts[text] = exemplar.reward
+        place = _place(text)
+        known.texts.pop(place, None)
+        known.texts[place] = exemplar.reward
         while len(known.texts) > MAX_FRESH:
             del known.texts[next(iter(known.texts))]
     known.fresh.append(exemplar)

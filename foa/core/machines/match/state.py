@@ -81,12 +81,12 @@ class Setup:
 class Known:
     """One agent's evidence as we know it, ``fresh`` still to be merged; ``ahead``: the broker may lack some of it.
 
-    ``texts`` are what it did lately, with the rewards: the same again is no news.
+    ``texts`` are digests of what it did lately, with the rewards: the same again is no news.
     """
 
     exemplars: tuple[Exemplar, ...] = ()
     fresh: list[Exemplar] = field(default_factory=list)
-    texts: dict[str, float] = field(default_factory=dict)
+    texts: dict[bytes, float] = field(default_factory=dict)
     ahead: bool = False
 
 
@@ -94,13 +94,13 @@ class Known:
 class Memory:
     """Evidence by agent, vectors by text (``short``: as evidence has them), finished tasks whose vector is asked for.
 
-    All bounded, oldest out first.
+    All bounded, oldest out first. A text's digest stands for it.
     """
 
     model: str = ""
     known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
-    vectors: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
-    short: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    vectors: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)
+    short: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)
     waiting: OrderedDict[str, Concluded] = field(default_factory=OrderedDict)
     due: bool = False
 
