@@ -73,6 +73,7 @@ def test_federations_have_the_sizes_they_should_and_a_third_meets_a_forgetful_br
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_faults_and_phases_are_really_met() -> None:
     outcomes = [sim.run(seed) for seed in range(100)]
     met, pairs = Counter[str](), Counter[tuple[object, str]]()
@@ -148,6 +149,7 @@ def test_a_lost_task_is_found() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(mutants.MUTANTS))
 def test_a_planted_bug_is_found(name: str) -> None:
     """Each is found within a thousand seeds by the law that it breaks, and that seed is clean without it."""
