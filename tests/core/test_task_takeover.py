@@ -166,10 +166,11 @@ def test_who_lost_the_partition_steps_back_and_forgets_in_time() -> None:
     assert owner.retired
 
 
-def test_who_stands_by_no_more_forgets_at_once_what_it_remembered() -> None:
+def test_who_stands_by_no_more_forgets_soon_what_it_remembered() -> None:
     snapshot, _ = owner_of(Bench(hit("a1")))
     heir = heir_of(Bench(), snapshot)
-    effects = heir.feed(fx.Told(Key("ownership"), Left(heir.partition)))
+    heir.feed(fx.Told(Key("ownership"), Left(heir.partition)))
+    effects = heir.elapse("forget")
     assert fx.Persist(None) in effects
     assert heir.retired
 

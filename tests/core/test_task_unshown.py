@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from foa.core import effects as fx
 from foa.core.effects import Effect, Key
 from foa.core.machines.ownership.state import SHOW_S
+from foa.core.machines.task.machine import LEFT_S
 from foa.core.machines.task.state import Shadow
 from foa.core.routing.ownership import Anew, Forget, Left, Lost, Opened, Unshown
 from foa.wire.codec import MAX_PAYLOAD, encode
@@ -98,6 +99,7 @@ def test_who_stands_by_no_more_forgets_nothing_that_was_not_shown() -> None:
     assert not bench.retired
     bench.feed(bench.received("state", snapshot)._replace(retained=True))
     bench.feed(left)
+    bench.elapse("forget")
     assert bench.retired
 
 
@@ -113,6 +115,10 @@ def test_who_stands_by_no_more_says_what_was_not_shown_and_then_forgets_it() -> 
     back(bench)
     bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
     assert len(said(waited(bench, ours=False))) == 1
+    assert bench.timers["forget"] == bench.now + LEFT_S
+    back(bench)  # the broker may have gone back in time meanwhile, and nobody own the task yet
+    assert len(said(waited(bench, ours=False))) == 1
+    bench.elapse("forget")
     assert bench.retired
 
 
@@ -129,6 +135,7 @@ def test_a_former_owner_keeps_the_task_until_the_next_was_heard_of() -> None:
     (next_word, *_) = sent(other.become_owner(), State)
     bench.feed(bench.received("state", next_word))
     bench.feed(fx.Told(OWNERSHIP, Left(bench.partition)))
+    bench.elapse("forget")
     assert bench.retired
 
 

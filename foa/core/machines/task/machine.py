@@ -43,6 +43,9 @@ from foa.wire.topics import Topic
 OFFERED_S = 60.0
 """How long a submission is remembered of which no snapshot was heard: an owner that lives has one in milliseconds."""
 
+LEFT_S = 30.0
+"""How long a task is remembered by who stands by for it no more."""
+
 HANDED_S = 0.25
 """How long a new owner waits for the last word of one that lives."""
 
@@ -83,7 +86,7 @@ def _shadow(context: Context, state: Shadow, event: Event, now: float) -> Steppe
         case fx.Elapsed("forget"):
             return state, [*unkept(state), fx.Retire()]
         case fx.Told(_, Left(partition)) if partition == state.partition and not state.unshown:
-            return state, [*unkept(state), fx.Retire()]  # heard anew, should we stand by again
+            return state, _left(state, now)
         case _:
             return state, [fx.Retire()] if is_empty(state) else []
 
@@ -107,9 +110,19 @@ def _moved(context: Context, state: Shadow, event: Event, now: float) -> Stepped
             return unshown.doubted(context, state)
         case fx.Told(_, Unshown(ours)):
             after, effects = unshown.said(context, state, now)
-            return after, effects if state.partition in ours else [*effects, *unkept(after), fx.Retire()]
+            return after, effects if state.partition in ours else [*effects, *_left(after, now)]
         case _:
             return state, []
+
+
+def _left(state: Shadow, now: float) -> list[Effect]:
+    """Forget soon what we stand by for no more: its next owner may not be there yet, and the broker go back in time.
+
+    Never later than its result would be: it would go on one day with what has ended unheard.
+    """
+    kept = state.snapshot
+    life = min(LEFT_S, kept.left_ms / 1000 + kept.task.retention_s - (now - state.since)) if kept is not None else 0.0
+    return [fx.Wake("forget", now + life)] if life > 0.0 else [*unkept(state), fx.Retire()]
 
 
 def _is_last(state: Shadow) -> bool:
