@@ -13,8 +13,11 @@ from foa.bench.endurance.sampling import Samples
 from foa.bench.endurance.town import Defence, town
 
 SAMPLE_S: Final = 5.0
-WARM: Final = 0.25
-"""The share of the time after which memory should have found its level; trends are of the rest."""
+WARM: Final = 0.5
+"""The share of the time after which memory should have found its level; trends are of the rest.
+
+Ended tasks are remembered for 300 s, and a coordinator's vectors are full after 8,192 tasks among two of them.
+"""
 
 SAY_S: Final = 60.0
 
