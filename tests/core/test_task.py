@@ -280,13 +280,13 @@ def test_once_that_never_left_is_awarded_again() -> None:
     assert bench.live.works["pay"].attempt == 2
 
 
-@pytest.mark.parametrize("how", ["failed", "silent", "silent-unheard"])
+@pytest.mark.parametrize("how", ["failed", "failed-unheard", "silent", "silent-unheard"])
 def test_once_is_not_repeated_without_consent(how: str) -> None:
     bench = Bench(hit("o1", effects="once"), hit("o2", effects="once"))
     award = once(bench)
-    if how != "silent-unheard":
+    if not how.endswith("unheard"):
         bench.answer(taken(award))
-    effects = bench.answer(failed(award)) if how == "failed" else bench.elapse(f"lease:{award.award}")
+    effects = bench.answer(failed(award)) if "failed" in how else bench.elapse(f"lease:{award.award}")
     assert sent(effects, Award) == []
     assert "consent" in sent(effects, Result)[0].reason
 
@@ -298,7 +298,7 @@ def test_once_is_repeated_with_consent_or_before_its_start() -> None:
     bench.answer(failed(award))
     assert bench.live.works["pay"].attempt == 2
     other = Bench(hit("o1", effects="once"), hit("o2", effects="once"))
-    other.answer(failed(once(other)))
+    other.answer(failed(once(other), "inputs"))
     assert other.live.works["pay"].attempt == 2
 
 

@@ -34,6 +34,7 @@ from foa.wire.messages import Asking, Declined, Done, Failed, Progress, Required
 from foa.wire.records import Given, Seat, Work
 
 PASSING = frozenset({"busy", "draining", "over"})  # reasons to decline that do not last
+UNBEGUN = frozenset({"inputs"})  # codes of failures before the handler began
 PIECE = 500  # characters of a partial answer that one note carries
 
 
@@ -153,7 +154,9 @@ def _failed(
     paid = payable(live, seat, message.usage.cost)
     said = note(live, now, "failed", work.id, seat.agent, f"{message.code}: {message.reason}")
     live = _counted(live, seat.award, paid)
-    closed = msgspec.structs.replace(seat, phase="failed", reason=f"{message.code}: {message.reason}"[:500])
+    why = f"{message.code}: {message.reason}"[:500]
+    begun = seat.started or message.code not in UNBEGUN  # its word that it started may be lost
+    closed = msgspec.structs.replace(seat, phase="failed", started=begun, reason=why)
     closed, judged = concluded(live, work, closed, None if message.code == "retry" else 0.0, context, now)
     work = with_seat(work, closed)
     before: list[Effect] = [fx.Sleep(f"lease:{seat.award}"), tell(live, context, said), *judged]
@@ -318,7 +321,7 @@ def _closed(
 def _must_not_repeat(live: Live, work: Work) -> str:
     """Return why `work` may not be awarded again, or "": ``effects = once`` is not, once it may have started.
 
-    An agent that answers says before that it started; from one that is silent even that word may be lost.
+    An agent says that it started before it answers; from one that is silent even that word may be lost.
     """
     for seat in work.seats:
         begun = "had started" if seat.started else "may have started" if seat.reason == LEASE_LOST else ""
