@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.house.tree import ROOT
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 HASH = {"FOA_INDEX_MODEL": "hash"}
 
 
