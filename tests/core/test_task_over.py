@@ -236,22 +236,3 @@ def test_a_result_that_the_journal_alone_knows_is_told_to_whoever_goes_on_with_t
     shown = bench.received("state", msgspec.structs.replace(snapshot, epoch=E2))
     assert bench.feed(shown._replace(retained=True)) == [], "the result that stands may be shown after it"
     assert [one.message for one in bench.feed(shown) if isinstance(one, fx.Publish)] == [result]
-
-
-def test_of_two_results_that_both_were_believed_first_that_of_the_earlier_owner_stands_in_the_end() -> None:
-    def believes(result: Result) -> Bench:
-        bench = Bench(hit("a1"))
-        (snapshot, *_) = sent(bench.submit(task()), State)
-        bench = Bench(hit("a1"))
-        bench.feed(bench.received("state", snapshot))
-        bench.feed(bench.received("result", result)._replace(retained=True, expiry_s=4000))
-        return bench
-
-    first, second = Result("t1", "done", E1), Result("t1", "failed", E2)
-    earlier, later = believes(first), believes(second)
-    stands = second
-    for _ in range(20):
-        for bench in (earlier, later):
-            said = sent(bench.feed(bench.received("result", stands)), Result)
-            stands = said[-1] if said else stands
-    assert (stands, earlier.ended.result, later.ended.result) == (first, first, first)

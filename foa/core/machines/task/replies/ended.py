@@ -17,9 +17,6 @@ from foa.wire.messages import Accepted, Acknowledged, Asking, Done, Failed, Inpu
 from foa.wire.records import Task
 
 MAX_RESTORED: Final = 8
-YIELDS: Final = 4
-"""After so many the later owner gives in: a broker that forgot had both believe to be first."""
-
 LIFE_S: Final = 3600
 """How long a result is kept that is said again, where nobody knows any more how long it was to be kept."""
 
@@ -138,15 +135,14 @@ def _first_wins(context: Context, state: Ended, result: Result, now: float) -> S
 
     Our own read back confirms it. Another's after that was later, and is overwritten by ours; another's
     before that was first: it is adopted, and restored if ours has overwritten it. Only so often, since where a
-    broker forgot, or its order was torn apart, both may believe to be first: then that of the earlier owner stands.
+    broker's order was torn apart both may believe to be first.
     """
     if result == state.result:
         return msgspec.structs.replace(state, confirmed=True), []
     if state.restored >= MAX_RESTORED:
         return state, []
-    stands = state.confirmed and (state.restored < YIELDS or state.result.epoch < result.epoch)
-    adopted: list[Effect] = [] if stands else [fx.Persist(result)]
-    first = state if stands else msgspec.structs.replace(state, result=result, confirmed=True, letter=None)
+    adopted: list[Effect] = [] if state.confirmed else [fx.Persist(result)]
+    first = state if state.confirmed else msgspec.structs.replace(state, result=result, confirmed=True, letter=None)
     first = msgspec.structs.replace(first, restored=state.restored + 1)
     log = fx.Log("result_restored", {"task": result.task})
     return first, [*adopted, *_restore(context, first, now), fx.Measure("foa_results_restored_total"), log]
