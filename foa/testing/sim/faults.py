@@ -41,6 +41,10 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
 """The machines at whose steps a node of a kind is killed."""
 
 
+MOMENT_S: Final = 2.0
+"""So long after it is back a node still finds its way."""
+
+
 class Blow(NamedTuple):
     """One thing that happens: at ``at`` to ``nodes`` (nobody's for the broker), mended after ``lasts`` seconds.
 
@@ -135,3 +139,13 @@ def _broker(rng: Random, at: float, *, forgets: bool) -> Blow:
         )
     )
     return Blow(at, "amnesia", lasts=lasts, loss=loss)
+
+
+def torn(storm: Storm, coordinators: frozenset[str]) -> tuple[float, ...]:
+    """Return when the broker forgets what it retained while a coordinator is down, or has come back a moment before."""
+    hurt = [(blow.at, blow.at + blow.lasts + MOMENT_S) for blow in storm.blows if coordinators & set(blow.nodes)]
+    return tuple(
+        blow.at
+        for blow in storm.blows
+        if not blow.nodes and (blow.loss != Loss() or blow.age > 0.0) and any(a <= blow.at <= b for a, b in hurt)
+    )

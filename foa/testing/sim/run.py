@@ -17,6 +17,7 @@ from foa.core.machines.task.state import Ended, Live
 from foa.testing import federation, people
 from foa.testing.agents import Temper
 from foa.testing.sealing import Notary
+from foa.testing.sim.faults import torn
 from foa.testing.sim.observing.coverage import Coverage, Transition, doing
 from foa.testing.sim.observing.invariants import Inspector, Violation
 from foa.testing.sim.observing.watching import Watch
@@ -64,7 +65,7 @@ class Run:
         if scenario.sealed:
             world.notary = Notary(scenario.seed, world.topics)
             self.met["sealed"] += 1
-        inspector = self.inspector = Inspector(world)
+        inspector = self.inspector = Inspector(world, torn(scenario.storm, frozenset(scenario.names("coordinator"))))
         world.looker = Watch(inspector, self.coverage, settings, world.clock.time)
         self._stranger = Stranger(world, scenario.storm.hostile)
         self.striker = Striker(world, self.coverage, self.cover, self.stand_up)
