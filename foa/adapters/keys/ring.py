@@ -44,7 +44,7 @@ class Ring:
             self.guard = Guard(rules, topics, life)
             return
         from foa.adapters.keys import keyfile  # noqa: PLC0415 - loaded only where something is signed or checked
-        from foa.wire.trust.jws import signed_card  # noqa: PLC0415
+        from foa.wire.trust.jws import signed_card  # noqa: PLC0415 - as the line above
 
         signer = keyfile.load(keyfile.of_account(Path(chosen.key), account)) if chosen.key else None
         verify = keyfile.Verifier() if chosen.trust else None

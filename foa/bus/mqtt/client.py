@@ -44,14 +44,14 @@ class _Link(asyncio.BufferedProtocol):
         if not self.answered:
             self.answered = True
             if data.startswith(tls.ALERT):
-                self.bus._lost(tls.WANTS_TLS)  # noqa: SLF001
+                self.bus._lost(tls.WANTS_TLS)  # noqa: SLF001 - one unit with its bus
                 return
         self.bus._arrived(data)  # noqa: SLF001
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
         if self.bus is not None:
-            self.bus._lost(self._why(exc, self.bus.options))  # noqa: SLF001
+            self.bus._lost(self._why(exc, self.bus.options))  # noqa: SLF001 - one unit with its bus
 
     def _why(self, exc: Exception | None, options: Options) -> str:
         if not self.answered:

@@ -33,4 +33,5 @@ def read(path: Path) -> Kept:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Kept)
     except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(f"{path}: {error}; give a file that 'foa sim --shrink SEED --keep' wrote") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: {why}; give a file that 'foa sim --shrink SEED --keep' wrote") from error

@@ -93,7 +93,8 @@ def read(path: Path) -> Iterator[Heard]:
     except EOFError:
         return
     except (OSError, zlib.error, msgspec.MsgspecError) as error:
-        raise ConfigError(f"{path}: {error}; give a file that 'foa record' wrote") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: {why}; give a file that 'foa record' wrote") from error
 
 
 def _bared(heard: Heard, topics: Topics) -> Heard | None:

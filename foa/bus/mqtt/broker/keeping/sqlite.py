@@ -76,7 +76,7 @@ class SqliteStore:
                 kept = [(ident, body) for each, ident, body in rows if each == kind and body is not None]
                 gone = [(ident,) for each, ident, body in rows if each == kind and body is None]
                 self._db.executemany(f"INSERT OR REPLACE INTO {kind} VALUES (?, ?)", kept)  # noqa: S608 - as above
-                self._db.executemany(f"DELETE FROM {kind} WHERE id = ?", gone)  # noqa: S608
+                self._db.executemany(f"DELETE FROM {kind} WHERE id = ?", gone)  # noqa: S608 - kind is one of our tables
             self._db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._undo()
